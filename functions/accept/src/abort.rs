@@ -1,0 +1,30 @@
+//! `POST /jobs/{id}/abort`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use domain::job::{JobId, JobStatus, quoted};
+use domain::render;
+use wire::{Agent, Failure, Rendered, Segments};
+
+use crate::Accept;
+
+pub(crate) async fn abort(
+    State(accept): State<Accept>,
+    Agent(identity): Agent,
+    Segments(id): Segments<String>,
+) -> Result<Rendered, Failure> {
+    let missing = || Failure::not_found(format!("No job has the id {}", quoted(&id)));
+    let job_id = JobId::parse(&id).ok_or_else(missing)?;
+    let store = &accept.store;
+    let found = store.find_job(&identity.account, job_id, store.ambient().now()).await?;
+    let job = match found.ok_or_else(missing)? {
+        queued if queued.status == JobStatus::Queued => {
+            store.abort(&identity.account, job_id, store.ambient().now()).await?.ok_or_else(missing)?
+        }
+        other => other,
+    };
+    if job.status == JobStatus::Aborted {
+        return Ok(Rendered(StatusCode::OK, render::job(&job, &[]).into()));
+    }
+    Err(Failure::conflict(format!("A job can be aborted while it is queued, and this one is {}", job.status.as_str())))
+}

@@ -1,0 +1,196 @@
+//! `POST /jobs`.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use domain::account::AccountId;
+use domain::chunk::{Chunk, pack};
+use domain::job::{Job, JobId, quoted};
+use domain::limits;
+use domain::problem::Problem;
+use domain::render;
+use domain::request::JobRequest;
+use store::StoreError;
+use store::jobs::{Commit, Earlier, Fenced, IdempotencyKey};
+use store::queue::Outgoing;
+use store::rows::JobRow;
+use tokio::time::Instant;
+use wire::{Agent, BASE, Failure, Rendered, check_content_type, read_body};
+
+use crate::Accept;
+use crate::encoding::{DecodeError, Encoding, Unsupported};
+use crate::idempotency::{hashed, key_of};
+
+/// A commit is not begun later than this, and takes at most 8 s itself: API Gateway gives up after 30 s, and the
+/// consumer takes a job that is not there after 60 s for one that never was.
+const LATEST_COMMIT: Duration = Duration::from_secs(15);
+
+/// When to come back with a job that found no slot, in seconds: jobs end at any time.
+const RETRY_FOR_SLOT: u32 = 5;
+
+/// When to come back after a 503, in seconds.
+const RETRY: u32 = 2;
+
+pub(crate) async fn create(
+    State(accept): State<Accept>,
+    Agent(identity): Agent,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let started = Instant::now();
+    check_content_type(&headers)?;
+    let key = key_of(&headers)?;
+    let accepting = Accepting { accept: &accept, account: &identity.account, started };
+    let encoding = match Encoding::of(&headers) {
+        Ok(encoding) => encoding,
+        Err(unsupported) => {
+            let raw = read_body(body, limits::BODY_BYTES / 4 * 3).await?;
+            return accepting.unsupported(&unsupported, key.map(|key| hashed(key, &raw))).await;
+        }
+    };
+    let raw = read_body(body, encoding.most_bytes()).await?;
+    let body = encoding.decode(raw).map_err(undecodable)?;
+    let key = key.map(|key| hashed(key, &body));
+    accepting.readable(body, key).await
+}
+
+fn undecodable(error: DecodeError) -> Failure {
+    match error {
+        DecodeError::Corrupt => Failure::bad_request("The body does not decompress as its Content-Encoding says"),
+        DecodeError::TooLarge => Failure::payload_too_large(format!(
+            "The body must be at most {} bytes once it is decompressed",
+            limits::DECOMPRESSED_BODY_BYTES
+        )),
+    }
+}
+
+/// One request on its way to a job.
+struct Accepting<'request> {
+    accept: &'request Accept,
+    account: &'request AccountId,
+    started: Instant,
+}
+
+impl Accepting<'_> {
+    /// A body that nobody here can read makes a job that has failed.
+    async fn unsupported(&self, unsupported: &Unsupported, key: Option<IdempotencyKey>) -> Result<Response, Failure> {
+        if let Some(earlier) = self.admission(key.as_ref()).await?.1 {
+            return self.replay(&earlier, key.as_ref()).await;
+        }
+        let problem = Problem::unprocessable(format!(
+            "Content-Encoding {} is not supported: send identity, gzip, deflate, br or zstd",
+            quoted(&unsupported.coding)
+        ));
+        let job = Job::unreadable(JobId::new(self.accept.store.ambient()), problem);
+        self.commit(job, key.as_ref()).await
+    }
+
+    async fn readable(&self, body: Bytes, key: Option<IdempotencyKey>) -> Result<Response, Failure> {
+        let (active, earlier) = self.admission(key.as_ref()).await?;
+        if let Some(earlier) = earlier {
+            return self.replay(&earlier, key.as_ref()).await;
+        }
+        let request = JobRequest::parse(&body)?;
+        // Cheap and not exact: a client over its limit costs no messages. The commit is exact.
+        if active >= limits::ACTIVE_JOBS {
+            return Err(no_slot());
+        }
+        let id = JobId::new(self.accept.store.ambient());
+        let chunks = pack(self.account, id, &request);
+        let count = |number: usize| u32::try_from(number).map_err(Failure::internal);
+        let job = Job::queued(id, request.operation, count(request.items.len())?, count(chunks.len())?);
+        self.send(&job, &chunks).await?;
+        drop(chunks);
+        drop(request);
+        self.commit(job, key.as_ref()).await
+    }
+
+    async fn admission(&self, key: Option<&IdempotencyKey>) -> Result<(u64, Option<Earlier>), StoreError> {
+        let now = self.accept.store.ambient().now();
+        let admission = self.accept.store.admission(self.account, key, now).await?;
+        Ok((admission.active, admission.earlier))
+    }
+
+    /// Hands over every chunk that nothing has to come before, and keeps the others for when their turn comes.
+    async fn send(&self, job: &Job, chunks: &[Chunk<'_>]) -> Result<(), Failure> {
+        let waiting: HashSet<u32> = chunks.iter().filter_map(|chunk| chunk.then).collect();
+        let (later, first): (Vec<_>, Vec<_>) = chunks.iter().partition(|chunk| waiting.contains(&chunk.index));
+        if !later.is_empty() {
+            let later = later.into_iter().map(|chunk| (chunk.index, chunk.to_message())).collect();
+            self.accept.store.stash(self.account, job.id, later, job.expires_at()).await?;
+        }
+        let messages = first
+            .into_iter()
+            .map(|chunk| Outgoing { account: self.account.clone(), body: chunk.to_message() })
+            .collect();
+        let sending = self.accept.queue.send(messages);
+        // Whatever arrives of a job that is not committed has no effect.
+        match tokio::time::timeout_at(self.started + LATEST_COMMIT, sending).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Failure::unavailable(RETRY).because(error)),
+            Err(_) => Err(Failure::unavailable(RETRY).because("the queue took too long")),
+        }
+    }
+
+    async fn commit(&self, job: Job, key: Option<&IdempotencyKey>) -> Result<Response, Failure> {
+        if self.started.elapsed() > LATEST_COMMIT {
+            return Err(Failure::unavailable(RETRY).because("no time is left to commit the job"));
+        }
+        let store = &self.accept.store;
+        match store.commit(self.account, &job, key, store.ambient().now()).await {
+            Ok(Commit::Done) => Ok(created(&job, render::job(&job, &[]))),
+            Ok(Commit::NoSlot) => Err(no_slot()),
+            Ok(Commit::KeyTaken) => match self.admission(key).await?.1 {
+                Some(earlier) => self.replay(&earlier, key).await,
+                None => Err(Failure::unavailable(RETRY).because("an idempotency key expired during its commit")),
+            },
+            Ok(Commit::AlreadyThere) => match store.find_job_row(self.account, job.id).await? {
+                Some(JobRow::Job(there)) => Ok(created(&there, render::job(&there, &[]))),
+                Some(JobRow::Void) | None => Err(Failure::unavailable(RETRY).because("the job was fenced")),
+            },
+            Err(error) => self.settle(&job, error).await,
+        }
+    }
+
+    /// The answer to the commit was lost. The fence says what came of it, and keeps it so.
+    async fn settle(&self, job: &Job, error: StoreError) -> Result<Response, Failure> {
+        match self.accept.store.fence(self.account, job.id).await {
+            Ok(Fenced::Committed(there)) => Ok(created(&there, render::job(&there, &[]))),
+            Ok(Fenced::Never) => Err(error.into()),
+            Err(unsettled) => Err(Failure::internal(format!("a commit is unsettled: {error}; {unsettled}"))),
+        }
+    }
+
+    /// The key was used before: the first job as it now stands, if this is the same request.
+    async fn replay(&self, earlier: &Earlier, key: Option<&IdempotencyKey>) -> Result<Response, Failure> {
+        if key.is_none_or(|key| key.body != earlier.body) {
+            return Err(Failure::unprocessable(
+                "This Idempotency-Key was used with another body within the last day: send the same body, or another key",
+            ));
+        }
+        let store = &self.accept.store;
+        let Some(job) = store.find_job(self.account, earlier.job, store.ambient().now()).await? else {
+            return Err(Failure::unavailable(RETRY).because("an idempotency key leads to no job"));
+        };
+        let results = if job.status.shows_results() { store.results(self.account, job.id).await? } else { Vec::new() };
+        Ok(created(&job, render::job(&job, &results)))
+    }
+}
+
+fn created(job: &Job, json: Vec<u8>) -> Response {
+    let location = format!("{BASE}/jobs/{}", job.id);
+    ([(LOCATION, location)], Rendered(StatusCode::CREATED, json.into())).into_response()
+}
+
+fn no_slot() -> Failure {
+    Failure::too_many(
+        format!("At most {} jobs of an account may be queued or processing at the same time", limits::ACTIVE_JOBS),
+        RETRY_FOR_SLOT,
+    )
+}

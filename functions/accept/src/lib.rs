@@ -1,0 +1,40 @@
+//! Accept: takes a job, puts its chunks on the queue, and only then makes it exist. Also aborts jobs.
+//!
+//! Send first, commit last: whatever goes wrong before the commit leaves at most messages of a job that does not exist,
+//! which the consumer drops. So there is no half-accepted job to repair.
+
+mod abort;
+mod create;
+mod encoding;
+mod idempotency;
+pub mod settings;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::post;
+use store::Store;
+use store::queue::Queue;
+use wire::BASE;
+
+/// What the function works with. One per process; cheap to clone.
+#[derive(Clone)]
+pub struct Accept {
+    store: Store,
+    queue: Arc<dyn Queue>,
+}
+
+impl Accept {
+    #[must_use]
+    pub fn new(store: Store, queue: Arc<dyn Queue>) -> Self {
+        Self { store, queue }
+    }
+}
+
+/// `POST /jobs` and `POST /jobs/{id}/abort`, without the conventions around them.
+pub fn routes(accept: Accept) -> Router {
+    Router::new()
+        .route(&format!("{BASE}/jobs"), post(create::create))
+        .route(&format!("{BASE}/jobs/{{id}}/abort"), post(abort::abort))
+        .with_state(accept)
+}

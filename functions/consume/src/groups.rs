@@ -1,0 +1,72 @@
+//! The items of a chunk, those of one record together.
+
+use std::collections::HashMap;
+
+use domain::chunk::{Chunk, Content};
+use domain::decide::{Agreed, Context, Step, relationship_of};
+use domain::item::Item;
+use domain::outcome::Outcome;
+use domain::problem::Problem;
+use domain::record::RecordId;
+
+/// Items of one record, in order: decided one after the other, written once.
+#[derive(Clone, Debug)]
+pub struct Group<'chunk> {
+    pub id: RecordId,
+    pub steps: Vec<Step<'chunk>>,
+}
+
+/// Items by position.
+pub type Items<'chunk> = Vec<(u32, Item<'chunk>)>;
+
+/// Outcomes, by position, of items that fail whatever the records are.
+pub type Refused = Vec<(u32, Outcome)>;
+
+/// The items of a chunk that can be read, and the others.
+#[must_use]
+pub fn items<'chunk>(chunk: &'chunk Chunk<'_>) -> (Items<'chunk>, Refused) {
+    let mut items = Vec::with_capacity(chunk.items.len());
+    let mut refused = Vec::new();
+    for item in &chunk.items {
+        let parsed = match &item.content {
+            Content::Refused(problem) => Err(problem.clone()),
+            Content::Raw(json) => Item::parse(chunk.operation, json),
+        };
+        match parsed {
+            Ok(parsed) => items.push((item.position, parsed)),
+            Err(problem) => refused.push((item.position, Outcome::failure(problem))),
+        }
+    }
+    (items, refused)
+}
+
+/// Groups items by the record that each touches. An item that can touch none is refused.
+#[must_use]
+pub fn group<'chunk>(context: Context<'_>, items: Items<'chunk>, refused: &mut Refused) -> Vec<Group<'chunk>> {
+    let mut groups: Vec<Group<'chunk>> = Vec::with_capacity(items.len());
+    let mut places: HashMap<RecordId, usize> = HashMap::with_capacity(items.len());
+    for (position, item) in items {
+        let id = match id_of(context, position, &item) {
+            Ok(id) => id,
+            Err(problem) => {
+                refused.push((position, Outcome::failure(problem)));
+                continue;
+            }
+        };
+        let step = Step { position, item, agreed: Agreed::Nothing };
+        let place = *places.entry(id).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.steps.push(step),
+            None => groups.push(Group { id, steps: vec![step] }),
+        }
+    }
+    groups
+}
+
+fn id_of(context: Context<'_>, position: u32, item: &Item<'_>) -> Result<RecordId, Problem> {
+    match item {
+        Item::Relate { .. } => relationship_of(context, item).map(|(_, record)| record.id),
+        Item::Unrelate { id } => Ok(*id),
+        _ => item.object_id(context.account, context.job, position).ok_or_else(Problem::internal),
+    }
+}

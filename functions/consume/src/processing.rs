@@ -1,0 +1,406 @@
+//! One chunk, from delivery to recorded results.
+//!
+//! # Why each item is applied exactly once, and its result is true
+//!
+//! A worker goes in rounds. In each it (1) knows the chunk's plan, (2) reads the rows, (3) decides, (4) *agrees*: puts
+//! the decided outcomes, and the row version that each success depends on, over the plan it knew, by compare-and-set,
+//! (5) writes each row on condition that it still stands at that version. Rows that have moved on go into the next
+//! round. When every success is written, the plan is the chunk's results.
+//!
+//! - *Not twice*: a write leaves the operation's token on the row. A worker that finds the token writes nothing.
+//! - *Not lost*: a chunk is recorded only when each success of its plan is written by this worker or its token was seen.
+//! - *The result is true*: suppose a worker turns a success into a failure while another worker of the same chunk still
+//!   has the write under way. The first knew the plan, then read the row, then agreed. If the other had agreed in between,
+//!   the first one's compare-and-set fails. If the other agreed before, its write depends on the version that the plan
+//!   names, and the first found the row elsewhere (at that version it repeats what was agreed, without judging again).
+//!   Versions only grow, so that write can no longer happen. If the other agrees later, it finds the failure, which is
+//!   final.
+//!
+//! The first worker of a first delivery does not read the plan: that its compare-and-set finds none is the same.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use domain::chunk::{Chunk, UnreadableChunk};
+use domain::decide::{
+    Agreed, Context, Decision, Ends, RelationshipDecision, Write, decide_object, decide_relationship, version_of,
+};
+use domain::item::Item;
+use domain::job::{Job, JobStatus, Operation};
+use domain::operations::Operations;
+use domain::outcome::{Budget, Entry, Outcome, Plan};
+use domain::problem::{Code, Problem};
+use domain::record::{RecordId, Row};
+use store::jobs::Fenced;
+use store::queue::{Outgoing, QueueUnavailable};
+use store::records::Written;
+use store::retry::Backoff;
+use store::rows::JobRow;
+use store::{Store, StoreError};
+
+use crate::Consumer;
+use crate::groups::{Group, Refused, group, items};
+use crate::types::TypeLoader;
+
+/// How a delivery ends when the message can be deleted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ChunkEnd {
+    /// Its results are recorded.
+    Recorded,
+    /// It has no effect and never will have, for this reason.
+    Dropped(&'static str),
+}
+
+/// Why a message has to be delivered again.
+#[derive(Debug, thiserror::Error)]
+pub enum ChunkError {
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableChunk),
+    #[error("its job is not committed yet")]
+    NotCommitted,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Queue(#[from] QueueUnavailable),
+    #[error("its records are written by others too often")]
+    Contended,
+    #[error("the time of the invocation is over")]
+    OutOfTime,
+}
+
+impl ChunkError {
+    /// Whether it is part of ordinary work rather than a sign of trouble.
+    #[must_use]
+    pub const fn is_expected(&self) -> bool {
+        matches!(self, Self::NotCommitted)
+    }
+}
+
+/// A chunk is sent before its job is committed. Accept gives up after 25 s, so a job that is not there after this long
+/// was never accepted.
+const NEVER_COMMITTED_MILLIS: u64 = 60_000;
+
+/// How long a worker waits for the commit before it lets the chunk come back.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Rounds after which a chunk whose rows keep moving is left to a later delivery.
+const ROUNDS: u32 = 40;
+
+/// Applies a chunk that was received `receives` times, this time included.
+///
+/// # Errors
+/// When it has to be delivered again.
+pub async fn process(consumer: &Consumer, chunk: &Chunk<'_>, receives: u32) -> Result<ChunkEnd, ChunkError> {
+    let store = &consumer.store;
+    let job = match start(store, chunk).await? {
+        Ok(job) => job,
+        Err(why) => return Ok(ChunkEnd::Dropped(why)),
+    };
+    if job.done.contains(&chunk.index) {
+        return conclude(consumer, chunk, &job).await;
+    }
+    let plan = Round::new(consumer, chunk).run(receives, &job).await?;
+    match store.record_chunk(&chunk.account, chunk.job, chunk.index, &plan, store.ambient().now()).await? {
+        Some(JobRow::Job(job)) => conclude(consumer, chunk, &job).await,
+        _ => Ok(ChunkEnd::Dropped("its job is gone")),
+    }
+}
+
+/// The job, processing; or why the chunk is to be dropped.
+async fn start(store: &Store, chunk: &Chunk<'_>) -> Result<Result<Job, &'static str>, ChunkError> {
+    let waiting_since = tokio::time::Instant::now();
+    let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(250));
+    let mut row = store.find_job_row(&chunk.account, chunk.job).await?;
+    loop {
+        let now = store.ambient().now();
+        match row {
+            Some(JobRow::Void) => return Ok(Err("its job was never accepted")),
+            Some(JobRow::Job(job)) if job.is_expired(now) => return Ok(Err("its job has expired")),
+            Some(JobRow::Job(job)) => match job.status {
+                JobStatus::Processing => return Ok(Ok(job)),
+                JobStatus::Queued => {
+                    row = store.start(&chunk.account, chunk.job, now).await?;
+                }
+                JobStatus::Aborted => return Ok(Err("its job is aborted")),
+                JobStatus::Completed | JobStatus::Failed => return Ok(Err("its job has ended")),
+            },
+            None if now >= chunk.job.made_at().plus_millis(NEVER_COMMITTED_MILLIS) => {
+                // The fence makes it so: a commit that is still under way somewhere can no longer succeed.
+                match store.fence(&chunk.account, chunk.job).await? {
+                    Fenced::Never => return Ok(Err("its job was never accepted")),
+                    Fenced::Committed(job) => row = Some(JobRow::Job(job)),
+                }
+            }
+            None if waiting_since.elapsed() < PATIENCE => {
+                backoff.wait(store.ambient()).await;
+                row = store.find_job_row(&chunk.account, chunk.job).await?;
+            }
+            None => return Err(ChunkError::NotCommitted),
+        }
+    }
+}
+
+/// After the chunk is recorded: sends the chunk that waits for it, and ends the job if it was the last.
+async fn conclude(consumer: &Consumer, chunk: &Chunk<'_>, job: &Job) -> Result<ChunkEnd, ChunkError> {
+    let store = &consumer.store;
+    if job.status != JobStatus::Processing {
+        return Ok(ChunkEnd::Dropped("its job has ended"));
+    }
+    if let Some(next) = chunk.then.filter(|next| !job.done.contains(next)) {
+        let Some(body) = store.stashed(&chunk.account, chunk.job, next).await? else {
+            return Err(StoreError::UnreadableRow(format!("chunk {next} of a chain is missing")).into());
+        };
+        // Sent before this message is deleted: a crash in between sends it twice, which does no harm.
+        consumer.queue.send(vec![Outgoing { account: chunk.account.clone(), body }]).await?;
+    }
+    if job.is_finished() {
+        store.finish(&chunk.account, chunk.job, JobStatus::Completed, store.ambient().now()).await?;
+    }
+    Ok(ChunkEnd::Recorded)
+}
+
+/// The rounds of one delivery.
+struct Round<'consumer, 'chunk> {
+    store: &'consumer Store,
+    chunk: &'chunk Chunk<'chunk>,
+    loader: TypeLoader<'consumer>,
+    budget: Budget,
+    /// What is agreed, as far as this worker knows.
+    plan: Option<Plan>,
+    /// Whether what is agreed was agreed by an earlier delivery or another worker: then its writes may be done, and so
+    /// long ago that their tokens are gone.
+    adopted: bool,
+}
+
+impl<'consumer, 'chunk> Round<'consumer, 'chunk>
+where
+    'chunk: 'consumer,
+{
+    fn new(consumer: &'consumer Consumer, chunk: &'chunk Chunk<'chunk>) -> Self {
+        Self {
+            store: &consumer.store,
+            chunk,
+            loader: TypeLoader::new(&consumer.store, &consumer.schemas, &chunk.account),
+            budget: Budget::of_job(chunk.total),
+            plan: None,
+            adopted: false,
+        }
+    }
+
+    /// Goes on until every success that is agreed is written, and answers with what is agreed.
+    async fn run(mut self, receives: u32, job: &Job) -> Result<Plan, ChunkError> {
+        let (items, mut refused) = items(self.chunk);
+        self.load_named_types(&items).await?;
+        let mut open = group(self.context(), items, &mut refused);
+        if receives > 1 {
+            self.adopt().await?;
+        }
+        let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
+        for round in 0..ROUNDS {
+            if round > 0 {
+                backoff.wait(self.store.ambient()).await;
+            }
+            let rows = self.read(&open).await?;
+            let decided = self.decide(&mut open, &rows, &refused).await?;
+            if decided.must_agree && !self.agree(decided.entries, job).await? {
+                continue;
+            }
+            open = self.write(open, decided.writes).await?;
+            if open.is_empty() {
+                return self.plan.ok_or(ChunkError::Contended);
+            }
+        }
+        Err(ChunkError::Contended)
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            account: &self.chunk.account,
+            job: self.chunk.job,
+            now: self.store.ambient().now(),
+            types: &self.loader.types,
+        }
+    }
+
+    async fn load_named_types(&mut self, items: &[(u32, Item<'_>)]) -> Result<(), StoreError> {
+        self.loader.load_objects(items.iter().filter_map(|(_, item)| item.object_type())).await?;
+        let relationship_types = items.iter().filter_map(|(_, item)| match item {
+            Item::Relate { relationship_type, .. } => Some(relationship_type),
+            _ => None,
+        });
+        self.loader.load_relationships(relationship_types).await
+    }
+
+    /// Takes over what other workers of this chunk have agreed.
+    async fn adopt(&mut self) -> Result<(), StoreError> {
+        self.plan = self.store.plan(&self.chunk.account, self.chunk.job, self.chunk.index).await?;
+        self.adopted = self.plan.is_some();
+        Ok(())
+    }
+
+    async fn read(&self, open: &[Group<'_>]) -> Result<Rows, StoreError> {
+        let account = &self.chunk.account;
+        // A create needs no read: that its key is free is its condition.
+        if self.chunk.operation == Operation::CreateObjects && self.plan.is_none() {
+            return Ok(Rows::default());
+        }
+        let mut wanted: HashSet<RecordId> = open.iter().map(|group| group.id).collect();
+        if self.chunk.operation == Operation::CreateRelationships {
+            for step in open.iter().flat_map(|group| &group.steps) {
+                if let Item::Relate { source, target, .. } = &step.item {
+                    wanted.extend([source, target].into_iter().filter_map(domain::record::End::object));
+                }
+            }
+        }
+        let rows = self.store.records(account, wanted).await?;
+        let ends = match self.chunk.operation {
+            Operation::CreateRelationships => {
+                rows.iter().filter_map(|(id, row)| Some((*id, row.object()?.clone()))).collect()
+            }
+            _ => Ends::new(),
+        };
+        Ok(Rows { rows, ends })
+    }
+
+    async fn decide(&mut self, open: &mut [Group<'_>], rows: &Rows, refused: &Refused) -> Result<Decided, ChunkError> {
+        if self.chunk.operation == Operation::UpdateObjects {
+            let types = rows.rows.values().filter_map(|row| Some(&row.object()?.object_type));
+            self.loader.load_objects(types).await?;
+        }
+        let known: HashMap<u32, &Entry> =
+            self.plan.iter().flat_map(|plan| &plan.entries).map(|entry| (entry.position, entry)).collect();
+        let mut entries: BTreeMap<u32, Entry> =
+            known.iter().map(|(position, entry)| (*position, (*entry).clone())).collect();
+        for (position, outcome) in refused {
+            entries.entry(*position).or_insert_with(|| self.entry(*position, outcome.clone(), 0));
+        }
+        let mut writes = Vec::with_capacity(open.len());
+        for (place, group) in open.iter_mut().enumerate() {
+            for step in &mut group.steps {
+                step.agreed = known.get(&step.position).map_or(Agreed::Nothing, |entry| match entry.outcome {
+                    Outcome::Success(_) => Agreed::Success { base: entry.base },
+                    Outcome::Failure(_) => Agreed::Failure,
+                });
+            }
+            let row = rows.rows.get(&group.id);
+            let decision = if self.is_lost_track_of(group, row) {
+                unknown(group)
+            } else if matches!(self.chunk.operation, Operation::CreateRelationships | Operation::DeleteRelationships) {
+                match decide_relationship(self.context(), group.id, &group.steps, row, &rows.ends) {
+                    RelationshipDecision::Decided(decision) => decision,
+                    RelationshipDecision::Fence(write) => {
+                        writes.push(Planned { place, write, fence: true });
+                        continue;
+                    }
+                }
+            } else {
+                decide_object(self.context(), group.id, &group.steps, row)
+            };
+            let base = version_of(row);
+            for (position, outcome) in decision.outcomes {
+                let is_settled = decision.write.is_none() && outcome.is_success();
+                if !(is_settled && entries.contains_key(&position)) {
+                    entries.insert(position, self.entry(position, outcome, base));
+                }
+            }
+            if let Some(write) = decision.write {
+                writes.push(Planned { place, write, fence: false });
+            }
+        }
+        let entries: Vec<Entry> = entries.into_values().collect();
+        let changed = self.plan.as_ref().is_none_or(|plan| plan.entries != entries);
+        Ok(Decided { must_agree: changed || writes.iter().any(|planned| !planned.fence), entries, writes })
+    }
+
+    fn entry(&self, position: u32, outcome: Outcome, base: u64) -> Entry {
+        let base = if outcome.is_success() { base } else { 0 };
+        Entry { position, outcome: self.budget.fit(outcome), base }
+    }
+
+    /// Whether an earlier delivery may have written the row so long or so many writes ago that its token is gone.
+    fn is_lost_track_of(&self, group: &Group<'_>, row: Option<&Row>) -> bool {
+        let (true, Some(plan), Some(row)) = (self.adopted, &self.plan, row) else { return false };
+        let last = group.steps.last().map_or(0, |step| step.position);
+        if row.operations.contain(self.chunk.job, last) {
+            return false;
+        }
+        let now = self.store.ambient().now();
+        group.steps.iter().any(|step| match step.agreed {
+            Agreed::Success { base } => {
+                row.version > base && Operations::may_have_dropped(base + 1, row.version, plan.made_at, now)
+            }
+            Agreed::Failure | Agreed::Nothing => false,
+        })
+    }
+
+    /// Agrees on these entries. When another worker was first, takes over what it agreed and answers `false`.
+    async fn agree(&mut self, entries: Vec<Entry>, job: &Job) -> Result<bool, StoreError> {
+        let plan = match &self.plan {
+            None => Plan { revision: 1, made_at: self.store.ambient().now(), entries },
+            Some(plan) => Plan { revision: plan.revision + 1, made_at: plan.made_at, entries },
+        };
+        let (account, id, index) = (&self.chunk.account, self.chunk.job, self.chunk.index);
+        if self.store.agree(account, id, index, &plan, job.expires_at()).await? {
+            self.plan = Some(plan);
+            return Ok(true);
+        }
+        self.adopt().await?;
+        Ok(false)
+    }
+
+    /// Writes what is agreed. Answers with the groups that have to be decided anew.
+    async fn write(&self, open: Vec<Group<'chunk>>, planned: Vec<Planned>) -> Result<Vec<Group<'chunk>>, StoreError> {
+        let (account, now) = (&self.chunk.account, self.store.ambient().now());
+        let (places, writes): (Vec<_>, Vec<_>) =
+            planned.into_iter().map(|planned| ((planned.place, planned.fence), planned.write)).unzip();
+        let written = match self.chunk.operation {
+            Operation::CreateRelationships | Operation::DeleteRelationships => {
+                self.store.write_relationships(account, &writes, now).await?
+            }
+            _ => self.store.write_objects(account, &writes, now).await?,
+        };
+        // A fence only moves the row on: its group is still to be decided.
+        let unfinished: HashSet<usize> = places
+            .into_iter()
+            .zip(written)
+            .filter(|((_, fence), written)| *fence || *written == Written::Lost)
+            .map(|((place, _), _)| place)
+            .collect();
+        Ok(open
+            .into_iter()
+            .enumerate()
+            .filter(|(place, _)| unfinished.contains(place))
+            .map(|(_, group)| group)
+            .collect())
+    }
+}
+
+#[derive(Default)]
+struct Rows {
+    rows: HashMap<RecordId, Row>,
+    ends: Ends,
+}
+
+/// A write, and which of the open groups it is for.
+struct Planned {
+    place: usize,
+    write: Write,
+    fence: bool,
+}
+
+struct Decided {
+    entries: Vec<Entry>,
+    writes: Vec<Planned>,
+    must_agree: bool,
+}
+
+/// Beyond what a record remembers: rather than apply an item a second time, its result says that nobody knows.
+fn unknown(group: &Group<'_>) -> Decision {
+    let problem = Problem::new(
+        Code::InternalServerError,
+        "An unexpected error occurred: whether this item was applied is not known, read the record to see",
+    );
+    let undecided = group.steps.iter().filter(|step| step.agreed != Agreed::Failure);
+    let outcomes = undecided.map(|step| (step.position, Outcome::failure(problem.clone()))).collect();
+    Decision { outcomes, write: None }
+}

@@ -1,0 +1,272 @@
+//! The function's routes over a database in memory, for its tests.
+
+use std::collections::HashMap;
+
+use axum::Router;
+use axum::body::Body;
+use domain::account::AccountId;
+use domain::ambient::Ambient;
+use domain::decide::{
+    Agreed, Context, Decision, RelationshipDecision, Step, Types, decide_object, decide_relationship, relationship_of,
+};
+use domain::item::Item;
+use domain::job::{JobId, Operation};
+use domain::record::{End, RecordId};
+use domain::time::Timestamp;
+use http::{HeaderMap, Request};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use store::Store;
+use store::clients::{self, AwsSettings};
+use store::records::Written;
+use store::tables::{self, TableNames};
+use tower::ServiceExt;
+use wire::{BASE, CursorKey, Directory, conventions};
+
+/// The routes, as one caller sees them.
+#[derive(Clone)]
+pub(crate) struct Service {
+    router: Router,
+    store: Store,
+    account: AccountId,
+    authorization: &'static str,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    /// Null for an empty body.
+    pub(crate) json: Value,
+}
+
+/// What [`Service::define`] gives types for a schema.
+pub(crate) fn schema() -> Value {
+    json!({"properties": {"name": {"type": "string"}}})
+}
+
+/// As a value in a query.
+pub(crate) fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |encoded, byte| format!("{encoded}%{byte:02X}"))
+}
+
+impl Service {
+    /// On a database of its own, at 2017-11-03T16:00:06.123Z, as an agent of the account `acme`.
+    pub(crate) async fn start() -> Self {
+        let ambient = Ambient::manual(Timestamp::from_millis(1_509_724_806_123), 1);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let database = dynoxide::Database::memory().unwrap();
+        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
+
+        let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
+        let names = TableNames::with_prefix("test");
+        tables::create_missing(&client, &names).await.unwrap();
+        let store = Store::new(client, names, ambient.clone());
+        let account = AccountId::parse("acme").unwrap();
+        let directory = Directory::empty()
+            .with_agent(&account, "agent@acme.example", "password", "agent")
+            .with_agent(&AccountId::parse("stranger").unwrap(), "agent@stranger.example", "password", "stranger")
+            .with_end_user(&account, "user@acme.example", "password");
+        let records = crate::Records::new(store.clone(), CursorKey::new([7; 32]));
+        let router = conventions(crate::routes(records), directory, ambient);
+        Self { router, store, account, authorization: "Bearer agent" }
+    }
+
+    /// As an agent of another account.
+    pub(crate) fn as_stranger(&self) -> Self {
+        Self { authorization: "Bearer stranger", ..self.clone() }
+    }
+
+    /// As an end user of the account.
+    pub(crate) fn as_end_user(&self) -> Self {
+        // user@acme.example:password
+        Self { authorization: "Basic dXNlckBhY21lLmV4YW1wbGU6cGFzc3dvcmQ=", ..self.clone() }
+    }
+
+    /// With credentials that nobody has.
+    pub(crate) fn as_nobody(&self) -> Self {
+        Self { authorization: "Bearer wrong", ..self.clone() }
+    }
+
+    pub(crate) const fn ambient(&self) -> &Ambient {
+        self.store.ambient()
+    }
+
+    pub(crate) async fn send_text(&self, method: &str, path: &str, body: &str) -> Reply {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{BASE}{path}"))
+            .header("authorization", self.authorization)
+            .body(Body::from(body.to_owned()))
+            .unwrap();
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        let json = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
+        Reply { status: parts.status.as_u16(), headers: parts.headers, text, json }
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &Value) -> Reply {
+        self.send_text(method, path, &body.to_string()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.send_text("GET", path, "").await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.send_text("DELETE", path, "").await
+    }
+
+    /// What the link `name` of `page` leads to.
+    pub(crate) async fn get_link(&self, page: &Reply, name: &str) -> Reply {
+        self.get(page.link(name).unwrap().strip_prefix(BASE).unwrap()).await
+    }
+
+    pub(crate) async fn define(&self, key: &str) -> Reply {
+        self.send("POST", "/objects/types", &json!({"data": {"key": key, "schema": schema()}})).await
+    }
+
+    pub(crate) async fn define_relationship(&self, key: &str, source: &str, target: &Value) -> Reply {
+        let body = json!({"data": {"key": key, "source": source, "target": target}});
+        self.send("POST", "/relationships/types", &body).await
+    }
+
+    /// Creates a record as a job does.
+    pub(crate) async fn put(&self, object_type: &str, external_id: Option<&str>, attributes: Value) -> RecordId {
+        let item = json!({"type": object_type, "external_id": external_id, "attributes": attributes});
+        self.apply_to_object(Operation::CreateObjects, &item).await
+    }
+
+    /// Deletes an object record as a job does.
+    pub(crate) async fn remove(&self, id: RecordId) {
+        self.apply_to_object(Operation::DeleteObjects, &json!(id.to_string())).await;
+    }
+
+    async fn apply_to_object(&self, operation: Operation, item: &Value) -> RecordId {
+        let types = self.types().await;
+        let context = self.context(&types);
+        let raw = item.to_string();
+        let item = Item::parse(operation, &raw).unwrap();
+        let id = item.object_id(&self.account, context.job, 0).unwrap();
+        let row = self.store.record(&self.account, id).await.unwrap();
+        let steps = [Step { position: 0, item, agreed: Agreed::Nothing }];
+        let Decision { write, outcomes } = decide_object(context, id, &steps, row.as_ref());
+        let write = write.unwrap_or_else(|| panic!("{outcomes:?}"));
+        let written = self.store.write_objects(&self.account, &[write], context.now).await.unwrap();
+        assert_eq!(written, [Written::Done]);
+        id
+    }
+
+    /// Creates a relationship record as a job does.
+    pub(crate) async fn relate(&self, relationship_type: &str, source: &str, target: &str) -> RecordId {
+        let item = json!({"relationship_type": relationship_type, "source": source, "target": target});
+        self.apply_to_relationship(Operation::CreateRelationships, &item).await
+    }
+
+    /// Deletes a relationship record as a job does.
+    pub(crate) async fn unrelate(&self, id: RecordId) {
+        self.apply_to_relationship(Operation::DeleteRelationships, &json!(id.to_string())).await;
+    }
+
+    async fn apply_to_relationship(&self, operation: Operation, item: &Value) -> RecordId {
+        let types = self.types().await;
+        let context = self.context(&types);
+        let raw = item.to_string();
+        let item = Item::parse(operation, &raw).unwrap();
+        let mut ends = HashMap::new();
+        let id = if let Item::Unrelate { id } = item {
+            id
+        } else {
+            let (_, made) = relationship_of(context, &item).unwrap();
+            for end in [&made.source, &made.target].into_iter().filter_map(End::object) {
+                let row = self.store.record(&self.account, end).await.unwrap().unwrap();
+                ends.insert(end, row.object().unwrap().clone());
+            }
+            made.id
+        };
+        let row = self.store.record(&self.account, id).await.unwrap();
+        let steps = [Step { position: 0, item, agreed: Agreed::Nothing }];
+        let RelationshipDecision::Decided(decision) = decide_relationship(context, id, &steps, row.as_ref(), &ends)
+        else {
+            panic!("nothing else is under way")
+        };
+        let write = decision.write.unwrap_or_else(|| panic!("{:?}", decision.outcomes));
+        let written = self.store.write_relationships(&self.account, &[write], context.now).await.unwrap();
+        assert_eq!(written, [Written::Done]);
+        id
+    }
+
+    async fn types(&self) -> Types {
+        let objects = self.store.object_types(&self.account).await.unwrap();
+        let relationships = self.store.relationship_types(&self.account).await.unwrap();
+        Types {
+            objects: objects.into_iter().map(|defined| (defined.key.clone(), defined)).collect(),
+            relationships: relationships.into_iter().map(|defined| (defined.key.clone(), defined)).collect(),
+        }
+    }
+
+    fn context<'types>(&'types self, types: &'types Types) -> Context<'types> {
+        let ambient = self.ambient();
+        Context { account: &self.account, job: JobId::new(ambient), now: ambient.now(), types }
+    }
+
+    /// Turns the pages of the list at `path` from its start to its end and back, in both orders. The items' member `name`
+    /// has these values, oldest first.
+    pub(crate) async fn check_pages(&self, path: &str, name: &str, values: &[impl AsRef<str>]) {
+        let mut values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+        self.check_pages_as_given(path, name, &values).await;
+        self.check_pages_as_given(&format!("{path}&order=asc"), name, &values).await;
+        values.reverse();
+        self.check_pages_as_given(&format!("{path}&order=desc"), name, &values).await;
+    }
+
+    /// As [`check_pages`](Self::check_pages), for a list that has one order.
+    pub(crate) async fn check_pages_as_given(&self, path: &str, name: &str, values: &[impl AsRef<str>]) {
+        let mut pages = vec![self.get(path).await];
+        while pages[pages.len() - 1].link("next").is_some() {
+            pages.push(self.get_link(&pages[pages.len() - 1], "next").await);
+        }
+        let shown: Vec<_> = pages.iter().flat_map(|page| page.members(name)).collect();
+        assert_eq!(shown, values.iter().map(AsRef::as_ref).collect::<Vec<_>>(), "{path}");
+        assert_eq!(pages.len(), 3, "{path}");
+        assert_eq!(pages[0].link("previous"), None);
+        for pair in pages.windows(2) {
+            assert_eq!(self.get_link(&pair[1], "previous").await.json["data"], pair[0].json["data"], "{path}");
+        }
+        // And forward again from a page that was reached backwards.
+        let middle = self.get_link(&pages[2], "previous").await;
+        assert_eq!(self.get_link(&middle, "next").await.json["data"], pages[2].json["data"]);
+        assert_eq!(self.get_link(&middle, "previous").await.link("previous"), None);
+    }
+}
+
+impl Reply {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The member `name` of each item of a list.
+    pub(crate) fn members(&self, name: &str) -> Vec<&str> {
+        let items = self.json["data"].as_array().unwrap_or_else(|| panic!("{self:?}"));
+        items.iter().map(|item| item[name].as_str().unwrap()).collect()
+    }
+
+    pub(crate) fn link(&self, name: &str) -> Option<String> {
+        self.json["links"][name].as_str().map(str::to_owned)
+    }
+
+    /// Checks that it is the one error of that status and code, and that its detail has these words.
+    #[track_caller]
+    pub(crate) fn check_error(&self, status: u16, code: &str, words: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        let errors = self.json["errors"].as_array().unwrap();
+        assert_eq!(errors.len(), 1, "{self:?}");
+        assert_eq!(errors[0]["code"], code);
+        assert_eq!(errors[0]["status"], status.to_string());
+        let detail = errors[0]["detail"].as_str().unwrap();
+        assert!(detail.contains(words), "{detail}");
+    }
+}

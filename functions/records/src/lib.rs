@@ -1,0 +1,134 @@
+//! Object types, relationship types, and the reading side of records, over HTTP.
+
+mod object_records;
+mod object_types;
+mod paging;
+mod relationship_records;
+mod relationship_types;
+pub mod settings;
+
+#[cfg(test)]
+mod harness;
+
+use axum::Router;
+use axum::routing::get;
+use domain::account::AccountId;
+use domain::record::State;
+use domain::types::TypeKey;
+use store::Store;
+use store::keys::TypeKind;
+use store::page::Page;
+use wire::{CursorKey, Failure};
+
+use crate::paging::{PAGE_BYTES, Paging};
+
+/// What the handlers work with. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Records {
+    store: Store,
+    cursors: CursorKey,
+}
+
+impl Records {
+    /// Reads and writes `store`, by whose clock types are dated, and signs the cursors of its lists with `cursors`.
+    #[must_use]
+    pub const fn new(store: Store, cursors: CursorKey) -> Self {
+        Self { store, cursors }
+    }
+
+    /// The page of the records of one type. A row of which `of_kind` makes nothing is of another kind, and not listed.
+    async fn page_of_type<Record>(
+        &self,
+        account: &AccountId,
+        kind: TypeKind,
+        key: &TypeKey,
+        paging: &Paging<'_>,
+        of_kind: impl Fn(State) -> Option<Record>,
+    ) -> Result<Page<Record>, Failure> {
+        let query = paging.query();
+        let page = self.store.list_records(account, kind, key, &query, PAGE_BYTES).await?;
+        Ok(Page {
+            items: page.items.into_iter().filter_map(|row| of_kind(row.state)).collect(),
+            more_after: page.more_after,
+            more_before: page.more_before,
+        })
+    }
+}
+
+/// The routes under [`wire::BASE`], without the conventions around them.
+pub fn routes(records: Records) -> Router {
+    let objects = Router::new()
+        .route("/types", get(object_types::list).post(object_types::define))
+        .route("/types/{key}", get(object_types::show).put(object_types::replace_schema).delete(object_types::delete))
+        .route("/records", get(object_records::list))
+        .route("/records/{id}", get(object_records::show));
+    let relationships = Router::new()
+        .route("/types", get(relationship_types::list).post(relationship_types::define))
+        .route("/types/{key}", get(relationship_types::show).delete(relationship_types::delete))
+        .route("/records", get(relationship_records::list))
+        .route("/records/{id}", get(relationship_records::show));
+    Router::new()
+        .nest(&format!("{}/objects", wire::BASE), objects)
+        .nest(&format!("{}/relationships", wire::BASE), relationships)
+        .with_state(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::harness::Service;
+
+    const ROUTES: [(&str, &str); 13] = [
+        ("POST", "/objects/types"),
+        ("GET", "/objects/types"),
+        ("GET", "/objects/types/product"),
+        ("PUT", "/objects/types/product"),
+        ("DELETE", "/objects/types/product"),
+        ("GET", "/objects/records?type=product"),
+        ("GET", "/objects/records/40e83a4e-8438-8bb9-8f6f-51124535ce9f"),
+        ("POST", "/relationships/types"),
+        ("GET", "/relationships/types"),
+        ("GET", "/relationships/types/owns"),
+        ("DELETE", "/relationships/types/owns"),
+        ("GET", "/relationships/records?type=owns"),
+        ("GET", "/relationships/records/40e83a4e-8438-8bb9-8f6f-51124535ce9f"),
+    ];
+
+    #[tokio::test]
+    async fn every_route_is_for_agents_only() {
+        let service = Service::start().await;
+        for (method, path) in ROUTES {
+            let body = json!({"data": {}});
+            assert_eq!(service.as_nobody().send(method, path, &body).await.status, 401, "{method} {path}");
+            assert_eq!(service.as_end_user().send(method, path, &body).await.status, 403, "{method} {path}");
+            let reply = service.send(method, path, &body).await;
+            assert!([200, 404, 422].contains(&reply.status), "{method} {path}: {reply:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_method_that_a_route_does_not_have_is_a_405_that_says_which_it_has() {
+        let service = Service::start().await;
+        let reply = service.send("PATCH", "/objects/types/product", &json!({})).await;
+        reply.check_error(405, "MethodNotAllowed", "PATCH");
+        let mut allowed: Vec<_> = reply.header("allow").unwrap().split(',').collect();
+        allowed.sort_unstable();
+        assert_eq!(allowed, ["DELETE", "GET", "HEAD", "PUT"]);
+    }
+
+    #[tokio::test]
+    async fn bodies_are_json_of_a_limited_size_with_an_object_data() {
+        let service = Service::start().await;
+        service.define("product").await;
+        for (method, path) in
+            [("POST", "/objects/types"), ("PUT", "/objects/types/product"), ("POST", "/relationships/types")]
+        {
+            service.send_text(method, path, "{").await.check_error(400, "BadRequest", "not JSON");
+            service.send(method, path, &json!({"key": "a"})).await.check_error(400, "BadRequest", "`data`");
+            service.send(method, path, &json!({"data": []})).await.check_error(400, "BadRequest", "`data`");
+            let large = json!({"data": {"padding": "x".repeat(300_000)}});
+            service.send(method, path, &large).await.check_error(413, "PayloadTooLarge", "limit of");
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Object types: the schemas that records follow.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::account::AccountId;
+use domain::item::object_type_not_found;
+use domain::limits;
+use domain::problem::Problem;
+use domain::types::{EndType, ObjectType, Schema, TypeKey};
+use http::StatusCode;
+use http::header::LOCATION;
+use serde_json::Value;
+use store::catalog::{Defined, Deleted};
+use store::keys::TypeKind;
+use wire::{Agent, Data, DataBody, Failure, List, Query, Segments};
+
+use crate::Records;
+use crate::paging::{Paging, type_position};
+
+/// The body of a definition: a schema of at most 32 KiB as compact JSON, eight times that so that a generously indented
+/// one fits too.
+pub(crate) const BODY_BYTES: usize = 8 * limits::SCHEMA_BYTES;
+
+/// No place becomes free by waiting: it takes somebody to delete a type. A minute keeps a client that repeats by itself
+/// from being a burden.
+const RETRY_WITHOUT_PLACE_SECONDS: u32 = 60;
+
+/// `POST /objects/types`
+pub(crate) async fn define(
+    Agent(caller): Agent,
+    State(records): State<Records>,
+    DataBody(data): DataBody<BODY_BYTES>,
+) -> Result<Response, Failure> {
+    let key = key_of(&data)?.ok_or_else(key_required)?;
+    let schema = schema_of(&data)?;
+    let now = records.store.ambient().now();
+    let object_type = ObjectType { key, schema, version: 1, created_at: now, updated_at: now };
+    let defined = records.store.define_object_type(&caller.account, &object_type).await?;
+    defined_as_wanted(defined, "object type", &object_type.key)?;
+    let location = format!("{}/objects/types/{}", wire::BASE, object_type.key);
+    Ok(([(LOCATION, location)], Data(StatusCode::CREATED, object_type)).into_response())
+}
+
+/// `GET /objects/types`
+pub(crate) async fn list(
+    Agent(caller): Agent,
+    State(records): State<Records>,
+    query: Query,
+) -> Result<List<ObjectType>, Failure> {
+    let paging = Paging::parse(&query, records.cursors.scope(&caller.account, "objects/types"))?;
+    let types = records.store.object_types(&caller.account).await?;
+    let position = |object_type: &ObjectType| type_position(object_type.created_at, &object_type.key);
+    Ok(paging.answer(paging.cut(types, position), position))
+}
+
+/// `GET /objects/types/{key}`
+pub(crate) async fn show(
+    Agent(caller): Agent,
+    State(records): State<Records>,
+    Segments(key): Segments<String>,
+) -> Result<Data<ObjectType>, Failure> {
+    let wanted = parse_key(&key)?;
+    let object_type = records.store.object_type(&caller.account, &wanted).await?;
+    object_type.map(|object_type| Data(StatusCode::OK, object_type)).ok_or_else(|| object_type_not_found(&key).into())
+}
+
+/// `PUT /objects/types/{key}`
+pub(crate) async fn replace_schema(
+    Agent(caller): Agent,
+    State(records): State<Records>,
+    Segments(key): Segments<String>,
+    DataBody(data): DataBody<BODY_BYTES>,
+) -> Result<Data<ObjectType>, Failure> {
+    let wanted = parse_key(&key)?;
+    if let Some(given) = key_of(&data)?
+        && given != wanted
+    {
+        return Err(Failure::unprocessable(format!("key cannot be changed: it is \"{wanted}\", not \"{given}\"")));
+    }
+    let schema = schema_of(&data)?;
+    let now = records.store.ambient().now();
+    let replaced = records.store.replace_schema(&caller.account, &wanted, &schema, now).await?;
+    replaced.map(|object_type| Data(StatusCode::OK, object_type)).ok_or_else(|| object_type_not_found(&key).into())
+}
+
+/// `DELETE /objects/types/{key}`
+pub(crate) async fn delete(
+    Agent(caller): Agent,
+    State(records): State<Records>,
+    Segments(key): Segments<String>,
+) -> Result<StatusCode, Failure> {
+    let account = &caller.account;
+    // Read before the types: a definition in between makes the deletion fail.
+    let revision = records.store.types_revision(account).await?;
+    let defined = find(&records, account, &key).await?;
+    let relationship_types = records.store.relationship_types(account).await?;
+    let end = EndType::Object(defined.clone());
+    if let Some(user) = relationship_types.iter().find(|user| user.source == end || user.target == end) {
+        return Err(Failure::unprocessable(format!(
+            "The relationship type \"{}\" names the object type \"{defined}\" as its source or target: delete it first",
+            user.key
+        )));
+    }
+    // The index that says so trails the table by a moment, and a job may be creating a record right now: such a record
+    // outlives its type, can be read by its id, and is listed again once a type of that key is defined.
+    if records.store.has_records(account, TypeKind::Object, &defined).await? {
+        return Err(Failure::unprocessable(format!(
+            "There are records of the object type \"{defined}\": delete all that {}/objects/records?type={defined} lists first",
+            wire::BASE
+        )));
+    }
+    let deleted = records.store.delete_type(account, TypeKind::Object, &defined, revision).await?;
+    deleted_as_wanted(deleted, object_type_not_found(&key))
+}
+
+/// Whether the type is now gone, or else why not.
+pub(crate) fn deleted_as_wanted(deleted: Deleted, missing: Problem) -> Result<StatusCode, Failure> {
+    match deleted {
+        Deleted::Done => Ok(StatusCode::NO_CONTENT),
+        Deleted::Missing => Err(missing.into()),
+        Deleted::TypesChanged => Err(Failure::unavailable(1).because("types were defined or deleted meanwhile")),
+    }
+}
+
+/// The key of the object type that a request calls `key`, as it was defined.
+///
+/// # Errors
+/// 404 naming the key when there is no such type.
+pub(crate) async fn find(records: &Records, account: &AccountId, key: &str) -> Result<TypeKey, Failure> {
+    let wanted = parse_key(key)?;
+    let found = records.store.stored_object_types(account, [&wanted]).await?;
+    found.into_iter().next().map(|stored| stored.key).ok_or_else(|| object_type_not_found(key).into())
+}
+
+/// What is no key is the key of no type.
+pub(crate) fn parse_key(key: &str) -> Result<TypeKey, Problem> {
+    TypeKey::parse(key).map_err(|_| object_type_not_found(key))
+}
+
+/// Whether the type is now there, or else why not.
+pub(crate) fn defined_as_wanted(defined: Defined, kind: &str, key: &TypeKey) -> Result<(), Failure> {
+    match defined {
+        Defined::Done => Ok(()),
+        Defined::KeyTaken => Err(Failure::unprocessable(format!("key \"{key}\" is already in use for another {kind}"))),
+        Defined::TooMany => Err(Failure::too_many(
+            format!("The account has {} {kind}s, as many as it may: delete one first", limits::TYPES_PER_ACCOUNT),
+            RETRY_WITHOUT_PLACE_SECONDS,
+        )),
+        Defined::EndMissing => Err(Failure::unprocessable(format!(
+            "source or target of the {kind} \"{key}\" names an object type that was deleted a moment ago"
+        ))),
+    }
+}
+
+fn key_of(data: &Value) -> Result<Option<TypeKey>, Problem> {
+    match data.get("key") {
+        None => Ok(None),
+        Some(Value::String(key)) => TypeKey::parse(key).map(Some),
+        Some(_) => Err(key_required()),
+    }
+}
+
+fn key_required() -> Problem {
+    Problem::unprocessable("key is required and must be a string")
+}
+
+fn schema_of(data: &Value) -> Result<Schema, Problem> {
+    match data.get("schema") {
+        Some(schema) => Schema::parse(schema),
+        None => Err(Problem::unprocessable("schema is required and must be an object")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::harness::{Service, schema};
+
+    #[tokio::test]
+    async fn a_type_is_defined_shown_replaced_and_deleted() {
+        let service = Service::start().await;
+        let given = json!({"properties": {"name": {"type": "string"}}, "required": ["name"]});
+        let reply = service.send("POST", "/objects/types", &json!({"data": {"key": "Product", "schema": given}})).await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+        assert_eq!(reply.header("location"), Some("/api/sunshine/objects/types/Product"));
+        let defined = json!({"data": {
+            "key": "Product",
+            "schema": given,
+            "version": 1,
+            "created_at": "2017-11-03T16:00:06.123Z",
+            "updated_at": "2017-11-03T16:00:06.123Z",
+        }});
+        assert_eq!(reply.json, defined);
+        let shown = service.get("/objects/types/pRODUCT").await;
+        assert_eq!((shown.status, shown.json), (200, defined));
+
+        service.ambient().advance(1_000);
+        let reply = service.send("PUT", "/objects/types/product", &json!({"data": {"schema": schema()}})).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let replaced = json!({"data": {
+            "key": "Product",
+            "schema": schema(),
+            "version": 2,
+            "created_at": "2017-11-03T16:00:06.123Z",
+            "updated_at": "2017-11-03T16:00:07.123Z",
+        }});
+        assert_eq!(reply.json, replaced);
+        // The key may be said again, in any case.
+        let reply = service
+            .send("PUT", "/objects/types/product", &json!({"data": {"key": "PRODUCT", "schema": schema()}}))
+            .await;
+        assert_eq!((reply.status, &reply.json["data"]["version"]), (200, &json!(3)));
+
+        let deleted = service.delete("/objects/types/PRODUCT").await;
+        assert_eq!((deleted.status, deleted.text.as_str()), (204, ""));
+        service.get("/objects/types/product").await.check_error(404, "NotFound", "\"product\"");
+        assert_eq!(service.define("product").await.status, 201);
+    }
+
+    #[tokio::test]
+    async fn a_definition_with_a_mistake_names_it() {
+        let service = Service::start().await;
+        service.define("product").await;
+        let check = async |data: serde_json::Value, words: &str| {
+            let reply = service.send("POST", "/objects/types", &json!({"data": data})).await;
+            reply.check_error(422, "UnprocessableEntity", words);
+        };
+        check(json!({"schema": schema()}), "key is required").await;
+        check(json!({"key": 7, "schema": schema()}), "key is required and must be a string").await;
+        check(json!({"key": "7up", "schema": schema()}), "not \"7up\"").await;
+        check(json!({"key": "other"}), "schema is required").await;
+        check(json!({"key": "other", "schema": []}), "schema must be an object").await;
+        check(json!({"key": "other", "schema": {"properties": {}}}), "schema.properties").await;
+        let text = "x".repeat(40_000);
+        let large = json!({"key": "other", "schema": {"properties": {"a": {"type": "string", "title": text}}}});
+        check(large, "at most 32768 bytes").await;
+        check(json!({"key": "PRODUCT", "schema": schema()}), "key \"PRODUCT\" is already in use").await;
+
+        let put = async |data: serde_json::Value, words: &str| {
+            let reply = service.send("PUT", "/objects/types/product", &json!({"data": data})).await;
+            reply.check_error(422, "UnprocessableEntity", words);
+        };
+        put(json!({"key": "other", "schema": schema()}), "key cannot be changed").await;
+        put(json!({"key": null, "schema": schema()}), "key is required and must be a string").await;
+        put(json!({"key": "product"}), "schema is required").await;
+        put(json!({"schema": {"$schema": "x"}}), "$schema").await;
+        let unchanged = service.get("/objects/types/product").await;
+        assert_eq!(unchanged.json["data"]["version"], 1);
+    }
+
+    #[tokio::test]
+    async fn a_key_of_no_type_is_a_404_that_names_it() {
+        let service = Service::start().await;
+        service.define("product").await;
+        let stranger = service.as_stranger();
+        for (service, path, name) in [
+            (&service, "/objects/types/unknown", "\"unknown\""),
+            (&service, "/objects/types/7%20up", "\"7 up\""),
+            (&stranger, "/objects/types/product", "\"product\""),
+        ] {
+            service.get(path).await.check_error(404, "NotFound", name);
+            service.delete(path).await.check_error(404, "NotFound", name);
+            let body = json!({"data": {"schema": schema()}});
+            service.send("PUT", path, &body).await.check_error(404, "NotFound", name);
+        }
+        assert_eq!(stranger.get("/objects/types").await.json["data"], json!([]));
+        assert_eq!(service.get("/objects/types/product").await.json["data"]["version"], 1);
+    }
+
+    #[tokio::test]
+    async fn the_51st_type_is_a_429_and_fits_when_one_is_deleted() {
+        let service = Service::start().await;
+        for number in 0..50 {
+            assert_eq!(service.define(&format!("type{number}")).await.status, 201);
+        }
+        let refused = service.define("one-more").await;
+        refused.check_error(429, "TooManyRequests", "50 object types");
+        assert_eq!(refused.header("retry-after"), Some("60"));
+        // A taken key is told as such all the same.
+        service.define("type7").await.check_error(422, "UnprocessableEntity", "\"type7\"");
+        assert_eq!(service.delete("/objects/types/type7").await.status, 204);
+        assert_eq!(service.define("one-more").await.status, 201);
+        assert_eq!(service.get("/objects/types").await.json["data"].as_array().unwrap().len(), 50);
+    }
+
+    #[tokio::test]
+    async fn types_are_listed_by_creation_page_by_page() {
+        let service = Service::start().await;
+        let keys = ["delta", "alpha", "echo", "bravo", "charlie"];
+        for key in keys {
+            service.define(key).await;
+            service.ambient().advance(1);
+        }
+        let whole = service.get("/objects/types").await;
+        assert_eq!(whole.json["links"], json!({"next": null, "previous": null}));
+        assert_eq!(whole.members("key"), keys);
+        service.check_pages("/objects/types?per_page=2", "key", &keys).await;
+        service.get("/objects/types?per_page=0").await.check_error(400, "BadRequest", "`per_page`");
+    }
+
+    #[tokio::test]
+    async fn a_type_in_use_is_not_deleted() {
+        let service = Service::start().await;
+        for key in ["product", "shop", "free"] {
+            service.define(key).await;
+        }
+        let record = service.put("product", Some("1"), json!({})).await;
+        let words = "/api/sunshine/objects/records?type=product";
+        service.delete("/objects/types/product").await.check_error(422, "UnprocessableEntity", words);
+
+        service.define_relationship("sold-in", "product", &json!(["shop"])).await;
+        for path in ["/objects/types/shop", "/objects/types/product"] {
+            service.delete(path).await.check_error(422, "UnprocessableEntity", "\"sold-in\"");
+        }
+        assert_eq!(service.delete("/objects/types/free").await.status, 204);
+
+        assert_eq!(service.delete("/relationships/types/sold-in").await.status, 204);
+        assert_eq!(service.delete("/objects/types/shop").await.status, 204);
+        service.remove(record).await;
+        assert_eq!(service.delete("/objects/types/product").await.status, 204);
+    }
+}

@@ -1,0 +1,182 @@
+//! The command line.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, value_parser};
+use domain::ambient::Ambient;
+use tracing_subscriber::EnvFilter;
+use wire::Directory;
+
+use crate::demo;
+use crate::poller::Polling;
+use crate::queue::QueueOptions;
+use crate::run::{LocalOptions, LocalRun, Storage};
+
+/// What is logged unless `RUST_LOG` says otherwise: warnings, and what Sundial itself says of its work. A condition that
+/// does not hold is an everyday answer of a database, though dynoxide warns of it.
+const LOG: &str =
+    "warn,dynoxide=error,local=info,accept=info,consume=info,records=info,status=info,store=info,wire=info";
+
+/// The demo tells its own story: only what goes wrong is logged beside it.
+const DEMO_LOG: &str = "warn,dynoxide=error";
+
+/// Sundial on this machine: the Custom Objects Jobs API with its queue and its database, in one process.
+#[derive(Debug, Parser)]
+#[command(name = "sundial-local", version)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Where to answer requests; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: String,
+    /// Where to keep everything
+    #[arg(long, value_name = "DIRECTORY", default_value = ".sundial")]
+    data: PathBuf,
+    /// Keep everything in memory, and nothing afterwards
+    #[arg(long, conflicts_with = "data")]
+    memory: bool,
+    /// Use the DynamoDB served there, and not one of its own
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+    /// How many batches of messages are handled at a time
+    #[arg(long, value_name = "NUMBER", default_value = "8", value_parser = value_parser!(u16).range(1..=256))]
+    consumers: u16,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what it does: import airports in one job, then run a job with mistakes in it
+    Demo,
+}
+
+impl CommandLine {
+    /// Does what the command line says, to its end.
+    pub async fn run(self) -> ExitCode {
+        match self.follow().await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(message) => {
+                eprintln!("sundial-local: {message}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    async fn follow(self) -> Result<(), String> {
+        if let Some(Command::Demo) = self.command {
+            start_log(DEMO_LOG)?;
+            return demo::run().await.map_err(|error| error.to_string());
+        }
+        start_log(LOG)?;
+        self.serve().await
+    }
+
+    async fn serve(self) -> Result<(), String> {
+        // Before anything is started, so that no signal finds it half started.
+        let ended = end_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
+        let run = LocalRun::start(self.options()).await.map_err(|error| error.to_string())?;
+        welcome(&run.base_url());
+        ended.await;
+        tracing::info!("stopping");
+        run.stop().await;
+        Ok(())
+    }
+
+    fn options(self) -> LocalOptions {
+        LocalOptions {
+            listen: self.listen,
+            storage: if self.memory { Storage::Memory } else { Storage::Directory(self.data) },
+            endpoint_url: self.endpoint_url,
+            queue: QueueOptions::default(),
+            polling: Polling { receivers: self.consumers.into(), ..Polling::default() },
+            directory: Directory::local(),
+            ambient: Ambient::system(),
+        }
+    }
+}
+
+/// Sends the log to stderr, in lines for people.
+fn start_log(unless_said: &str) -> Result<(), String> {
+    let directives = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| unless_said.into());
+    let filter = EnvFilter::try_new(&directives).map_err(|error| format!("{}: {error}", EnvFilter::DEFAULT_ENV))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(())
+}
+
+/// A future that waits for Ctrl-C or SIGTERM. Signals are caught from now on, not from the first poll.
+#[cfg(unix)]
+fn end_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn end_signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async { drop(tokio::signal::ctrl_c().await) })
+}
+
+/// Says that it is ready, and what to paste into another shell.
+fn welcome(base_url: &str) {
+    let user = "-u agent@example.com:sunshine";
+    let json = "-H 'Content-Type: application/json'";
+    let schema = r#"{"properties":{"id":{"type":"string"},"name":{"type":"string"}},"required":["name"]}"#;
+    let item = r#"{"type":"product","external_id":"3","attributes":{"id":"3","name":"Strawberry Chewing Gum"}}"#;
+    let text = format!(
+        r#"ready on {base_url}
+
+Paste into another shell: define an object type, create a record of it in a job, look at the job and at the record.
+
+API={base_url}/api/sunshine
+curl {user} $API/objects/types {json} -d '{{"data":{{"key":"product","schema":{schema}}}}}'
+JOB=$(curl -s {user} $API/jobs {json} -d '{{"type":"resources","action":"post","data":[{item}]}}' | sed 's/.*"id":"\([^"]*\)".*/\1/')
+curl {user} $API/jobs/$JOB
+curl {user} "$API/objects/records?type=product"
+
+Ctrl-C ends it.
+"#
+    );
+    // Nobody may be reading; that is no reason not to serve.
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(arguments: &[&str]) -> LocalOptions {
+        CommandLine::try_parse_from([&["sundial-local"], arguments].concat()).unwrap().options()
+    }
+
+    #[test]
+    fn what_is_not_said_has_a_default() {
+        let options = options(&[]);
+        assert_eq!(options.listen, "127.0.0.1:8080");
+        assert_eq!(options.storage, Storage::Directory(".sundial".into()));
+        assert_eq!((options.polling.receivers, options.endpoint_url), (8, None));
+    }
+
+    #[test]
+    fn what_is_said_is_used() {
+        let options =
+            options(&["--listen", "0.0.0.0:1", "--memory", "--consumers", "2", "--endpoint-url", "http://x:1"]);
+        assert_eq!((options.listen.as_str(), options.storage), ("0.0.0.0:1", Storage::Memory));
+        assert_eq!((options.polling.receivers, options.endpoint_url.as_deref()), (2, Some("http://x:1")));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for arguments in [&["--memory", "--data", "x"][..], &["--consumers", "0"], &["--memory", "demo"], &["serve"]] {
+            let parsed = CommandLine::try_parse_from([&["sundial-local"], arguments].concat());
+            assert!(parsed.is_err(), "{arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The queue's file: one table, spelled here only.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use domain::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::index::RowId;
+use super::{Lane, OpenError, Received};
+
+/// The version of the table below; another one is refused rather than guessed at.
+const LAYOUT: i64 = 1;
+
+/// The body stands last, so that reading the rest of a row at the start does not walk through the pages of the body.
+const TABLE: &str = "
+    CREATE TABLE IF NOT EXISTS messages (
+        row INTEGER PRIMARY KEY AUTOINCREMENT,
+        lane INTEGER NOT NULL,
+        message_id TEXT NOT NULL,
+        account TEXT NOT NULL,
+        sent_at INTEGER NOT NULL,
+        receives INTEGER NOT NULL DEFAULT 0,
+        first_received_at INTEGER,
+        body TEXT NOT NULL
+    ) STRICT";
+
+/// A message as it stands in the file when the queue is opened. Nothing is in flight then: whoever held it is gone.
+pub(super) struct Kept {
+    pub(super) row: RowId,
+    pub(super) lane: Lane,
+    pub(super) account: Arc<str>,
+    pub(super) receives: u32,
+}
+
+/// Opens the file at `path`, or a database in memory, and makes the table when it is not there.
+pub(super) fn open(path: Option<&Path>) -> Result<Connection, OpenError> {
+    let connection = match path {
+        Some(path) => Connection::open(path)?,
+        None => Connection::open_in_memory()?,
+    };
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A send is answered with 201, so what is committed must outlive a power cut and not only the process.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let layout: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if layout != 0 && layout != LAYOUT {
+        return Err(OpenError::OtherLayout { found: layout });
+    }
+    connection.execute_batch(TABLE)?;
+    connection.pragma_update(None, "user_version", LAYOUT)?;
+    Ok(connection)
+}
+
+pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Kept>> {
+    let mut statement = connection.prepare("SELECT row, lane, account, receives FROM messages ORDER BY row")?;
+    let rows = statement.query_map([], |row| {
+        Ok(Kept {
+            row: RowId(row.get(0)?),
+            lane: if row.get::<_, i64>(1)? == lane_number(Lane::Dead) { Lane::Dead } else { Lane::Main },
+            account: row.get::<_, String>(2)?.into(),
+            receives: row.get(3)?,
+        })
+    })?;
+    rows.collect()
+}
+
+pub(super) fn insert(
+    transaction: &Transaction<'_>,
+    message_id: &str,
+    account: &str,
+    body: &str,
+    sent_at: Timestamp,
+) -> rusqlite::Result<RowId> {
+    transaction
+        .prepare_cached("INSERT INTO messages (lane, message_id, account, sent_at, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .insert(params![lane_number(Lane::Main), message_id, account, millis(sent_at), body])
+        .map(RowId)
+}
+
+/// Counts one receive of a message and reads it; `None` when the row is not there.
+pub(super) fn receive(transaction: &Transaction<'_>, row: RowId, now: Timestamp) -> rusqlite::Result<Option<Received>> {
+    transaction
+        .prepare_cached(
+            "UPDATE messages
+             SET receives = receives + 1, first_received_at = coalesce(first_received_at, ?2)
+             WHERE row = ?1
+             RETURNING message_id, account, body, receives, sent_at, first_received_at",
+        )?
+        .query_row(params![row.0, millis(now)], |found| {
+            let receives = found.get(3)?;
+            Ok(Received {
+                message_id: found.get(0)?,
+                receipt: super::Receipt { row, receives },
+                account: found.get(1)?,
+                body: found.get(2)?,
+                receives,
+                sent_at: timestamp(found.get(4)?),
+                first_received_at: timestamp(found.get(5)?),
+            })
+        })
+        .optional()
+}
+
+/// Moves a message to the dead letters and names it.
+pub(super) fn bury(transaction: &Transaction<'_>, row: RowId) -> rusqlite::Result<Option<String>> {
+    transaction
+        .prepare_cached("UPDATE messages SET lane = ?2 WHERE row = ?1 RETURNING message_id")?
+        .query_row(params![row.0, lane_number(Lane::Dead)], |found| found.get(0))
+        .optional()
+}
+
+pub(super) fn delete(transaction: &Transaction<'_>, row: RowId) -> rusqlite::Result<()> {
+    transaction.prepare_cached("DELETE FROM messages WHERE row = ?1")?.execute([row.0])?;
+    Ok(())
+}
+
+const fn lane_number(lane: Lane) -> i64 {
+    match lane {
+        Lane::Main => 0,
+        Lane::Dead => 1,
+    }
+}
+
+fn millis(at: Timestamp) -> i64 {
+    i64::try_from(at.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn timestamp(millis: i64) -> Timestamp {
+    Timestamp::from_millis(u64::try_from(millis).unwrap_or_default())
+}

@@ -1,0 +1,351 @@
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use domain::account::AccountId;
+use tempfile::TempDir;
+
+use super::*;
+
+const VISIBILITY: u64 = 30_000;
+
+fn clock() -> Ambient {
+    Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1)
+}
+
+fn message(account: &str, body: &str) -> Outgoing {
+    Outgoing { account: AccountId::parse(account).unwrap(), body: body.into() }
+}
+
+fn messages(account: &str, count: usize) -> Vec<Outgoing> {
+    (0..count).map(|number| message(account, &format!("{account}-{number}"))).collect()
+}
+
+fn in_memory(ambient: &Ambient) -> LocalQueue {
+    LocalQueue::in_memory(QueueOptions::default(), ambient.clone()).unwrap()
+}
+
+/// Receives as the only receiver there is.
+async fn receive(queue: &LocalQueue) -> Vec<Received> {
+    queue.receive(MOST_PER_RECEIVE, 1).await.unwrap()
+}
+
+async fn receive_one(queue: &LocalQueue) -> Received {
+    let mut received = queue.receive(1, 1).await.unwrap();
+    assert_eq!(received.len(), 1);
+    received.remove(0)
+}
+
+fn bodies(received: &[Received]) -> Vec<&str> {
+    received.iter().map(|message| message.body.as_str()).collect()
+}
+
+async fn counts(queue: &LocalQueue) -> (usize, usize, usize) {
+    let Counts { visible, in_flight, dead } = queue.counts().await.unwrap();
+    (visible, in_flight, dead)
+}
+
+#[tokio::test]
+async fn a_message_is_handed_out_with_what_sqs_says_about_it_and_ends_with_its_deletion() {
+    let ambient = clock();
+    let queue = in_memory(&ambient);
+    queue.send(vec![message("acme", "hello")]).await.unwrap();
+    ambient.advance(1_500);
+
+    let received = receive_one(&queue).await;
+    assert_eq!((received.account.as_str(), received.body.as_str(), received.receives), ("acme", "hello", 1));
+    assert_eq!(received.sent_at, Timestamp::from_seconds(1_700_000_000));
+    assert_eq!(received.first_received_at, Timestamp::from_millis(1_700_000_001_500));
+    assert!(uuid::Uuid::parse_str(&received.message_id).is_ok());
+    assert_eq!(counts(&queue).await, (0, 1, 0));
+
+    assert_eq!(queue.delete(vec![received.receipt]).await.unwrap(), 1);
+    ambient.advance(VISIBILITY);
+    assert_eq!(counts(&queue).await, (0, 0, 0));
+    assert_eq!(receive(&queue).await, []);
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_deleted_is_hidden_until_its_visibility_ends_and_then_comes_back_as_itself() {
+    let ambient = clock();
+    let queue = in_memory(&ambient);
+    queue.send(vec![message("acme", "hello")]).await.unwrap();
+    let first = receive_one(&queue).await;
+
+    ambient.advance(VISIBILITY - 1);
+    assert_eq!(receive(&queue).await, []);
+    ambient.advance(1);
+    let second = receive_one(&queue).await;
+
+    assert_eq!(second.message_id, first.message_id);
+    assert_eq!(second.first_received_at, first.first_received_at);
+    assert_eq!((first.receives, second.receives), (1, 2));
+}
+
+#[tokio::test]
+async fn only_the_latest_receipt_deletes() {
+    let ambient = clock();
+    let queue = in_memory(&ambient);
+    queue.send(vec![message("acme", "hello")]).await.unwrap();
+    let slow = receive_one(&queue).await;
+    ambient.advance(VISIBILITY);
+    let fast = receive_one(&queue).await;
+
+    assert_eq!(queue.delete(vec![slow.receipt]).await.unwrap(), 0, "the message is another's by now");
+    assert_eq!(counts(&queue).await, (0, 1, 0));
+    assert_eq!(queue.delete(vec![fast.receipt]).await.unwrap(), 1);
+    assert_eq!(queue.delete(vec![fast.receipt]).await.unwrap(), 0, "it is gone already");
+}
+
+#[tokio::test]
+async fn a_message_whose_visibility_ended_may_still_be_deleted_until_it_is_received_again() {
+    let ambient = clock();
+    let queue = in_memory(&ambient);
+    queue.send(vec![message("acme", "hello")]).await.unwrap();
+    let received = receive_one(&queue).await;
+    ambient.advance(VISIBILITY);
+    assert_eq!(queue.delete(vec![received.receipt]).await.unwrap(), 1);
+    assert_eq!(receive(&queue).await, []);
+}
+
+#[tokio::test]
+async fn the_sixth_receive_finds_the_message_among_the_dead_letters() {
+    let ambient = clock();
+    let queue = in_memory(&ambient);
+    queue.send(vec![message("acme", "poison"), message("acme", "good")]).await.unwrap();
+    for receives in 1..=5 {
+        let received = receive(&queue).await;
+        let poison = received.iter().find(|message| message.body == "poison").unwrap();
+        assert_eq!(poison.receives, receives);
+        let others =
+            received.iter().filter(|message| message.body != "poison").map(|message| message.receipt).collect();
+        queue.delete(others).await.unwrap();
+        ambient.advance(VISIBILITY);
+    }
+    assert_eq!(counts(&queue).await, (1, 0, 0), "it waits for its sixth receive");
+    queue.send(vec![message("acme", "next")]).await.unwrap();
+    assert_eq!(bodies(&receive(&queue).await), ["next"], "the move does not cost the receiver its turn");
+    assert_eq!(counts(&queue).await, (0, 1, 1));
+
+    let dead_letters = queue.dead_letters();
+    for _ in 0..10 {
+        let dead = receive_one(&dead_letters).await;
+        assert_eq!((dead.account.as_str(), dead.body.as_str()), ("acme", "poison"));
+        assert_eq!(queue.delete(vec![dead.receipt]).await.unwrap(), 0, "it is not in the main lane any more");
+        ambient.advance(VISIBILITY);
+    }
+    let dead = receive_one(&dead_letters).await;
+    assert_eq!(dead_letters.delete(vec![dead.receipt]).await.unwrap(), 1);
+    assert_eq!(counts(&queue).await.2, 0);
+}
+
+#[tokio::test]
+async fn a_receive_hands_out_ten_at_most_and_no_more_than_a_share_of_what_waits() {
+    let queue = in_memory(&clock());
+    queue.send(messages("acme", 25)).await.unwrap();
+    assert_eq!(queue.receive(100, 1).await.unwrap().len(), 10);
+    assert_eq!(queue.receive(10, 4).await.unwrap().len(), 4, "15 wait for four receivers");
+    assert_eq!(queue.receive(10, 100).await.unwrap().len(), 1);
+    assert_eq!(queue.receive(3, 1).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_loud_account_does_not_starve_a_quiet_one() {
+    let queue = in_memory(&clock());
+    queue.send(messages("loud", 40)).await.unwrap();
+    assert_eq!(queue.receive(8, 1).await.unwrap().len(), 8);
+    queue.send(messages("quiet", 3)).await.unwrap();
+    let next = queue.receive(4, 1).await.unwrap();
+    let accounts: Vec<_> = next.iter().map(|message| message.account.as_str()).collect();
+    assert_eq!(accounts, ["quiet", "quiet", "quiet", "loud"]);
+}
+
+/// A queue in a file, and what it takes to open it again.
+struct Home {
+    directory: TempDir,
+    ambient: Ambient,
+}
+
+impl Home {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), ambient: clock() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("queue.db")
+    }
+
+    fn open(&self) -> LocalQueue {
+        LocalQueue::open(&self.path(), QueueOptions::default(), self.ambient.clone()).unwrap()
+    }
+
+    /// What a process that is killed leaves behind: the file and its log as they stand, without any closing.
+    fn after_a_kill(&self) -> Self {
+        let copy = Self { directory: tempfile::tempdir().unwrap(), ambient: self.ambient.clone() };
+        for name in ["queue.db", "queue.db-wal"] {
+            std::fs::copy(self.directory.path().join(name), copy.directory.path().join(name)).unwrap();
+        }
+        copy
+    }
+}
+
+#[tokio::test]
+async fn after_a_kill_everything_comes_back_at_once_but_what_was_deleted_and_receives_go_on_counting() {
+    let home = Home::new();
+    let queue = home.open();
+    queue.send(messages("acme", 4)).await.unwrap();
+    let received = queue.receive(3, 1).await.unwrap();
+    queue.delete(vec![received[0].receipt]).await.unwrap();
+
+    let home = home.after_a_kill();
+    let queue = home.open();
+    assert_eq!(counts(&queue).await, (3, 0, 0));
+    let again = receive(&queue).await;
+    assert_eq!(bodies(&again), ["acme-1", "acme-2", "acme-3"]);
+    assert_eq!(again.iter().map(|message| message.receives).collect::<Vec<_>>(), [2, 2, 1]);
+    assert_eq!(again[0].message_id, received[1].message_id);
+}
+
+#[tokio::test]
+async fn a_message_that_kills_the_process_each_time_ends_among_the_dead_letters_all_the_same() {
+    let mut home = Home::new();
+    home.open().send(vec![message("acme", "poison")]).await.unwrap();
+    for _ in 0..5 {
+        let queue = home.open();
+        assert_eq!(receive(&queue).await.len(), 1);
+        home = home.after_a_kill();
+    }
+    let queue = home.open();
+    assert_eq!(receive(&queue).await, []);
+    assert_eq!(counts(&queue).await, (0, 0, 1));
+
+    let queue = home.after_a_kill().open();
+    assert_eq!(counts(&queue).await, (0, 0, 1));
+    assert_eq!(receive_one(&queue.dead_letters()).await.body, "poison");
+}
+
+#[tokio::test]
+async fn closing_leaves_one_whole_file_and_nothing_works_afterwards() {
+    let home = Home::new();
+    let queue = home.open();
+    queue.send(vec![message("acme", "hello")]).await.unwrap();
+    queue.close().await.unwrap();
+    assert!(queue.receive(1, 1).await.is_err());
+    assert!(queue.close().await.is_err());
+    queue.arrival().await;
+    let files: Vec<_> =
+        std::fs::read_dir(home.directory.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(files, ["queue.db"], "the log went into the file");
+    assert_eq!(receive_one(&home.open()).await.body, "hello");
+}
+
+#[test]
+fn what_is_no_queue_of_this_version_is_refused() {
+    let home = Home::new();
+    let open = || LocalQueue::open(&home.path(), QueueOptions::default(), clock()).map(drop);
+
+    std::fs::write(home.path(), "This is no database, though it is long enough to be asked about it.".repeat(20))
+        .unwrap();
+    assert_eq!(open().unwrap_err().to_string(), "file is not a database");
+
+    std::fs::remove_file(home.path()).unwrap();
+    rusqlite::Connection::open(home.path()).unwrap().pragma_update(None, "user_version", 7).unwrap();
+    assert_eq!(open().unwrap_err().to_string(), "its layout is 7, which this version does not know");
+}
+
+#[tokio::test]
+async fn when_the_file_cannot_be_written_nothing_is_lost_and_nothing_is_handed_out() {
+    let home = Home::new();
+    let queue = home.open();
+    queue.send(messages("acme", 2)).await.unwrap();
+    let held = receive_one(&queue).await;
+
+    let other = rusqlite::Connection::open(home.path()).unwrap();
+    other.execute_batch("ALTER TABLE messages RENAME TO moved").unwrap();
+    assert!(queue.send(messages("acme", 1)).await.is_err());
+    assert!(queue.receive(10, 1).await.is_err());
+    assert!(queue.delete(vec![held.receipt]).await.is_err());
+    assert_eq!(counts(&queue).await, (1, 1, 0));
+
+    other.execute_batch("ALTER TABLE moved RENAME TO messages").unwrap();
+    let next = receive_one(&queue).await;
+    assert_eq!((next.body.as_str(), next.receives), ("acme-1", 1), "the receive that failed is not counted");
+    assert_eq!(queue.delete(vec![held.receipt, next.receipt]).await.unwrap(), 2);
+    assert_eq!(counts(&queue).await, (0, 0, 0));
+}
+
+#[tokio::test]
+async fn whoever_waits_is_woken_by_a_send_and_by_the_end_of_a_visibility() {
+    let ambient = clock();
+    let queue = in_memory(&ambient);
+    let waiting = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.arrival().await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    queue.send(vec![message("acme", "hello")]).await.unwrap();
+    waiting.await.unwrap();
+
+    receive_one(&queue).await;
+    let waiting = tokio::spawn({
+        let queue = queue.clone();
+        async move { queue.arrival().await }
+    });
+    tokio::time::sleep(CLOCK_CHECK * 2).await;
+    assert!(!waiting.is_finished());
+    ambient.advance(VISIBILITY);
+    tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("the moved clock is noticed").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_senders_and_receivers_at_once_lose_nothing_and_get_nothing_twice() {
+    const SENDERS: usize = 8;
+    const EACH: usize = 50;
+    let queue = in_memory(&clock());
+    let senders = (0..SENDERS).map(|sender| {
+        let queue = queue.clone();
+        tokio::spawn(async move {
+            for message in messages(&format!("account-{sender}"), EACH) {
+                queue.send(vec![message]).await.unwrap();
+            }
+        })
+    });
+    let receivers = (0..8).map(|_| {
+        let queue = queue.clone();
+        tokio::spawn(async move {
+            let mut got = Vec::new();
+            loop {
+                let batch = queue.receive(10, 8).await.unwrap();
+                if batch.is_empty() {
+                    if tokio::time::timeout(Duration::from_millis(300), queue.arrival()).await.is_err() {
+                        return got;
+                    }
+                    continue;
+                }
+                let deleted = queue.delete(batch.iter().map(|message| message.receipt).collect()).await.unwrap();
+                assert_eq!(deleted, batch.len());
+                got.extend(batch.into_iter().map(|message| message.body));
+            }
+        })
+    });
+    let (senders, receivers): (Vec<_>, Vec<_>) = (senders.collect(), receivers.collect());
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let mut got = Vec::new();
+    for receiver in receivers {
+        got.extend(receiver.await.unwrap());
+    }
+    assert_eq!(got.len(), SENDERS * EACH);
+    assert_eq!(got.into_iter().collect::<BTreeSet<_>>().len(), SENDERS * EACH);
+    assert_eq!(counts(&queue).await, (0, 0, 0));
+}
+
+#[test]
+fn a_receipt_reads_back_and_nothing_else_is_one() {
+    let receipt = Receipt { row: RowId(12), receives: 3 };
+    assert_eq!(receipt.to_string().parse(), Ok(receipt));
+    for text in ["", "12", "12.", ".3", "a.b", "12.3.4"] {
+        assert_eq!(text.parse::<Receipt>(), Err(NotAReceipt), "{text}");
+    }
+}

@@ -1,0 +1,444 @@
+//! Chunks: the pieces of a job that travel through the queue, and how a job is packed into them.
+//!
+//! Items that touch one record share a chunk, in order. Where they are too many for one, the next chunk of them follows
+//! only when the one before is recorded: see [`Chunk::then`].
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::account::AccountId;
+use crate::item::Item;
+use crate::job::{JobId, Operation};
+use crate::limits;
+use crate::problem::{Code, Problem};
+use crate::record::RecordId;
+use crate::request::JobRequest;
+
+/// One element of `data` on its way.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ChunkItem<'json> {
+    /// Its index in `data`, and in `results`.
+    pub position: u32,
+    pub content: Content<'json>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Content<'json> {
+    /// Raw JSON that [`Item::parse`] reads.
+    Raw(Cow<'json, str>),
+    /// Known to fail already: only its result travels.
+    Refused(Problem),
+}
+
+/// Some items of one job: the unit of delivery, of redelivery and of results.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Chunk<'json> {
+    pub account: AccountId,
+    pub job: JobId,
+    pub operation: Operation,
+    /// Its place among the job's chunks, from 0.
+    pub index: u32,
+    /// Items in the whole job, which bounds how long one result may be.
+    pub total: u32,
+    /// The chunk that goes on with the same record, to be sent once this one is recorded.
+    pub then: Option<u32>,
+    pub items: Vec<ChunkItem<'json>>,
+}
+
+/// The text is no chunk that this version can read.
+#[derive(Debug, thiserror::Error)]
+pub enum UnreadableChunk {
+    #[error("the message is not a chunk: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("the message has version {0}, which this function does not know")]
+    Version(u32),
+    #[error("the message breaks the rules of a chunk: {0}")]
+    Broken(&'static str),
+}
+
+const VERSION: u32 = 1;
+
+#[derive(Deserialize)]
+struct Spelled<'json> {
+    v: u32,
+    account: String,
+    job: String,
+    #[serde(rename = "type")]
+    job_type: String,
+    action: String,
+    chunk: u32,
+    total: u32,
+    then: Option<u32>,
+    positions: Vec<u32>,
+    #[serde(borrow)]
+    items: Vec<&'json RawValue>,
+    #[serde(default)]
+    refused: Vec<(u32, u8, String)>,
+}
+
+impl<'json> Chunk<'json> {
+    /// The message: JSON that SQS carries as it is.
+    #[must_use]
+    pub fn to_message(&self) -> String {
+        let raw_bytes: usize = self.items.iter().map(|item| cost(&item.content)).sum();
+        let mut text = String::with_capacity(raw_bytes + 256);
+        let (operation, job, index) = (self.operation, self.job, self.index);
+        // Writing to a String never fails.
+        let _ = write!(
+            text,
+            r#"{{"v":{VERSION},"account":"{}","job":"{job}","type":"{}","action":"{}","chunk":{index},"total":{}"#,
+            self.account,
+            operation.job_type(),
+            operation.action(),
+            self.total,
+        );
+        if let Some(then) = self.then {
+            let _ = write!(text, r#","then":{then}"#);
+        }
+        let raw = |item: &ChunkItem<'json>| matches!(item.content, Content::Raw(_));
+        text.push_str(r#","positions":["#);
+        for (order, item) in self.items.iter().filter(|item| raw(item)).enumerate() {
+            let comma = if order == 0 { "" } else { "," };
+            let _ = write!(text, "{comma}{}", item.position);
+        }
+        text.push_str(r#"],"items":["#);
+        let mut first = true;
+        for item in &self.items {
+            if let Content::Raw(json) = &item.content {
+                if !first {
+                    text.push(',');
+                }
+                first = false;
+                text.push_str(json);
+            }
+        }
+        text.push(']');
+        let refused: Vec<_> = self
+            .items
+            .iter()
+            .filter_map(|item| match &item.content {
+                Content::Raw(_) => None,
+                Content::Refused(problem) => Some((item.position, problem.code.number(), &problem.detail)),
+            })
+            .collect();
+        if !refused.is_empty() {
+            text.push_str(r#","refused":"#);
+            text.push_str(&serde_json::json!(refused).to_string());
+        }
+        text.push('}');
+        carried_by_sqs(text)
+    }
+
+    /// # Errors
+    /// When the message is no chunk of a version this code knows.
+    pub fn from_message(message: &'json str) -> Result<Self, UnreadableChunk> {
+        let spelled: Spelled<'json> = serde_json::from_str(message)?;
+        if spelled.v != VERSION {
+            return Err(UnreadableChunk::Version(spelled.v));
+        }
+        if spelled.positions.len() != spelled.items.len() {
+            return Err(UnreadableChunk::Broken("it has another number of positions than of items"));
+        }
+        let raw = spelled
+            .positions
+            .into_iter()
+            .zip(spelled.items)
+            .map(|(position, item)| ChunkItem { position, content: Content::Raw(Cow::Borrowed(item.get())) });
+        let mut items: Vec<_> = raw.collect();
+        for (position, code, detail) in spelled.refused {
+            let code =
+                Code::from_number(code).ok_or(UnreadableChunk::Broken("it refuses an item with no known code"))?;
+            items.push(ChunkItem { position, content: Content::Refused(Problem::new(code, detail)) });
+        }
+        items.sort_by_key(|item| item.position);
+        Ok(Self {
+            account: AccountId::parse(&spelled.account)
+                .map_err(|_| UnreadableChunk::Broken("its account is no account id"))?,
+            job: JobId::parse(&spelled.job).ok_or(UnreadableChunk::Broken("its job is no job id"))?,
+            operation: Operation::of(&spelled.job_type, &spelled.action)
+                .map_err(|_| UnreadableChunk::Broken("it has an operation that is not in the table"))?,
+            index: spelled.chunk,
+            total: spelled.total,
+            then: spelled.then,
+            items,
+        })
+    }
+}
+
+/// SQS refuses a message with U+FFFE or U+FFFF in it. JSON text has them only inside strings, where an escape means the
+/// same.
+fn carried_by_sqs(text: String) -> String {
+    if text.contains(['\u{fffe}', '\u{ffff}']) {
+        text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+    } else {
+        text
+    }
+}
+
+/// How much of a message an item takes.
+fn cost(content: &Content<'_>) -> usize {
+    const POSITION_AND_COMMAS: usize = 8;
+    POSITION_AND_COMMAS
+        + match content {
+            Content::Raw(json) => json.len(),
+            // Code, brackets and quotes; a detail's own quotes are escaped.
+            Content::Refused(problem) => 16 + problem.detail.len() * 2,
+        }
+}
+
+/// Packs a request into chunks of at most [`limits::ITEMS_PER_CHUNK`] items and about [`limits::CHUNK_BYTES`].
+#[must_use]
+pub fn pack<'body>(account: &AccountId, job: JobId, request: &JobRequest<'body>) -> Vec<Chunk<'body>> {
+    let mut packer = Packer { account, job, request, chunks: Vec::new(), open: None };
+    for group in groups(account, request) {
+        packer.place(group);
+    }
+    packer.chunks
+}
+
+/// The items of a request, those of one record together, in the order in which each record is first named.
+fn groups<'body>(account: &AccountId, request: &JobRequest<'body>) -> Vec<Vec<ChunkItem<'body>>> {
+    let mut groups: Vec<Vec<ChunkItem<'body>>> = Vec::with_capacity(request.items.len());
+    let mut places: HashMap<RecordId, usize> = HashMap::new();
+    for (position, raw) in (0_u32..).zip(&request.items) {
+        let (key, content) = match Item::parse(request.operation, raw.get()) {
+            Err(problem) => (None, Content::Refused(problem)),
+            Ok(item) if raw.get().len() <= limits::PLAIN_ITEM_BYTES => {
+                (item.ordering_key(account), Content::Raw(Cow::Borrowed(raw.get())))
+            }
+            Ok(item) => match item.rewritten() {
+                Ok(json) => (item.ordering_key(account), Content::Raw(Cow::Owned(json))),
+                Err(problem) => (None, Content::Refused(problem)),
+            },
+        };
+        let item = ChunkItem { position, content };
+        match key {
+            None => groups.push(vec![item]),
+            Some(key) => {
+                let place = *places.entry(key).or_insert(groups.len());
+                match groups.get_mut(place) {
+                    Some(group) => group.push(item),
+                    None => groups.push(vec![item]),
+                }
+            }
+        }
+    }
+    groups
+}
+
+struct Packer<'packing, 'body> {
+    account: &'packing AccountId,
+    job: JobId,
+    request: &'packing JobRequest<'body>,
+    chunks: Vec<Chunk<'body>>,
+    /// The chunk that still takes groups: its place and how many bytes it holds.
+    open: Option<(usize, usize)>,
+}
+
+impl<'body> Packer<'_, 'body> {
+    fn place(&mut self, group: Vec<ChunkItem<'body>>) {
+        let bytes = group.iter().map(|item| cost(&item.content)).sum();
+        if !fits(0, group.len(), bytes) {
+            self.chain(group);
+            return;
+        }
+        match self.open {
+            Some((place, held)) if fits(self.chunks[place].items.len(), group.len(), held + bytes) => {
+                self.chunks[place].items.extend(group);
+                self.open = Some((place, held + bytes));
+            }
+            _ => {
+                let place = self.start();
+                self.chunks[place].items = group;
+                self.open = Some((place, bytes));
+            }
+        }
+    }
+
+    /// Spreads a group that no chunk can hold over chunks of its own, each of which names the next.
+    fn chain(&mut self, group: Vec<ChunkItem<'body>>) {
+        let mut place = self.start();
+        let mut held = 0;
+        for item in group {
+            let bytes = cost(&item.content);
+            if !fits(self.chunks[place].items.len(), 1, held + bytes) {
+                let next = self.start();
+                self.chunks[place].then = Some(self.chunks[next].index);
+                place = next;
+                held = 0;
+            }
+            held += bytes;
+            self.chunks[place].items.push(item);
+        }
+    }
+
+    fn start(&mut self) -> usize {
+        let place = self.chunks.len();
+        self.chunks.push(Chunk {
+            account: self.account.clone(),
+            job: self.job,
+            operation: self.request.operation,
+            // At most 10,000 items, so at most as many chunks.
+            index: u32::try_from(place).unwrap_or(u32::MAX),
+            total: u32::try_from(self.request.items.len()).unwrap_or(u32::MAX),
+            then: None,
+            items: Vec::new(),
+        });
+        place
+    }
+}
+
+fn fits(held_items: usize, items: usize, bytes: usize) -> bool {
+    held_items + items <= limits::ITEMS_PER_CHUNK && bytes <= limits::CHUNK_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ambient::Ambient;
+    use crate::time::Timestamp;
+
+    fn account() -> AccountId {
+        AccountId::parse("acme").unwrap()
+    }
+
+    fn job() -> JobId {
+        JobId::new(&Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1))
+    }
+
+    fn body(operation: Operation, items: &[String]) -> String {
+        let (job_type, action) = (operation.job_type(), operation.action());
+        format!(r#"{{"type":"{job_type}","action":"{action}","data":[{}]}}"#, items.join(","))
+    }
+
+    fn packed<Answer>(operation: Operation, items: &[String], look: impl FnOnce(&[Chunk<'_>]) -> Answer) -> Answer {
+        let body = body(operation, items);
+        let request = JobRequest::parse(body.as_bytes()).unwrap();
+        look(&pack(&account(), job(), &request))
+    }
+
+    fn set(external_id: &str, bytes: usize) -> String {
+        format!(r#"{{"type":"product","external_id":"{external_id}","attributes":{{"a":"{}"}}}}"#, "x".repeat(bytes))
+    }
+
+    #[test]
+    fn a_thousand_small_items_are_four_chunks() {
+        let items: Vec<_> = (0..1_000).map(|number| set(&number.to_string(), 10)).collect();
+        packed(Operation::SetObjects, &items, |chunks| {
+            assert_eq!(chunks.iter().map(|chunk| chunk.items.len()).collect::<Vec<_>>(), [250; 4]);
+            assert!(chunks.iter().all(|chunk| chunk.then.is_none() && chunk.total == 1_000));
+        });
+    }
+
+    #[test]
+    fn a_record_named_too_often_for_one_chunk_makes_a_chain() {
+        let mut items = vec![set("hot", 1); 600];
+        items.push(set("other", 1));
+        packed(Operation::SetObjects, &items, |chunks| {
+            let shape: Vec<_> = chunks.iter().map(|chunk| (chunk.index, chunk.items.len(), chunk.then)).collect();
+            assert_eq!(shape, [(0, 250, Some(1)), (1, 250, Some(2)), (2, 100, None), (3, 1, None)]);
+        });
+    }
+
+    #[test]
+    fn an_item_that_cannot_be_kept_travels_as_its_refusal() {
+        let items = [set("a", 40_000), "7".to_owned(), set("b", 1)];
+        packed(Operation::SetObjects, &items, |chunks| {
+            let contents: Vec<_> = chunks[0].items.iter().map(|item| &item.content).collect();
+            assert!(matches!(contents[0], Content::Refused(problem) if problem.detail.contains("32768")));
+            assert!(matches!(contents[1], Content::Refused(problem) if problem.detail.contains("not a number")));
+            assert!(matches!(contents[2], Content::Raw(_)));
+        });
+    }
+
+    #[test]
+    fn the_message_is_what_it_is() {
+        let items = [set("a", 1), "7".to_owned()];
+        let message = packed(Operation::SetObjects, &items, |chunks| chunks[0].to_message());
+        let job = job();
+        assert_eq!(
+            message,
+            format!(
+                "{}{}{}",
+                format_args!(
+                    r#"{{"v":1,"account":"acme","job":"{job}","type":"resources","action":"external_id_set","#
+                ),
+                r#""chunk":0,"total":2,"positions":[0],"items":[{"type":"product","external_id":"a","attributes":{"a":"x"}}],"#,
+                r#""refused":[[1,8,"item must be an object, not a number"]]}"#,
+            )
+        );
+    }
+
+    #[test]
+    fn a_message_of_another_version_or_shape_is_refused() {
+        let message = packed(Operation::SetObjects, &[set("a", 1)], |chunks| chunks[0].to_message());
+        assert!(matches!(
+            Chunk::from_message(&message.replace("\"v\":1", "\"v\":2")),
+            Err(UnreadableChunk::Version(2))
+        ));
+        for (from, to) in [
+            ("\"positions\":[0]", "\"positions\":[0,1]"),
+            ("acme", "A#B"),
+            ("external_id_set", "nothing"),
+            ("\"chunk\":0", "\"chunk\":-1"),
+        ] {
+            assert!(Chunk::from_message(&message.replace(from, to)).is_err(), "{to}");
+        }
+        assert!(Chunk::from_message("").is_err());
+    }
+
+    #[test]
+    fn characters_that_sqs_refuses_travel_escaped() {
+        let item = "{\"type\":\"product\",\"external_id\":\"\u{ffff}\u{fffe}\",\"attributes\":{}}".to_owned();
+        let message = packed(Operation::SetObjects, &[item], |chunks| chunks[0].to_message());
+        assert!(!message.contains(['\u{fffe}', '\u{ffff}']));
+        let chunk = Chunk::from_message(&message).unwrap();
+        let Content::Raw(json) = &chunk.items[0].content else { panic!("the item was refused") };
+        let Item::Set { external_id, .. } = Item::parse(chunk.operation, json).unwrap() else { panic!("not a set") };
+        assert_eq!(external_id, "\u{ffff}\u{fffe}");
+    }
+
+    proptest! {
+        // Each case is hundreds of items of kilobytes.
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn packing_loses_nothing_and_keeps_the_order_of_each_record(
+            records in proptest::collection::vec((0..12_u8, 0..9_000_usize), 1..700)
+        ) {
+            let items: Vec<_> = records.iter().map(|(record, bytes)| set(&record.to_string(), *bytes)).collect();
+            packed(Operation::SetObjects, &items, |chunks| {
+                let mut seen = HashSet::new();
+                let mut latest: HashMap<RecordId, (u32, u32)> = HashMap::new();
+                let followed: HashMap<u32, u32> =
+                    chunks.iter().filter_map(|chunk| Some((chunk.then?, chunk.index))).collect();
+                for chunk in chunks {
+                    let message = chunk.to_message();
+                    prop_assert!(message.len() <= limits::CHUNK_BYTES + 1_024);
+                    prop_assert!(chunk.items.len() <= limits::ITEMS_PER_CHUNK);
+                    let read = Chunk::from_message(&message).unwrap();
+                    for item in &read.items {
+                        prop_assert!(seen.insert(item.position));
+                        let Content::Raw(json) = &item.content else { panic!("refused") };
+                        prop_assert_eq!(json.as_ref(), items[item.position as usize].as_str());
+                        let key = Item::parse(read.operation, json).unwrap().ordering_key(&account()).unwrap();
+                        if let Some((before, chunk_before)) = latest.insert(key, (item.position, chunk.index)) {
+                            prop_assert!(before < item.position);
+                            prop_assert!(chunk_before == chunk.index || followed.get(&chunk.index) == Some(&chunk_before));
+                        }
+                    }
+                }
+                prop_assert_eq!(seen.len(), items.len());
+                Ok(())
+            })?;
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! What an item does to a record: every rule about items, as functions of the row that is there.
+//!
+//! A job's items and the single-record routes go through the same functions. Items of one chunk that touch one record
+//! form a [`Group`]; they are decided one after the other on a copy of the row, and written once.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::account::AccountId;
+use crate::item::{Item, no_such_id, object_type_not_found, parse_attributes, relationship_type_not_found};
+use crate::job::{JobId, quoted};
+use crate::operations::{Operations, Token};
+use crate::outcome::Outcome;
+use crate::problem::Problem;
+use crate::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State, missing_end};
+use crate::time::Timestamp;
+use crate::types::{EndType, ObjectType, RelationshipType, TypeKey, sized};
+
+/// What the items of a job are decided against.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'types> {
+    pub account: &'types AccountId,
+    pub job: JobId,
+    pub now: Timestamp,
+    pub types: &'types Types,
+}
+
+/// The types that a chunk's items name, as they are now. A key that is not here is not defined.
+#[derive(Debug, Default)]
+pub struct Types {
+    pub objects: HashMap<TypeKey, ObjectType>,
+    pub relationships: HashMap<TypeKey, RelationshipType>,
+}
+
+/// One item of a group.
+#[derive(Clone, Debug)]
+pub struct Step<'json> {
+    pub position: u32,
+    pub item: Item<'json>,
+    /// What the chunk's workers have agreed for it.
+    pub agreed: Agreed,
+}
+
+/// Whether an item's outcome is open.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Agreed {
+    /// No worker has decided it.
+    Nothing,
+    /// It fails: final.
+    Failure,
+    /// It succeeds by a write that depends on this version. While the row stands there, the write may be under way.
+    Success { base: u64 },
+}
+
+/// What a group does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Decision {
+    /// The outcome of every item that was not agreed to fail, by position.
+    pub outcomes: Vec<(u32, Outcome)>,
+    /// The one write that applies all its successes; `None` when there is nothing (more) to write.
+    pub write: Option<Write>,
+}
+
+/// A conditional write of one row.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Write {
+    pub id: RecordId,
+    /// The version that must stand there: 0 for no row at all.
+    pub base: u64,
+    /// What stands there now.
+    pub before: Before,
+    pub row: Row,
+    /// Changes to how many relationships the ends have, to be made together with the write.
+    pub links: Vec<LinkChange>,
+}
+
+impl Write {
+    /// The write that takes `row` to `state`, with the token of what it is made for.
+    fn of(id: RecordId, row: Option<&Row>, token: Option<Token>, state: State, links: Vec<LinkChange>) -> Self {
+        let base = version_of(row);
+        let operations = row.map_or_else(Operations::default, |row| row.operations.clone());
+        let operations = token.map_or_else(|| operations.clone(), |token| operations.with(token));
+        Self { id, base, before: Before::of(row), row: Row { version: base + 1, operations, state }, links }
+    }
+}
+
+/// What kind of row a write replaces.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Before {
+    Nothing,
+    Object,
+    Relationship,
+    Tombstone,
+}
+
+impl Before {
+    fn of(row: Option<&Row>) -> Self {
+        match row.map(|row| &row.state) {
+            None => Self::Nothing,
+            Some(State::Object(_)) => Self::Object,
+            Some(State::Relationship(_)) => Self::Relationship,
+            Some(State::Tombstone) => Self::Tombstone,
+        }
+    }
+}
+
+/// One end of a relationship that is made or deleted.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LinkChange {
+    pub end: RecordId,
+    pub change: i64,
+}
+
+/// The version of a row, 0 when there is none.
+#[must_use]
+pub fn version_of(row: Option<&Row>) -> u64 {
+    row.map_or(0, |row| row.version)
+}
+
+/// External id taken, in the words that published clients know.
+#[must_use]
+pub fn external_id_taken(object_type: &TypeKey) -> Problem {
+    Problem::unprocessable(format!("External Id is already in use for the Resource Type key: {object_type}"))
+}
+
+fn in_use(links: u64) -> Problem {
+    Problem::unprocessable(format!(
+        "The record is an end of {links} relationship record{}: delete {} first",
+        if links == 1 { "" } else { "s" },
+        if links == 1 { "it" } else { "them" },
+    ))
+}
+
+/// Decides the items of one object record.
+///
+/// Where workers have agreed on a success and the row still stands at the version it depends on, the same write may be
+/// under way elsewhere: then it is repeated as agreed, without judging the rules again.
+#[must_use]
+pub fn decide_object(context: Context<'_>, id: RecordId, steps: &[Step<'_>], row: Option<&Row>) -> Decision {
+    let base = version_of(row);
+    let last = steps.last().map_or(0, |step| step.position);
+    if row.is_some_and(|row| row.operations.contain(context.job, last)) {
+        return already_applied(id, steps);
+    }
+    let mut record = row.and_then(Row::object).cloned();
+    let mut outcomes = Vec::with_capacity(steps.len());
+    let mut changed = false;
+    for step in steps {
+        if step.agreed == Agreed::Failure {
+            continue;
+        }
+        let judged = step.agreed != Agreed::Success { base };
+        let applied = match row.map(|row| &row.state) {
+            // The key belongs to a relationship record: for an object it is as if nothing were there.
+            Some(State::Relationship(_)) => Err(vec![no_such_id("record", &id.to_string())]),
+            _ => apply(context, id, &step.item, &mut record, judged),
+        };
+        outcomes.push((
+            step.position,
+            match applied {
+                Ok(()) => {
+                    changed = true;
+                    Outcome::Success(id)
+                }
+                Err(problems) => Outcome::Failure(problems),
+            },
+        ));
+    }
+    let write = changed.then(|| {
+        let token = Token { job: context.job, position: last, at: context.now };
+        Write::of(id, row, Some(token), record.map_or(State::Tombstone, State::Object), Vec::new())
+    });
+    Decision { outcomes, write }
+}
+
+/// The row carries the token of these steps: whatever was agreed to succeed is done.
+fn already_applied(id: RecordId, steps: &[Step<'_>]) -> Decision {
+    let successes = steps.iter().filter(|step| step.agreed != Agreed::Failure);
+    Decision { outcomes: successes.map(|step| (step.position, Outcome::Success(id))).collect(), write: None }
+}
+
+/// Applies one item to the record as it stands after the items before it.
+///
+/// # Errors
+/// Every reason why it cannot; then the record is as it was.
+fn apply(
+    context: Context<'_>,
+    id: RecordId,
+    item: &Item<'_>,
+    record: &mut Option<ObjectRecord>,
+    judged: bool,
+) -> Result<(), Vec<Problem>> {
+    match item {
+        Item::Create { object_type, external_id, attributes } => {
+            if let Some(taken) = record {
+                return Err(vec![external_id_taken(&taken.object_type)]);
+            }
+            let attributes = parse_attributes(attributes).map_err(|problem| vec![problem])?;
+            let made = create(context, id, object_type, external_id.as_deref(), &attributes, judged)?;
+            *record = Some(made);
+        }
+        Item::Set { object_type, external_id, attributes } => {
+            let patch = parse_attributes(attributes).map_err(|problem| vec![problem])?;
+            match record {
+                Some(record) => merge(context, record, &patch, judged)?,
+                None => {
+                    let mut attributes = Value::Object(serde_json::Map::new());
+                    json_patch::merge(&mut attributes, &patch);
+                    *record = Some(create(context, id, object_type, Some(external_id), &attributes, judged)?);
+                }
+            }
+        }
+        Item::Update { attributes, .. } => {
+            let Some(record) = record else { return Err(vec![no_such_id("record", &id.to_string())]) };
+            let patch = parse_attributes(attributes).map_err(|problem| vec![problem])?;
+            merge(context, record, &patch, judged)?;
+        }
+        Item::Delete { .. } => match record {
+            None => return Err(vec![no_such_id("record", &id.to_string())]),
+            Some(record) if record.links > 0 => return Err(vec![in_use(record.links)]),
+            Some(_) => *record = None,
+        },
+        Item::DeleteByExternalId { object_type, external_id } => match record {
+            None => {
+                let Some(defined) = context.types.objects.get(object_type) else {
+                    return Err(vec![object_type_not_found(object_type.as_str())]);
+                };
+                return Err(vec![Problem::not_found(format!(
+                    "No record of type {} has the external id {}",
+                    defined.key,
+                    quoted(external_id)
+                ))]);
+            }
+            Some(record) if record.links > 0 => return Err(vec![in_use(record.links)]),
+            Some(_) => *record = None,
+        },
+        Item::Relate { .. } | Item::Unrelate { .. } => return Err(vec![no_such_id("record", &id.to_string())]),
+    }
+    Ok(())
+}
+
+fn create(
+    context: Context<'_>,
+    id: RecordId,
+    object_type: &TypeKey,
+    external_id: Option<&str>,
+    attributes: &Value,
+    judged: bool,
+) -> Result<ObjectRecord, Vec<Problem>> {
+    let (object_type, type_version, attributes) = checked(context, object_type, attributes, judged)?;
+    Ok(ObjectRecord {
+        id,
+        object_type,
+        external_id: external_id.map(str::to_owned),
+        attributes,
+        created_at: context.now,
+        updated_at: context.now,
+        type_version,
+        links: 0,
+    })
+}
+
+fn merge(context: Context<'_>, record: &mut ObjectRecord, patch: &Value, judged: bool) -> Result<(), Vec<Problem>> {
+    // What is stored was JSON when it was written.
+    let mut attributes: Value = serde_json::from_str(&record.attributes).map_err(|_| vec![Problem::internal()])?;
+    json_patch::merge(&mut attributes, patch);
+    let (_, type_version, attributes) = checked(context, &record.object_type, &attributes, judged)?;
+    record.attributes = attributes;
+    record.type_version = type_version;
+    // Never backwards, whatever the clocks of two machines say.
+    record.updated_at = record.updated_at.max(context.now);
+    Ok(())
+}
+
+/// The type's key as defined, its version, and the attributes as compact JSON.
+fn checked(
+    context: Context<'_>,
+    object_type: &TypeKey,
+    attributes: &Value,
+    judged: bool,
+) -> Result<(TypeKey, u64, String), Vec<Problem>> {
+    let defined = context.types.objects.get(object_type);
+    match defined {
+        Some(defined) if judged => Ok((defined.key.clone(), defined.version, defined.schema.check(attributes)?)),
+        Some(defined) => Ok((defined.key.clone(), defined.version, attributes.to_string())),
+        None if judged => Err(vec![object_type_not_found(object_type.as_str())]),
+        // Its type was deleted between the agreement and now.
+        None => Ok((object_type.clone(), 1, sized(attributes).map_err(|problem| vec![problem])?)),
+    }
+}
+
+/// What is known of the ends of relationships: the object records among them that exist.
+pub type Ends = HashMap<RecordId, ObjectRecord>;
+
+/// The relationship type and the id that an item makes, before anything is read.
+///
+/// # Errors
+/// When its relationship type is not defined, or an end is not of the kind that the type wants.
+pub fn relationship_of<'types>(
+    context: Context<'types>,
+    item: &Item<'_>,
+) -> Result<(&'types RelationshipType, RelationshipRecord), Problem> {
+    let Item::Relate { relationship_type, source, target } = item else { return Err(Problem::internal()) };
+    let defined = context
+        .types
+        .relationships
+        .get(relationship_type)
+        .ok_or_else(|| relationship_type_not_found(relationship_type.as_str()))?;
+    for (member, end, wanted) in [("source", source, &defined.source), ("target", target, &defined.target)] {
+        let fits = match (end, wanted) {
+            (End::Object(_), EndType::Object(_)) => true,
+            (End::Elsewhere(id), wanted) => wanted.owns_elsewhere(id),
+            (End::Object(_), EndType::Elsewhere(_)) => false,
+        };
+        if !fits {
+            return Err(wrong_end(member, end, wanted));
+        }
+    }
+    let id = RecordId::of_relationship(
+        context.account,
+        relationship_type,
+        defined.cardinality,
+        &source.to_string(),
+        &target.to_string(),
+    );
+    let record = RelationshipRecord {
+        id,
+        relationship_type: defined.key.clone(),
+        source: source.clone(),
+        target: target.clone(),
+        created_at: context.now,
+    };
+    Ok((defined, record))
+}
+
+fn wrong_end(member: &str, end: &End, wanted: &EndType) -> Problem {
+    Problem::unprocessable(format!("{member} {} is not of type {wanted}", quoted(&end.to_string())))
+}
+
+/// What to do about the items of one relationship record.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RelationshipDecision {
+    Decided(Decision),
+    /// The row stands where a write that may be under way depends on it, but that write can no longer be agreed to
+    /// (an end is gone). This write moves the row on, so that the other cannot happen; then decide again.
+    Fence(Write),
+}
+
+/// Decides the items of one relationship record: those that make it, or those that delete it.
+#[must_use]
+pub fn decide_relationship(
+    context: Context<'_>,
+    id: RecordId,
+    steps: &[Step<'_>],
+    row: Option<&Row>,
+    ends: &Ends,
+) -> RelationshipDecision {
+    let base = version_of(row);
+    let last = steps.last().map_or(0, |step| step.position);
+    if row.is_some_and(|row| row.operations.contain(context.job, last)) {
+        return RelationshipDecision::Decided(already_applied(id, steps));
+    }
+    let mut record = row.and_then(Row::relationship).cloned();
+    let mut links = Vec::new();
+    let mut outcomes = Vec::with_capacity(steps.len());
+    let mut changed = false;
+    for step in steps {
+        if step.agreed == Agreed::Failure {
+            continue;
+        }
+        match relate(context, id, &step.item, row, &mut record, ends) {
+            Ok(change) => {
+                changed = true;
+                links.extend(change);
+                outcomes.push((step.position, Outcome::Success(id)));
+            }
+            Err(_) if step.agreed == (Agreed::Success { base }) => {
+                let state = row.map_or(State::Tombstone, |row| row.state.clone());
+                return RelationshipDecision::Fence(Write::of(id, row, None, state, Vec::new()));
+            }
+            Err(problem) => outcomes.push((step.position, Outcome::failure(problem))),
+        }
+    }
+    let write = changed.then(|| {
+        let token = Token { job: context.job, position: last, at: context.now };
+        Write::of(id, row, Some(token), record.map_or(State::Tombstone, State::Relationship), links)
+    });
+    RelationshipDecision::Decided(Decision { outcomes, write })
+}
+
+fn relate(
+    context: Context<'_>,
+    id: RecordId,
+    item: &Item<'_>,
+    row: Option<&Row>,
+    record: &mut Option<RelationshipRecord>,
+    ends: &Ends,
+) -> Result<Vec<LinkChange>, Problem> {
+    match item {
+        Item::Relate { .. } => {
+            let (defined, made) = relationship_of(context, item)?;
+            if let Some(there) = record {
+                return Err(relationship_taken(there, &made));
+            }
+            for (member, end, wanted) in
+                [("source", &made.source, &defined.source), ("target", &made.target, &defined.target)]
+            {
+                let (Some(object), EndType::Object(wanted_type)) = (end.object(), wanted) else { continue };
+                match ends.get(&object) {
+                    None => return Err(missing_end(member, &object.to_string())),
+                    Some(found) if found.object_type != *wanted_type => return Err(wrong_end(member, end, wanted)),
+                    Some(_) => {}
+                }
+            }
+            let changes = link_changes(&made, 1);
+            *record = Some(made);
+            Ok(changes)
+        }
+        _ => match (row.map(|row| &row.state), record.take()) {
+            (Some(State::Relationship(_)), Some(deleted)) => Ok(link_changes(&deleted, -1)),
+            (_, kept) => {
+                *record = kept;
+                Err(no_such_id("relationship record", &id.to_string()))
+            }
+        },
+    }
+}
+
+fn relationship_taken(there: &RelationshipRecord, wanted: &RelationshipRecord) -> Problem {
+    let key = &there.relationship_type;
+    Problem::unprocessable(if there.target == wanted.target {
+        format!(
+            "A relationship record of type {key} from {} to {} already exists",
+            quoted(&wanted.source.to_string()),
+            quoted(&wanted.target.to_string())
+        )
+    } else {
+        format!(
+            "The one-to-one relationship type {key} already relates {} to {}",
+            quoted(&there.source.to_string()),
+            quoted(&there.target.to_string())
+        )
+    })
+}
+
+/// The counts that a relationship record adds to or takes from its ends. A record related to itself has it twice.
+fn link_changes(record: &RelationshipRecord, change: i64) -> Vec<LinkChange> {
+    [&record.source, &record.target].into_iter().filter_map(End::object).map(|end| LinkChange { end, change }).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,363 @@
+use serde_json::json;
+
+use super::*;
+use crate::ambient::Ambient;
+use crate::job::Operation;
+use crate::problem::Code;
+use crate::types::Schema;
+
+struct World {
+    account: AccountId,
+    job: JobId,
+    now: Timestamp,
+    types: Types,
+}
+
+impl World {
+    fn new() -> Self {
+        let ambient = Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1);
+        let mut types = Types::default();
+        let schema = json!({
+            "properties": {"name": {"type": "string"}, "size": {"type": "number"}, "note": {"type": "string"}},
+            "required": ["name"],
+        });
+        for key in ["product", "shop"] {
+            let key = TypeKey::parse(key).unwrap();
+            let object_type = ObjectType {
+                key: key.clone(),
+                schema: Schema::parse(&schema).unwrap(),
+                version: 3,
+                created_at: ambient.now(),
+                updated_at: ambient.now(),
+            };
+            types.objects.insert(key, object_type);
+        }
+        for data in [
+            json!({"key": "sold_in", "source": "product", "target": ["shop"]}),
+            json!({"key": "made_by", "source": "product", "target": "zen:organization"}),
+        ] {
+            let relationship_type = RelationshipType::parse(&data, ambient.now()).unwrap();
+            types.relationships.insert(relationship_type.key.clone(), relationship_type);
+        }
+        Self { account: AccountId::parse("acme").unwrap(), job: JobId::new(&ambient), now: ambient.now(), types }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context { account: &self.account, job: self.job, now: self.now, types: &self.types }
+    }
+
+    fn id(&self, external_id: &str) -> RecordId {
+        RecordId::of_external_id(&self.account, &TypeKey::parse("product").unwrap(), external_id)
+    }
+
+    /// A live record of type product with external id `x`.
+    fn stored(&self, version: u64, attributes: &str) -> Row {
+        let record = ObjectRecord {
+            id: self.id("x"),
+            object_type: TypeKey::parse("product").unwrap(),
+            external_id: Some("x".to_owned()),
+            attributes: attributes.to_owned(),
+            created_at: Timestamp::from_seconds(1),
+            updated_at: Timestamp::from_seconds(1),
+            type_version: 1,
+            links: 0,
+        };
+        Row { version, operations: Operations::default(), state: State::Object(record) }
+    }
+
+    fn decide(&self, operation: Operation, items: &[String], row: Option<&Row>) -> Decision {
+        let agreed = vec![Agreed::Nothing; items.len()];
+        self.decide_agreed(operation, items, &agreed, row)
+    }
+
+    fn decide_agreed(&self, operation: Operation, items: &[String], agreed: &[Agreed], row: Option<&Row>) -> Decision {
+        decide_object(self.context(), self.id("x"), &steps(operation, items, agreed), row)
+    }
+}
+
+fn steps<'json>(operation: Operation, items: &'json [String], agreed: &[Agreed]) -> Vec<Step<'json>> {
+    (0..)
+        .zip(items)
+        .zip(agreed)
+        .map(|((position, raw), agreed)| Step { position, item: Item::parse(operation, raw).unwrap(), agreed: *agreed })
+        .collect()
+}
+
+fn item(attributes: &Value) -> String {
+    json!({"type": "product", "external_id": "x", "attributes": attributes}).to_string()
+}
+
+fn attributes(decision: &Decision) -> &str {
+    &decision.write.as_ref().expect("a write").row.object().expect("an object").attributes
+}
+
+fn details(decision: &Decision) -> Vec<String> {
+    let detail = |(_, outcome): &(u32, Outcome)| match outcome {
+        Outcome::Success(_) => "done".to_owned(),
+        Outcome::Failure(problems) => {
+            problems.iter().map(|problem| problem.detail.as_ref()).collect::<Vec<_>>().join(" + ")
+        }
+    };
+    decision.outcomes.iter().map(detail).collect()
+}
+
+const TAKEN: &str = "External Id is already in use for the Resource Type key: product";
+
+#[test]
+fn the_first_create_of_a_chunk_wins_and_the_next_is_told() {
+    let world = World::new();
+    let decision = world.decide(
+        Operation::CreateObjects,
+        &[item(&json!({"name": 1})), item(&json!({"name": "a"})), item(&json!({"name": "b"}))],
+        None,
+    );
+    let told = details(&decision);
+    assert!(told[0].starts_with("attributes.name breaks the rule \"type\""), "{told:?}");
+    assert_eq!(told[1..], ["done", TAKEN]);
+    let write = decision.write.as_ref().unwrap();
+    assert_eq!((write.base, write.row.version, attributes(&decision)), (0, 1, r#"{"name":"a"}"#));
+    assert!(write.row.operations.contain(world.job, 2));
+}
+
+#[test]
+fn a_create_over_a_live_record_is_taken_and_over_a_tombstone_goes_on_from_its_version() {
+    let world = World::new();
+    let create = [item(&json!({"name": "a"}))];
+    let live = world.stored(4, "{}");
+    let decision = world.decide(Operation::CreateObjects, &create, Some(&live));
+    assert_eq!((details(&decision), &decision.write), (vec![TAKEN.to_owned()], &None));
+
+    let tombstone = Row { state: State::Tombstone, ..live };
+    let decision = world.decide(Operation::CreateObjects, &create, Some(&tombstone));
+    let write = decision.write.as_ref().unwrap();
+    assert_eq!((write.base, write.row.version), (4, 5));
+    assert_eq!(write.row.object().unwrap().created_at, world.now);
+}
+
+#[test]
+fn set_merges_in_order_and_checks_the_whole_each_time() {
+    let world = World::new();
+    let decision = world.decide(
+        Operation::SetObjects,
+        &[
+            item(&json!({"size": 1})),
+            item(&json!({"name": "a", "size": 1, "note": null})),
+            item(&json!({"name": null})),
+            item(&json!({"size": 2, "note": "n"})),
+        ],
+        None,
+    );
+    let told = details(&decision);
+    assert!(told[0].contains("attributes.name breaks the rule \"required\""), "{told:?}");
+    assert!(told[2].contains("attributes.name breaks the rule \"required\""), "{told:?}");
+    assert_eq!((told[1].as_str(), told[3].as_str()), ("done", "done"));
+    assert_eq!(attributes(&decision), r#"{"name":"a","size":2,"note":"n"}"#);
+}
+
+#[test]
+fn an_update_changes_attributes_and_nothing_else() {
+    let world = World::new();
+    let row = world.stored(7, r#"{"name":"a","size":1}"#);
+    let update =
+        json!({"id": world.id("x").to_string(), "type": "shop", "external_id": "y", "attributes": {"size": null}});
+    let decision = world.decide(Operation::UpdateObjects, &[update.to_string()], Some(&row));
+    let write = decision.write.unwrap();
+    let (before, after) = (row.object().unwrap(), write.row.object().unwrap());
+    assert_eq!(after.attributes, r#"{"name":"a"}"#);
+    assert_eq!((after.type_version, after.updated_at), (3, world.now));
+    assert_eq!(
+        (&after.external_id, &after.object_type, after.created_at),
+        (&before.external_id, &before.object_type, before.created_at)
+    );
+    assert_eq!((write.base, write.row.version), (7, 8));
+}
+
+#[test]
+fn a_delete_leaves_a_tombstone_with_its_token_and_the_second_finds_nothing() {
+    let world = World::new();
+    let row = world.stored(2, "{}");
+    let delete = vec![format!("\"{}\"", world.id("x")); 2];
+    let decision = world.decide(Operation::DeleteObjects, &delete, Some(&row));
+    let told = details(&decision);
+    assert_eq!(told[0], "done");
+    assert!(told[1].contains(&world.id("x").to_string()));
+    let write = decision.write.unwrap();
+    assert_eq!((&write.row.state, write.row.version), (&State::Tombstone, 3));
+    assert!(write.row.operations.contain(world.job, 1));
+}
+
+#[test]
+fn a_record_that_relationships_use_is_not_deleted() {
+    let world = World::new();
+    let mut row = world.stored(2, "{}");
+    let State::Object(record) = &mut row.state else { unreachable!() };
+    record.links = 2;
+    for (operation, raw) in [
+        (Operation::DeleteObjects, format!("\"{}\"", world.id("x"))),
+        (Operation::DeleteObjectsByExternalId, json!({"type": "product", "external_id": "x"}).to_string()),
+    ] {
+        let decision = world.decide(operation, &[raw], Some(&row));
+        assert_eq!(details(&decision), ["The record is an end of 2 relationship records: delete them first"]);
+        assert_eq!(decision.write, None);
+    }
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let world = World::new();
+    let tombstone = Row { state: State::Tombstone, ..world.stored(2, "{}") };
+    let id = world.id("x").to_string();
+    let by_external_id = json!({"type": "product", "external_id": "x"}).to_string();
+    let undefined = json!({"type": "nothing", "external_id": "x"}).to_string();
+    for row in [None, Some(&tombstone)] {
+        for (operation, raw, words) in [
+            (Operation::UpdateObjects, json!({"id": id, "attributes": {}}).to_string(), id.as_str()),
+            (Operation::DeleteObjects, format!("\"{id}\""), &id),
+            (Operation::DeleteObjectsByExternalId, by_external_id.clone(), "type product has the external id \"x\""),
+            (Operation::DeleteObjectsByExternalId, undefined.clone(), "Object type \"nothing\" is not defined"),
+        ] {
+            let decision = world.decide(operation, &[raw], row);
+            let Outcome::Failure(problems) = &decision.outcomes[0].1 else { panic!("{decision:?}") };
+            assert_eq!(problems[0].code, Code::NotFound);
+            assert!(problems[0].detail.contains(words), "{problems:?} {words}");
+        }
+    }
+}
+
+#[test]
+fn a_token_on_the_row_means_done_and_nothing_is_written() {
+    let world = World::new();
+    let sets = [item(&json!({"name": "a"})), item(&json!({"name": 3}))];
+    let first = world.decide(Operation::SetObjects, &sets, None);
+    let row = first.write.unwrap().row;
+    let agreed = [Agreed::Success { base: 0 }, Agreed::Failure];
+    let again = world.decide_agreed(Operation::SetObjects, &sets, &agreed, Some(&row));
+    assert_eq!(again, Decision { outcomes: vec![(0, Outcome::Success(world.id("x")))], write: None });
+}
+
+#[test]
+fn what_was_agreed_is_repeated_as_agreed_while_the_row_stands_where_it_was() {
+    let world = World::new();
+    let row = world.stored(5, r#"{"size":1}"#);
+    // The schema wants a name, so judged now it would fail: it was agreed before the schema said so.
+    let set = [item(&json!({"size": 2}))];
+    let repeated = world.decide_agreed(Operation::SetObjects, &set, &[Agreed::Success { base: 5 }], Some(&row));
+    assert_eq!((details(&repeated), attributes(&repeated)), (vec!["done".to_owned()], r#"{"size":2}"#));
+
+    let judged_again = world.decide_agreed(Operation::SetObjects, &set, &[Agreed::Success { base: 4 }], Some(&row));
+    assert!(details(&judged_again)[0].contains("required"));
+}
+
+#[test]
+fn an_agreed_failure_stays_one_even_where_it_would_succeed_now() {
+    let world = World::new();
+    let decision =
+        world.decide_agreed(Operation::CreateObjects, &[item(&json!({"name": "a"}))], &[Agreed::Failure], None);
+    assert_eq!(decision, Decision { outcomes: vec![], write: None });
+}
+
+fn relate(world: &World, source: &str, target: &str, relationship_type: &str) -> String {
+    let _ = world;
+    json!({"relationship_type": relationship_type, "source": source, "target": target}).to_string()
+}
+
+fn ends(world: &World) -> (RecordId, RecordId, Ends) {
+    let product = world.stored(1, "{}").object().unwrap().clone();
+    let shop_id = RecordId::of_external_id(&world.account, &TypeKey::parse("shop").unwrap(), "s");
+    let shop = ObjectRecord { id: shop_id, object_type: TypeKey::parse("shop").unwrap(), ..product.clone() };
+    (product.id, shop_id, Ends::from([(product.id, product), (shop_id, shop)]))
+}
+
+fn decide_relation(world: &World, raw: &str, agreed: Agreed, row: Option<&Row>, ends: &Ends) -> RelationshipDecision {
+    let items = [raw.to_owned()];
+    let steps = steps(Operation::CreateRelationships, &items, &[agreed]);
+    let id =
+        relationship_of(world.context(), &steps[0].item).map_or(RecordId::from_bytes([0; 16]), |(_, made)| made.id);
+    decide_relationship(world.context(), id, &steps, row, ends)
+}
+
+#[test]
+fn a_relationship_counts_at_both_its_ends_and_its_delete_takes_that_back() {
+    let world = World::new();
+    let (product, shop, ends) = ends(&world);
+    let raw = relate(&world, &product.to_string(), &shop.to_string(), "sold_in");
+    let RelationshipDecision::Decided(made) = decide_relation(&world, &raw, Agreed::Nothing, None, &ends) else {
+        panic!("fenced")
+    };
+    let write = made.write.unwrap();
+    assert_eq!(write.links, [LinkChange { end: product, change: 1 }, LinkChange { end: shop, change: 1 }]);
+
+    let delete = vec![format!("\"{}\"", write.id); 2];
+    let mut later = World::new();
+    later.job = JobId::new(&Ambient::manual(Timestamp::from_seconds(1_800_000_000), 2));
+    let steps = steps(Operation::DeleteRelationships, &delete, &[Agreed::Nothing; 2]);
+    let decided = decide_relationship(later.context(), write.id, &steps, Some(&write.row), &Ends::new());
+    let RelationshipDecision::Decided(deleted) = decided else { panic!("fenced") };
+    assert_eq!(details(&deleted)[0], "done");
+    assert!(details(&deleted)[1].contains("No relationship record has the id"));
+    let deletion = deleted.write.unwrap();
+    assert_eq!(deletion.row.state, State::Tombstone);
+    assert_eq!(deletion.links, [LinkChange { end: product, change: -1 }, LinkChange { end: shop, change: -1 }]);
+}
+
+#[test]
+fn a_wrong_end_is_named() {
+    let world = World::new();
+    let (product, shop, ends) = ends(&world);
+    let (product, shop) = (product.to_string(), shop.to_string());
+    let nobody = RecordId::from_bytes([9; 16]).to_string();
+    for (source, target, relationship_type, words) in [
+        (nobody.as_str(), shop.as_str(), "sold_in", format!("source \"{nobody}\" does not exist")),
+        (&product, &nobody, "sold_in", format!("target \"{nobody}\" does not exist")),
+        (&shop, &shop, "sold_in", format!("source \"{shop}\" is not of type product")),
+        (&product, &product, "sold_in", format!("target \"{product}\" is not of type shop")),
+        (&product, "zen:user:1", "made_by", "target \"zen:user:1\" is not of type zen:organization".to_owned()),
+        (&product, &shop, "made_by", format!("target \"{shop}\" is not of type zen:organization")),
+        (&product, &shop, "unknown", "Relationship type \"unknown\" is not defined".to_owned()),
+    ] {
+        let raw = relate(&world, source, target, relationship_type);
+        let RelationshipDecision::Decided(decision) = decide_relation(&world, &raw, Agreed::Nothing, None, &ends)
+        else {
+            panic!("fenced")
+        };
+        assert_eq!((details(&decision), decision.write), (vec![words], None));
+    }
+}
+
+#[test]
+fn a_one_to_one_source_has_one_target_and_a_pair_exists_once() {
+    let world = World::new();
+    let (product, _, ends) = ends(&world);
+    let source = product.to_string();
+    let first = relate(&world, &source, "zen:organization:1", "made_by");
+    let RelationshipDecision::Decided(made) = decide_relation(&world, &first, Agreed::Nothing, None, &ends) else {
+        panic!("fenced")
+    };
+    let mut row = made.write.unwrap().row;
+    row.operations = Operations::default();
+    for (target, words) in [("zen:organization:1", "already exists"), ("zen:organization:2", "already relates")] {
+        let raw = relate(&world, &source, target, "made_by");
+        let RelationshipDecision::Decided(decision) = decide_relation(&world, &raw, Agreed::Nothing, Some(&row), &ends)
+        else {
+            panic!("fenced")
+        };
+        assert!(details(&decision)[0].contains(words), "{decision:?}");
+    }
+}
+
+#[test]
+fn an_agreed_relationship_whose_end_is_gone_is_fenced_before_it_fails() {
+    let world = World::new();
+    let (product, shop, _) = ends(&world);
+    let raw = relate(&world, &product.to_string(), &shop.to_string(), "sold_in");
+    let agreed = Agreed::Success { base: 0 };
+    let RelationshipDecision::Fence(fence) = decide_relation(&world, &raw, agreed, None, &Ends::new()) else {
+        panic!("not fenced")
+    };
+    assert_eq!((fence.base, fence.row.version, &fence.row.state), (0, 1, &State::Tombstone));
+    let RelationshipDecision::Decided(decision) = decide_relation(&world, &raw, agreed, Some(&fence.row), &Ends::new())
+    else {
+        panic!("fenced again")
+    };
+    assert!(details(&decision)[0].contains("source"));
+}

@@ -1,0 +1,375 @@
+//! One element of a job's `data`, read as its operation wants it.
+//!
+//! Reading is shallow: the attributes stay raw JSON until a rule needs them. Accept reads items to group them by
+//! record, consume reads them again to apply them.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::account::AccountId;
+use crate::job::{JobId, Operation, quoted};
+use crate::limits;
+use crate::members::{kind_of, members};
+use crate::problem::Problem;
+use crate::record::{End, RecordId};
+use crate::types::{Cardinality, TypeKey, oversized};
+
+/// An item whose members are there and of the right kind.
+#[derive(Clone, Debug)]
+pub enum Item<'json> {
+    Create { object_type: TypeKey, external_id: Option<Cow<'json, str>>, attributes: &'json RawValue },
+    Update { id: RecordId, attributes: &'json RawValue },
+    Set { object_type: TypeKey, external_id: Cow<'json, str>, attributes: &'json RawValue },
+    Delete { id: RecordId },
+    DeleteByExternalId { object_type: TypeKey, external_id: Cow<'json, str> },
+    Relate { relationship_type: TypeKey, source: End, target: End },
+    Unrelate { id: RecordId },
+}
+
+impl<'json> Item<'json> {
+    /// # Errors
+    /// When a member is missing or of the wrong kind, or when what it names cannot exist.
+    pub fn parse(operation: Operation, raw: &'json str) -> Result<Self, Problem> {
+        Ok(match operation {
+            Operation::CreateObjects => {
+                let [object_type, external_id, attributes] = object(raw, ["type", "external_id", "attributes"])?;
+                Self::Create {
+                    object_type: object_type_key(object_type)?,
+                    external_id: match external_id {
+                        None => None,
+                        Some(raw) if raw.get() == "null" => None,
+                        given => Some(external_id_of(given)?),
+                    },
+                    attributes: attributes_of(attributes)?,
+                }
+            }
+            Operation::UpdateObjects => {
+                let [id, attributes] = object(raw, ["id", "attributes"])?;
+                Self::Update { id: record_id("id", "record", id)?, attributes: attributes_of(attributes)? }
+            }
+            Operation::SetObjects => {
+                let [object_type, external_id, attributes] = object(raw, ["type", "external_id", "attributes"])?;
+                Self::Set {
+                    object_type: object_type_key(object_type)?,
+                    external_id: external_id_of(external_id)?,
+                    attributes: attributes_of(attributes)?,
+                }
+            }
+            Operation::DeleteObjects => Self::Delete { id: record_id("item", "record", whole(raw))? },
+            Operation::DeleteObjectsByExternalId => {
+                let [object_type, external_id] = object(raw, ["type", "external_id"])?;
+                Self::DeleteByExternalId {
+                    object_type: object_type_key(object_type)?,
+                    external_id: external_id_of(external_id)?,
+                }
+            }
+            Operation::CreateRelationships => {
+                let [key, source, target] = object(raw, ["relationship_type", "source", "target"])?;
+                let key = string("relationship_type", key)?;
+                Self::Relate {
+                    relationship_type: TypeKey::parse(&key).map_err(|_| relationship_type_not_found(&key))?,
+                    source: End::parse("source", &string("source", source)?)?,
+                    target: End::parse("target", &string("target", target)?)?,
+                }
+            }
+            Operation::DeleteRelationships => {
+                Self::Unrelate { id: record_id("item", "relationship record", whole(raw))? }
+            }
+        })
+    }
+
+    /// What orders items: those of one job with the same key apply one after the other, in the order given.
+    ///
+    /// It is the id of the record that the item touches; for relationships the source, which a one-to-one type makes
+    /// unique. `None` for an item that touches a record of its own.
+    #[must_use]
+    pub fn ordering_key(&self, account: &AccountId) -> Option<RecordId> {
+        match self {
+            Self::Create { external_id: None, .. } => None,
+            Self::Create { object_type, external_id: Some(external_id), .. }
+            | Self::Set { object_type, external_id, .. }
+            | Self::DeleteByExternalId { object_type, external_id } => {
+                Some(RecordId::of_external_id(account, object_type, external_id))
+            }
+            Self::Update { id, .. } | Self::Delete { id } | Self::Unrelate { id } => Some(*id),
+            Self::Relate { relationship_type, source, .. } => {
+                let source = source.to_string();
+                Some(RecordId::of_relationship(account, relationship_type, Cardinality::OneToOne, &source, ""))
+            }
+        }
+    }
+
+    /// The object record that the item is about; `None` for items about relationships.
+    #[must_use]
+    pub fn object_id(&self, account: &AccountId, job: JobId, position: u32) -> Option<RecordId> {
+        match self {
+            Self::Create { external_id: None, .. } => Some(RecordId::of_item(account, job, position)),
+            Self::Relate { .. } | Self::Unrelate { .. } => None,
+            _ => self.ordering_key(account),
+        }
+    }
+
+    /// The object type that the item names, if its operation has it name one.
+    #[must_use]
+    pub const fn object_type(&self) -> Option<&TypeKey> {
+        match self {
+            Self::Create { object_type, .. }
+            | Self::Set { object_type, .. }
+            | Self::DeleteByExternalId { object_type, .. } => Some(object_type),
+            Self::Update { .. } | Self::Delete { .. } | Self::Relate { .. } | Self::Unrelate { .. } => None,
+        }
+    }
+
+    /// The item as compact JSON with only the members that its operation uses: at most 32 KiB of attributes and a few
+    /// hundred bytes around them.
+    ///
+    /// # Errors
+    /// When the attributes are over their limit, or are no JSON that can be kept.
+    pub fn rewritten(&self) -> Result<String, Problem> {
+        let compact = |attributes: &RawValue| {
+            let attributes = parse_attributes(attributes)?;
+            let bytes = attributes.to_string().len();
+            if bytes > limits::ATTRIBUTES_BYTES { Err(oversized(bytes)) } else { Ok(attributes) }
+        };
+        let item = match self {
+            Self::Create { object_type, external_id, attributes } => serde_json::json!({
+                "type": object_type.as_str(), "external_id": external_id, "attributes": compact(attributes)?
+            }),
+            Self::Update { id, attributes } => {
+                serde_json::json!({"id": id.to_string(), "attributes": compact(attributes)?})
+            }
+            Self::Set { object_type, external_id, attributes } => serde_json::json!({
+                "type": object_type.as_str(), "external_id": external_id, "attributes": compact(attributes)?
+            }),
+            Self::DeleteByExternalId { object_type, external_id } => {
+                serde_json::json!({"type": object_type.as_str(), "external_id": external_id})
+            }
+            Self::Relate { relationship_type, source, target } => serde_json::json!({
+                "relationship_type": relationship_type.as_str(),
+                "source": source.to_string(),
+                "target": target.to_string(),
+            }),
+            Self::Delete { id } | Self::Unrelate { id } => Value::String(id.to_string()),
+        };
+        Ok(item.to_string())
+    }
+}
+
+/// Reads attributes that [`Item::parse`] found to be an object.
+///
+/// # Errors
+/// When they nest too deep, or hold a string that is no Unicode text.
+pub fn parse_attributes(raw: &RawValue) -> Result<Value, Problem> {
+    serde_json::from_str(raw.get()).map_err(|error| {
+        let why = error.to_string();
+        let why = why.split(" at line").next().unwrap_or_default();
+        Problem::unprocessable(format!("attributes cannot be read: {why}"))
+    })
+}
+
+/// No object type has this key.
+#[must_use]
+pub fn object_type_not_found(key: &str) -> Problem {
+    Problem::not_found(format!("Object type {} is not defined", quoted(key)))
+}
+
+/// No relationship type has this key.
+#[must_use]
+pub fn relationship_type_not_found(key: &str) -> Problem {
+    Problem::not_found(format!("Relationship type {} is not defined", quoted(key)))
+}
+
+/// No `thing` has this id.
+#[must_use]
+pub fn no_such_id(thing: &str, id: &str) -> Problem {
+    Problem::not_found(format!("No {thing} has the id {}", quoted(id)))
+}
+
+fn object<'json, const N: usize>(raw: &'json str, names: [&str; N]) -> Result<[Option<&'json RawValue>; N], Problem> {
+    members(raw, names).map_err(|_| {
+        let kind = serde_json::from_str::<&RawValue>(raw).map_or("not JSON", kind_of);
+        Problem::unprocessable(format!("item must be an object, not {kind}"))
+    })
+}
+
+fn whole(raw: &str) -> Option<&RawValue> {
+    serde_json::from_str(raw).ok()
+}
+
+fn string<'json>(member: &str, raw: Option<&'json RawValue>) -> Result<Cow<'json, str>, Problem> {
+    let Some(raw) = raw else {
+        return Err(Problem::unprocessable(format!("{member} is required and must be a string")));
+    };
+    let text = raw.get();
+    let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match inner {
+        None => Err(Problem::unprocessable(format!("{member} must be a string, not {}", kind_of(raw)))),
+        Some(inner) if !inner.contains('\\') => Ok(Cow::Borrowed(inner)),
+        Some(_) => serde_json::from_str(text)
+            .map(Cow::Owned)
+            .map_err(|_| Problem::unprocessable(format!("{member} must be Unicode text"))),
+    }
+}
+
+fn object_type_key(raw: Option<&RawValue>) -> Result<TypeKey, Problem> {
+    let key = string("type", raw)?;
+    TypeKey::parse(&key).map_err(|_| object_type_not_found(&key))
+}
+
+fn external_id_of(raw: Option<&RawValue>) -> Result<Cow<'_, str>, Problem> {
+    let external_id = string("external_id", raw)?;
+    let characters = external_id.chars().count();
+    if (1..=limits::EXTERNAL_ID_CHARACTERS).contains(&characters) {
+        return Ok(external_id);
+    }
+    Err(Problem::unprocessable(format!(
+        "external_id must be 1 to {} characters, not {characters}",
+        limits::EXTERNAL_ID_CHARACTERS
+    )))
+}
+
+fn attributes_of(raw: Option<&RawValue>) -> Result<&RawValue, Problem> {
+    match raw {
+        Some(raw) if raw.get().starts_with('{') => Ok(raw),
+        Some(raw) => Err(Problem::unprocessable(format!("attributes must be an object, not {}", kind_of(raw)))),
+        None => Err(Problem::unprocessable("attributes is required and must be an object")),
+    }
+}
+
+fn record_id(member: &str, thing: &str, raw: Option<&RawValue>) -> Result<RecordId, Problem> {
+    let id = string(member, raw)?;
+    RecordId::parse(&id).ok_or_else(|| no_such_id(thing, &id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::Code;
+
+    fn refused(operation: Operation, raw: &str, code: Code, words: &str) {
+        let problem = Item::parse(operation, raw).unwrap_err();
+        assert_eq!(problem.code, code, "{raw}: {problem:?}");
+        assert!(problem.detail.contains(words), "{raw}: {:?} says {words:?}", problem.detail);
+    }
+
+    #[test]
+    fn a_wrong_member_is_named_in_every_action() {
+        use Code::{NotFound, UnprocessableEntity};
+        let long = "x".repeat(256);
+        for operation in [Operation::CreateObjects, Operation::SetObjects] {
+            for (raw, code, words) in [
+                ("3", UnprocessableEntity, "item must be an object, not a number"),
+                (r#""a""#, UnprocessableEntity, "item must be an object, not a string"),
+                (r#"{"external_id":"1","attributes":{}}"#, UnprocessableEntity, "type is required"),
+                (
+                    r#"{"type":3,"external_id":"1","attributes":{}}"#,
+                    UnprocessableEntity,
+                    "type must be a string, not a number",
+                ),
+                (r#"{"type":"no type!","external_id":"1","attributes":{}}"#, NotFound, "\"no type!\""),
+                (
+                    r#"{"type":"product","external_id":3,"attributes":{}}"#,
+                    UnprocessableEntity,
+                    "external_id must be a string",
+                ),
+                (
+                    r#"{"type":"product","external_id":"","attributes":{}}"#,
+                    UnprocessableEntity,
+                    "1 to 255 characters, not 0",
+                ),
+                (
+                    &format!(r#"{{"type":"product","external_id":"{long}","attributes":{{}}}}"#),
+                    UnprocessableEntity,
+                    "not 256",
+                ),
+                (r#"{"type":"product","external_id":"\ud800","attributes":{}}"#, UnprocessableEntity, "external_id"),
+                (r#"{"type":"product","external_id":"1"}"#, UnprocessableEntity, "attributes is required"),
+                (
+                    r#"{"type":"product","external_id":"1","attributes":[]}"#,
+                    UnprocessableEntity,
+                    "attributes must be an object, not an array",
+                ),
+            ] {
+                refused(operation, raw, code, words);
+            }
+        }
+        refused(
+            Operation::SetObjects,
+            r#"{"type":"product","attributes":{}}"#,
+            UnprocessableEntity,
+            "external_id is required",
+        );
+        refused(
+            Operation::SetObjects,
+            r#"{"type":"product","external_id":null,"attributes":{}}"#,
+            UnprocessableEntity,
+            "external_id",
+        );
+        refused(
+            Operation::DeleteObjectsByExternalId,
+            r#"{"type":"product"}"#,
+            UnprocessableEntity,
+            "external_id is required",
+        );
+        refused(Operation::UpdateObjects, r#"{"attributes":{}}"#, UnprocessableEntity, "id is required");
+        refused(Operation::UpdateObjects, r#"{"id":"7","attributes":{}}"#, NotFound, "No record has the id \"7\"");
+        refused(Operation::DeleteObjects, "{}", UnprocessableEntity, "item must be a string, not an object");
+        refused(Operation::DeleteObjects, r#""7""#, NotFound, "No record has the id \"7\"");
+        refused(Operation::DeleteRelationships, r#""7""#, NotFound, "No relationship record has the id \"7\"");
+        let relate = Operation::CreateRelationships;
+        refused(relate, r#"{"source":"a","target":"b"}"#, UnprocessableEntity, "relationship_type is required");
+        refused(relate, r#"{"relationship_type":"x x","source":"a","target":"b"}"#, NotFound, "\"x x\"");
+        refused(
+            relate,
+            r#"{"relationship_type":"owns","source":"a","target":"zen:user:1"}"#,
+            UnprocessableEntity,
+            "source \"a\" does not exist",
+        );
+        refused(
+            relate,
+            r#"{"relationship_type":"owns","source":"zen:user:1"}"#,
+            UnprocessableEntity,
+            "target is required",
+        );
+    }
+
+    #[test]
+    fn an_external_id_is_counted_in_characters() {
+        let raw = format!(r#"{{"type":"product","external_id":"{}","attributes":{{}}}}"#, "é".repeat(255));
+        assert!(Item::parse(Operation::SetObjects, &raw).is_ok());
+    }
+
+    #[test]
+    fn null_is_no_external_id_and_unused_members_are_ignored() {
+        let raw = r#"{"type":"product","external_id":null,"attributes":{},"id":7,"extra":[{}]}"#;
+        let item = Item::parse(Operation::CreateObjects, raw).unwrap();
+        assert!(matches!(item, Item::Create { external_id: None, .. }));
+    }
+
+    #[test]
+    fn items_of_one_record_share_their_ordering_key() {
+        let account = AccountId::parse("a").unwrap();
+        let key = |operation, raw: &str| Item::parse(operation, raw).unwrap().ordering_key(&account);
+        let set = key(Operation::SetObjects, r#"{"type":"Product","external_id":"AB","attributes":{}}"#);
+        assert_eq!(set, key(Operation::DeleteObjectsByExternalId, r#"{"type":"product","external_id":"ab"}"#));
+        let id = set.unwrap().to_string();
+        assert_eq!(set, key(Operation::DeleteObjects, &format!("\"{}\"", id.to_uppercase())));
+        assert_eq!(key(Operation::CreateObjects, r#"{"type":"product","attributes":{}}"#), None);
+    }
+
+    #[test]
+    fn a_rewritten_item_reads_the_same_and_a_large_one_is_refused_with_its_size() {
+        let raw = format!(
+            r#"{{ "type" : "product", "external_id": "\u0041", "noise": "{}", "attributes" : {{ "a" : 1.50, "b": null }} }}"#,
+            "x".repeat(100_000)
+        );
+        let rewritten = Item::parse(Operation::CreateObjects, &raw).unwrap().rewritten().unwrap();
+        assert_eq!(rewritten, r#"{"type":"product","external_id":"A","attributes":{"a":1.5,"b":null}}"#);
+
+        let large = format!(r#"{{"type":"product","attributes":{{"a":"{}"}}}}"#, "x".repeat(40_000));
+        let problem = Item::parse(Operation::CreateObjects, &large).unwrap().rewritten().unwrap_err();
+        assert!(problem.detail.contains("32768") && problem.detail.contains("40008"), "{problem:?}");
+    }
+}

@@ -1,0 +1,358 @@
+//! A job: what was asked for, what state it is in, and how far it has come.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+use serde::ser::SerializeMap;
+use uuid::Uuid;
+
+use crate::ambient::Ambient;
+use crate::limits;
+use crate::problem::Problem;
+use crate::time::Timestamp;
+
+/// A job's id: a `UUIDv7`, so that sorting by id is sorting by creation.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct JobId(Uuid);
+
+impl JobId {
+    /// A new id that holds the present time.
+    #[must_use]
+    pub fn new(ambient: &Ambient) -> Self {
+        Self(uuid::Builder::from_unix_timestamp_millis(ambient.now().as_millis(), &ambient.random()).into_uuid())
+    }
+
+    /// The id that `text` spells, in any of the usual spellings of a UUID; `None` for anything that is no job id.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Uuid::try_parse(text).ok()?;
+        (id.get_version_num() == 7).then_some(Self(id))
+    }
+
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// When the id was made, to the millisecond.
+    #[must_use]
+    pub fn made_at(&self) -> Timestamp {
+        let bytes = self.0.as_bytes();
+        let mut millis = [0; 8];
+        millis[2..].copy_from_slice(&bytes[..6]);
+        Timestamp::from_millis(u64::from_be_bytes(millis))
+    }
+
+    /// The lowest id that can have been made at `at`: every id made before sorts before it.
+    #[must_use]
+    pub fn lowest_at(at: Timestamp) -> Self {
+        Self(uuid::Builder::from_unix_timestamp_millis(at.as_millis(), &[0; 10]).into_uuid())
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(formatter)
+    }
+}
+
+/// The pairs of `type` and `action` that a job may have: the contract's table, a row each.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Operation {
+    /// `resources` `post`
+    CreateObjects,
+    /// `resources` `update`
+    UpdateObjects,
+    /// `resources` `external_id_set`
+    SetObjects,
+    /// `resources` `delete`
+    DeleteObjects,
+    /// `resources` `external_id_delete`
+    DeleteObjectsByExternalId,
+    /// `relationships` `post`
+    CreateRelationships,
+    /// `relationships` `delete`
+    DeleteRelationships,
+}
+
+impl Operation {
+    pub const ALL: [Self; 7] = [
+        Self::CreateObjects,
+        Self::UpdateObjects,
+        Self::SetObjects,
+        Self::DeleteObjects,
+        Self::DeleteObjectsByExternalId,
+        Self::CreateRelationships,
+        Self::DeleteRelationships,
+    ];
+
+    /// The operation of a job with this `type` and `action`.
+    ///
+    /// # Errors
+    /// When the pair is not in the table; the problem names what is allowed.
+    pub fn of(job_type: &str, action: &str) -> Result<Self, Problem> {
+        if let Some(operation) = Self::ALL.into_iter().find(|it| it.job_type() == job_type && it.action() == action) {
+            return Ok(operation);
+        }
+        let actions: Vec<_> = Self::ALL.iter().filter(|it| it.job_type() == job_type).map(|it| it.action()).collect();
+        Err(Problem::unprocessable(if actions.is_empty() {
+            format!("type must be \"resources\" or \"relationships\", not {}", quoted(job_type))
+        } else {
+            format!("action of type \"{job_type}\" must be one of {}, not {}", actions.join(", "), quoted(action))
+        }))
+    }
+
+    /// The `type` member.
+    #[must_use]
+    pub const fn job_type(self) -> &'static str {
+        match self {
+            Self::CreateObjects
+            | Self::UpdateObjects
+            | Self::SetObjects
+            | Self::DeleteObjects
+            | Self::DeleteObjectsByExternalId => "resources",
+            Self::CreateRelationships | Self::DeleteRelationships => "relationships",
+        }
+    }
+
+    /// The `action` member.
+    #[must_use]
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::CreateObjects | Self::CreateRelationships => "post",
+            Self::UpdateObjects => "update",
+            Self::SetObjects => "external_id_set",
+            Self::DeleteObjects | Self::DeleteRelationships => "delete",
+            Self::DeleteObjectsByExternalId => "external_id_delete",
+        }
+    }
+}
+
+/// A client's value inside an error: quoted as JSON, and cut where it is long.
+#[must_use]
+pub fn quoted(value: &str) -> String {
+    const SHOWN: usize = 80;
+    let mut shown: String = value.chars().take(SHOWN).collect();
+    if shown.len() < value.len() {
+        shown.push('…');
+    }
+    serde_json::Value::String(shown).to_string()
+}
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum JobStatus {
+    /// Nothing has started. Left to `Processing` by the first chunk, to `Aborted` by the client, to `Failed` by the
+    /// sweep of jobs that nothing ever started.
+    Queued,
+    /// Some item may have been applied. Left to `Completed` or `Failed` when the last chunk is recorded.
+    Processing,
+    /// Every item has its own result. Never left.
+    Completed,
+    /// Something unexpected happened; items without an outcome have a failed result that says so. Never left.
+    Failed,
+    /// Stopped while queued: no item was applied and none ever will be. Never left.
+    Aborted,
+}
+
+impl JobStatus {
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Processing, Self::Completed, Self::Failed, Self::Aborted];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Processing => "processing",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Aborted => "aborted",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Whether a job in this state holds one of its account's slots.
+    #[must_use]
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::Queued | Self::Processing)
+    }
+
+    /// Whether a job in this state shows results.
+    #[must_use]
+    pub const fn shows_results(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed)
+    }
+}
+
+/// Whether every item has a result yet, counted by chunks as they are recorded.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Progress {
+    pub total: u32,
+    pub processed: u32,
+    pub succeeded: u32,
+    pub failed: u32,
+}
+
+/// A job as it is stored, without its results.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Job {
+    pub id: JobId,
+    /// `None` when the request could not be read (an unsupported `Content-Encoding`).
+    pub operation: Option<Operation>,
+    pub status: JobStatus,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub completed_at: Option<Timestamp>,
+    /// Items in the job.
+    pub total: u32,
+    /// Chunks in the job. Their indexes are `0..chunks`.
+    pub chunks: u32,
+    /// Indexes of the chunks whose results are recorded.
+    pub done: BTreeSet<u32>,
+    pub succeeded: u32,
+    pub failed: u32,
+    /// Why the job failed as a whole.
+    pub error: Option<Problem>,
+}
+
+impl Job {
+    /// A job that was just accepted.
+    #[must_use]
+    pub fn queued(id: JobId, operation: Operation, total: u32, chunks: u32) -> Self {
+        let created_at = Timestamp::from_seconds(id.made_at().as_seconds());
+        Self {
+            id,
+            operation: Some(operation),
+            status: JobStatus::Queued,
+            created_at,
+            updated_at: created_at,
+            completed_at: None,
+            total,
+            chunks,
+            done: BTreeSet::new(),
+            succeeded: 0,
+            failed: 0,
+            error: None,
+        }
+    }
+
+    /// A job that failed before any of it could be read.
+    #[must_use]
+    pub fn unreadable(id: JobId, error: Problem) -> Self {
+        let created_at = Timestamp::from_seconds(id.made_at().as_seconds());
+        Self {
+            operation: None,
+            status: JobStatus::Failed,
+            completed_at: Some(created_at),
+            error: Some(error),
+            ..Self::queued(id, Operation::CreateObjects, 0, 0)
+        }
+    }
+
+    /// The second from which the job can no longer be seen.
+    #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        Timestamp::from_seconds(self.created_at.as_seconds() + limits::JOB_LIFETIME_SECONDS)
+    }
+
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        now >= self.expires_at()
+    }
+
+    #[must_use]
+    pub const fn progress(&self) -> Progress {
+        Progress {
+            total: self.total,
+            processed: self.succeeded + self.failed,
+            succeeded: self.succeeded,
+            failed: self.failed,
+        }
+    }
+
+    /// Whether every chunk's results are recorded.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.done.len() == self.chunks as usize
+    }
+}
+
+/// The job object of the API without its `results`: what a list shows.
+impl Serialize for Job {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(None)?;
+        members.serialize_entry("id", &format_args!("{}", self.id))?;
+        members.serialize_entry("job_status", self.status.as_str())?;
+        members.serialize_entry("created_at", &format_args!("{}", self.created_at.in_seconds()))?;
+        members.serialize_entry("updated_at", &format_args!("{}", self.updated_at.in_seconds()))?;
+        members.serialize_entry("completed_at", &self.completed_at.map(|at| at.in_seconds().to_string()))?;
+        members.serialize_entry("type", &self.operation.map(Operation::job_type))?;
+        members.serialize_entry("action", &self.operation.map(Operation::action))?;
+        members.serialize_entry("progress", &self.progress())?;
+        if let Some(error) = &self.error {
+            members.serialize_entry("error", error)?;
+        }
+        members.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ambient() -> Ambient {
+        Ambient::manual(Timestamp::from_millis(1_509_724_806_999), 1)
+    }
+
+    #[test]
+    fn ids_sort_by_creation_and_know_their_time() {
+        let ambient = ambient();
+        let first = JobId::new(&ambient);
+        ambient.advance(1);
+        let second = JobId::new(&ambient);
+        assert!(first < second);
+        assert_eq!(first.made_at(), Timestamp::from_millis(1_509_724_806_999));
+        assert!(JobId::lowest_at(second.made_at()) > first && JobId::lowest_at(second.made_at()) <= second);
+    }
+
+    #[test]
+    fn an_id_is_read_back_and_anything_else_is_none() {
+        let id = JobId::new(&ambient());
+        assert_eq!(JobId::parse(&id.to_string()), Some(id));
+        assert_eq!(JobId::parse(&id.to_string().to_uppercase()), Some(id));
+        for other in ["", "x", "8b72559ae838-c9a0-11e7-abc4-cec278b6b50a6e6", "576a0d0d-fb3f-11e9-80f8-65590b274410"] {
+            assert_eq!(JobId::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_table_of_operations_is_closed() {
+        for operation in Operation::ALL {
+            assert_eq!(Operation::of(operation.job_type(), operation.action()), Ok(operation));
+        }
+        let detail = |job_type, action| Operation::of(job_type, action).unwrap_err().detail;
+        assert_eq!(detail("things", "post"), r#"type must be "resources" or "relationships", not "things""#);
+        assert_eq!(
+            detail("relationships", "update"),
+            r#"action of type "relationships" must be one of post, delete, not "update""#
+        );
+    }
+
+    #[test]
+    fn a_job_expires_a_day_after_its_creation_to_the_second() {
+        let job = Job::queued(JobId::new(&ambient()), Operation::SetObjects, 1, 1);
+        let created_at = Timestamp::from_seconds(1_509_724_806);
+        assert_eq!(job.created_at, created_at);
+        assert!(!job.is_expired(created_at.plus_millis(86_400_000 - 1)));
+        assert!(job.is_expired(created_at.plus_millis(86_400_000)));
+    }
+}

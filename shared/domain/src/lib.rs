@@ -1,0 +1,20 @@
+//! What a job is and how its items are decided: no AWS, no HTTP, no async.
+//!
+//! Every function here is a function of its arguments. Time and randomness come in through [`ambient::Ambient`].
+
+pub mod account;
+pub mod ambient;
+pub mod chunk;
+pub mod decide;
+pub mod item;
+pub mod job;
+pub mod limits;
+pub mod members;
+pub mod operations;
+pub mod outcome;
+pub mod problem;
+pub mod record;
+pub mod render;
+pub mod request;
+pub mod time;
+pub mod types;

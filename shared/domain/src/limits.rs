@@ -1,0 +1,56 @@
+//! Every limit of the service, with its arithmetic. A message that names a limit takes it from here.
+
+/// How long a job can be seen: 24 hours, to the second.
+pub const JOB_LIFETIME_SECONDS: u64 = 24 * 60 * 60;
+
+/// Jobs of one account that are `queued` or `processing` at the same time.
+pub const ACTIVE_JOBS: u64 = 1_000;
+
+/// Items in one job. Published clients send at most 1,000.
+pub const ITEMS_PER_JOB: usize = 10_000;
+
+/// A body as it reaches the function. A function may be handed 6 MB; a compressed body arrives as base64, so it is
+/// counted with the third that base64 adds.
+pub const BODY_BYTES: usize = 6_000_000;
+
+/// A body once it is decompressed: 32 MiB.
+pub const DECOMPRESSED_BODY_BYTES: usize = 32 * 1024 * 1024;
+
+/// One record's attributes as compact JSON: 32 KiB.
+pub const ATTRIBUTES_BYTES: usize = 32 * 1024;
+
+/// Characters of an external id.
+pub const EXTERNAL_ID_CHARACTERS: usize = 255;
+
+/// An object type's schema as compact JSON: 32 KiB.
+pub const SCHEMA_BYTES: usize = 32 * 1024;
+
+/// Object types of one account, and as many relationship types.
+pub const TYPES_PER_ACCOUNT: u64 = 50;
+
+/// Items in one chunk: ten batches of 25 writes, which one consumer has in flight at once.
+pub const ITEMS_PER_CHUNK: usize = 250;
+
+/// One chunk's message. SQS counts messages in steps of 64 KiB, and four such chunks fill the 1 MiB of one
+/// `SendMessageBatch`.
+pub const CHUNK_BYTES: usize = 240 * 1024;
+
+/// An item whose raw text is longer than this is rewritten by accept with only the members its action uses, compact.
+/// 32 KiB of attributes, an external id of 255 characters and a type key always fit a chunk afterwards.
+pub const PLAIN_ITEM_BYTES: usize = 16 * 1024;
+
+/// One answer of a function: 6 MB of response payload, of which the envelope around the body takes some.
+pub const ANSWER_BYTES: usize = 6 * 1024 * 1024 - 16 * 1024;
+
+/// One item's result at the most, as it stands inside an answer (see [`crate::outcome::Budget`]): 250 of them fit the
+/// 400 KB row that holds a chunk's results.
+pub const RESULT_BYTES: usize = 1_400;
+
+/// Tokens of applied operations that one record keeps.
+pub const OPERATIONS_KEPT: usize = 32;
+
+/// How long a record keeps a token: an hour, above the visibility timeout times the receives of a message.
+pub const OPERATIONS_KEPT_SECONDS: u64 = 60 * 60;
+
+/// How long a deleted record's tombstone stays: two days, so that it outlives every job that could still touch it.
+pub const TOMBSTONE_SECONDS: u64 = 2 * JOB_LIFETIME_SECONDS;

@@ -1,0 +1,112 @@
+//! Reading the members of a JSON object without building the object.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The raw text of the named members of the JSON object `json`, in the order of `names`; `None` where one is absent.
+///
+/// Other members are passed over. Of a member that stands twice the last one counts, as in most JSON readers.
+///
+/// # Errors
+/// When `json` is not an object.
+pub fn members<'json, const N: usize>(
+    json: &'json str,
+    names: [&str; N],
+) -> Result<[Option<&'json RawValue>; N], serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let found = serde::Deserializer::deserialize_map(&mut deserializer, Members { names, lifetime: PhantomData })?;
+    deserializer.end()?;
+    Ok(found)
+}
+
+struct Members<'names, 'json, const N: usize> {
+    names: [&'names str; N],
+    lifetime: PhantomData<&'json ()>,
+}
+
+impl<'json, const N: usize> Visitor<'json> for Members<'_, 'json, N> {
+    type Value = [Option<&'json RawValue>; N];
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<Access: MapAccess<'json>>(self, mut map: Access) -> Result<Self::Value, Access::Error> {
+        let mut found = [None; N];
+        while let Some(position) = map.next_key_seed(Name(&self.names))? {
+            match position {
+                Some(position) => found[position] = Some(map.next_value()?),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Reads a key as its position among the wanted names, so that no key is copied.
+struct Name<'names>(&'names [&'names str]);
+
+impl<'json> DeserializeSeed<'json> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<Source: serde::Deserializer<'json>>(self, source: Source) -> Result<Self::Value, Source::Error> {
+        source.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a member name")
+    }
+
+    fn visit_str<Error>(self, key: &str) -> Result<Self::Value, Error> {
+        Ok(self.0.iter().position(|name| *name == key))
+    }
+}
+
+/// What kind of JSON value a raw text is, in the words of an error.
+#[must_use]
+pub fn kind_of(raw: &RawValue) -> &'static str {
+    match raw.get().as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<const N: usize>(json: &str, names: [&str; N], expected: [Option<&str>; N]) {
+        assert_eq!(members(json, names).unwrap().map(|raw| raw.map(RawValue::get)), expected, "{json}");
+    }
+
+    #[test]
+    fn finds_named_members_and_passes_over_the_rest() {
+        check(r#"{"a":1,"b":[2, 3],"c":{}}"#, ["b", "x", "a"], [Some("[2, 3]"), None, Some("1")]);
+        check("{}", ["a"], [None]);
+        check(r#" { "a" : "ä" } "#, ["a"], [Some("\"ä\"")]);
+    }
+
+    #[test]
+    fn the_last_of_two_counts_and_an_escaped_name_is_the_same_name() {
+        check(r#"{"a":1,"a":2}"#, ["a"], [Some("2")]);
+        check(r#"{"\u0061":1}"#, ["a"], [Some("1")]);
+    }
+
+    #[test]
+    fn what_is_not_one_object_is_refused() {
+        for json in ["[]", "1", "\"a\"", "null", "{", "{} {}", ""] {
+            assert!(members(json, ["a"]).is_err(), "{json}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The operations that a record remembers, so that a redelivered item finds itself done.
+
+use crate::job::JobId;
+use crate::limits;
+use crate::time::Timestamp;
+
+/// What one write of a record was made for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Token {
+    pub job: JobId,
+    /// Position in the job of the last item that the write applied. All items of one record that share a chunk are
+    /// applied by one write, so this tells the write from every other of the job.
+    pub position: u32,
+    /// When it was applied, in whole seconds.
+    pub at: Timestamp,
+}
+
+/// Tokens of the latest writes of one record, oldest first: at most [`limits::OPERATIONS_KEPT`], none older than
+/// [`limits::OPERATIONS_KEPT_SECONDS`] when the last was added.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Operations(Vec<Token>);
+
+/// The bytes are not what [`Operations::to_bytes`] makes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the operation tokens of a row cannot be read")]
+pub struct UnreadableOperations;
+
+/// 16 bytes of job id, 4 of position, 4 of seconds since the epoch.
+const TOKEN_BYTES: usize = 24;
+
+impl Operations {
+    /// These tokens and one more, without those that are too old or too many.
+    #[must_use]
+    pub fn with(&self, token: Token) -> Self {
+        let oldest = token.at.as_seconds().saturating_sub(limits::OPERATIONS_KEPT_SECONDS);
+        let mut kept: Vec<_> = self.0.iter().copied().filter(|kept| kept.at.as_seconds() >= oldest).collect();
+        kept.push(token);
+        let surplus = kept.len().saturating_sub(limits::OPERATIONS_KEPT);
+        kept.drain(..surplus);
+        Self(kept)
+    }
+
+    /// Whether the write for this job that ended with this position is among them.
+    #[must_use]
+    pub fn contain(&self, job: JobId, position: u32) -> bool {
+        self.0.iter().any(|token| token.job == job && token.position == position)
+    }
+
+    /// Whether a write that left the row at `version_after` can have lost its token since: whether so much was
+    /// written, or so long ago, that the token may have been dropped.
+    #[must_use]
+    pub fn may_have_dropped(version_after: u64, version_now: u64, at: Timestamp, now: Timestamp) -> bool {
+        version_now.saturating_sub(version_after) >= limits::OPERATIONS_KEPT as u64
+            || now.as_seconds().saturating_sub(at.as_seconds()) >= limits::OPERATIONS_KEPT_SECONDS
+    }
+
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.0.len() * TOKEN_BYTES);
+        for token in &self.0 {
+            bytes.extend_from_slice(token.job.as_bytes());
+            bytes.extend_from_slice(&token.position.to_be_bytes());
+            let seconds = u32::try_from(token.at.as_seconds()).unwrap_or(u32::MAX);
+            bytes.extend_from_slice(&seconds.to_be_bytes());
+        }
+        bytes
+    }
+
+    /// # Errors
+    /// When the bytes are not whole tokens.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, UnreadableOperations> {
+        let (tokens, rest) = bytes.as_chunks::<TOKEN_BYTES>();
+        if !rest.is_empty() {
+            return Err(UnreadableOperations);
+        }
+        let read = |token: &[u8; TOKEN_BYTES]| {
+            let (job, rest) = token.split_first_chunk::<16>()?;
+            let (position, seconds) = rest.split_first_chunk::<4>()?;
+            let seconds = u32::from_be_bytes(seconds.try_into().ok()?);
+            Some(Token {
+                job: JobId::from_bytes(*job),
+                position: u32::from_be_bytes(*position),
+                at: Timestamp::from_seconds(u64::from(seconds)),
+            })
+        };
+        tokens.iter().map(read).collect::<Option<_>>().map(Self).ok_or(UnreadableOperations)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ambient::Ambient;
+
+    fn job() -> JobId {
+        JobId::new(&Ambient::manual(Timestamp::from_seconds(1_000_000), 1))
+    }
+
+    fn token(position: u32, seconds: u64) -> Token {
+        Token { job: job(), position, at: Timestamp::from_seconds(seconds) }
+    }
+
+    #[test]
+    fn remembers_what_was_added() {
+        let operations = Operations::default().with(token(3, 10));
+        assert!(operations.contain(job(), 3));
+        assert!(!operations.contain(job(), 4));
+    }
+
+    #[test]
+    fn forgets_after_an_hour_and_beyond_thirty_two() {
+        let operations = Operations::default().with(token(1, 0)).with(token(2, 3_600));
+        assert!(operations.contain(job(), 1));
+        assert!(!operations.with(token(3, 3_601)).contain(job(), 1));
+
+        let many = (0..33).fold(Operations::default(), |kept, position| kept.with(token(position, 0)));
+        assert!(!many.contain(job(), 0) && many.contain(job(), 1) && many.contain(job(), 32));
+    }
+
+    #[test]
+    fn a_dropped_token_is_always_suspected() {
+        let at = Timestamp::from_seconds(0);
+        // A write left version 7 behind; 32 later writes push its token out, 31 do not.
+        assert!(!Operations::may_have_dropped(7, 7 + 31, at, at));
+        assert!(Operations::may_have_dropped(7, 7 + 32, at, at));
+        assert!(Operations::may_have_dropped(7, 7, at, Timestamp::from_seconds(3_600)));
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_read_back(positions in proptest::collection::vec((any::<u32>(), 0..10_000_u64), 0..40)) {
+            let operations = positions.iter().fold(Operations::default(), |kept, &(position, seconds)| {
+                kept.with(token(position, seconds))
+            });
+            prop_assert_eq!(Operations::from_bytes(&operations.to_bytes()), Ok(operations));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            prop_assert_eq!(Operations::from_bytes(&bytes).is_ok(), bytes.len() % TOKEN_BYTES == 0);
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! What came of an item, how it is kept, and how it is shown.
+
+use serde::Serialize;
+
+use crate::limits;
+use crate::problem::{Code, Problem};
+use crate::record::RecordId;
+use crate::time::Timestamp;
+
+/// What came of one item.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// It was applied to this record.
+    Success(RecordId),
+    /// It changed nothing, for these reasons. Never empty.
+    Failure(Vec<Problem>),
+}
+
+impl Outcome {
+    #[must_use]
+    pub fn failure(problem: Problem) -> Self {
+        Self::Failure(vec![problem])
+    }
+
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        matches!(self, Self::Success(_))
+    }
+
+    /// Appends the item's entry of `results`.
+    pub fn render(&self, json: &mut Vec<u8>) {
+        match self {
+            Self::Success(id) => {
+                json.extend_from_slice(br#"{"success":true,"data":{"id":""#);
+                json.extend_from_slice(id.to_string().as_bytes());
+                json.extend_from_slice(br#""}}"#);
+            }
+            Self::Failure(problems) => {
+                json.extend_from_slice(br#"{"success":false,"errors":"#);
+                append(json, problems);
+                json.push(b'}');
+            }
+        }
+    }
+}
+
+/// Appends `value` as JSON.
+pub(crate) fn append<Value: Serialize + ?Sized>(json: &mut Vec<u8>, value: &Value) {
+    // Neither the types of this crate nor a Vec can fail to be written.
+    let _ = serde_json::to_writer(json, value);
+}
+
+/// One item of a chunk in its [`Plan`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entry {
+    pub position: u32,
+    pub outcome: Outcome,
+    /// For a success, the version of the row that its write depends on: 0 when there must be none.
+    pub base: u64,
+}
+
+/// What a chunk's workers have agreed to do: the outcome of each item, before any of it is written.
+///
+/// Workers agree by compare-and-set on `revision`, and each writes only what it has agreed to. When every success in
+/// it is applied, the plan is the chunk's results.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Plan {
+    /// 1 for the first, one more at each agreement.
+    pub revision: u64,
+    /// When the first was made, in whole seconds: no token of the chunk is older.
+    pub made_at: Timestamp,
+    /// Ordered by position.
+    pub entries: Vec<Entry>,
+}
+
+/// The bytes are not what [`Plan::pack`] makes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("packed results cannot be read")]
+pub struct UnreadablePlan;
+
+const FORMAT: u8 = 1;
+
+impl Plan {
+    #[must_use]
+    pub fn succeeded(&self) -> u32 {
+        u32::try_from(self.entries.iter().filter(|entry| entry.outcome.is_success()).count()).unwrap_or(u32::MAX)
+    }
+
+    #[must_use]
+    pub fn failed(&self) -> u32 {
+        u32::try_from(self.entries.len()).unwrap_or(u32::MAX) - self.succeeded()
+    }
+
+    /// The entries as bytes: 19 for a success, and a failure's texts.
+    #[must_use]
+    pub fn pack(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(8 + self.entries.len() * 20);
+        bytes.push(FORMAT);
+        put_number(&mut bytes, self.made_at.as_seconds());
+        put_number(&mut bytes, self.entries.len() as u64);
+        let mut previous = 0;
+        for entry in &self.entries {
+            put_number(&mut bytes, u64::from(entry.position.wrapping_sub(previous)));
+            previous = entry.position;
+            match &entry.outcome {
+                Outcome::Success(id) => {
+                    bytes.push(0);
+                    bytes.extend_from_slice(id.as_bytes());
+                    put_number(&mut bytes, entry.base);
+                }
+                Outcome::Failure(problems) => {
+                    put_number(&mut bytes, problems.len().max(1) as u64);
+                    for problem in problems {
+                        bytes.push(problem.code.number());
+                        put_number(&mut bytes, problem.detail.len() as u64);
+                        bytes.extend_from_slice(problem.detail.as_bytes());
+                    }
+                    if problems.is_empty() {
+                        let problem = Problem::internal();
+                        bytes.push(problem.code.number());
+                        put_number(&mut bytes, problem.detail.len() as u64);
+                        bytes.extend_from_slice(problem.detail.as_bytes());
+                    }
+                }
+            }
+        }
+        bytes
+    }
+
+    /// # Errors
+    /// When the bytes were not made by [`pack`](Self::pack).
+    pub fn unpack(revision: u64, bytes: &[u8]) -> Result<Self, UnreadablePlan> {
+        let mut reader = Reader(bytes);
+        if reader.byte()? != FORMAT {
+            return Err(UnreadablePlan);
+        }
+        let made_at = Timestamp::from_seconds(reader.number()?);
+        let count = reader.number()?;
+        let mut entries = Vec::with_capacity(usize::try_from(count).map_err(|_| UnreadablePlan)?.min(bytes.len()));
+        let mut position = 0_u32;
+        for _ in 0..count {
+            let step = u32::try_from(reader.number()?).map_err(|_| UnreadablePlan)?;
+            position = position.wrapping_add(step);
+            let problems = reader.number()?;
+            let (outcome, base) = if problems == 0 {
+                let id = RecordId::from_bytes(reader.take(16)?.try_into().map_err(|_| UnreadablePlan)?);
+                (Outcome::Success(id), reader.number()?)
+            } else {
+                let read = (0..problems).map(|_| reader.problem()).collect::<Result<_, _>>()?;
+                (Outcome::Failure(read), 0)
+            };
+            entries.push(Entry { position, outcome, base });
+        }
+        if reader.0.is_empty() { Ok(Self { revision, made_at, entries }) } else { Err(UnreadablePlan) }
+    }
+}
+
+/// Little-endian base 128, as in protocol buffers.
+fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(seven_bits(number) | 0x80);
+        number >>= 7;
+    }
+    bytes.push(seven_bits(number));
+}
+
+const fn seven_bits(number: u64) -> u8 {
+    number.to_le_bytes()[0] & 0x7f
+}
+
+struct Reader<'bytes>(&'bytes [u8]);
+
+impl<'bytes> Reader<'bytes> {
+    fn take(&mut self, count: usize) -> Result<&'bytes [u8], UnreadablePlan> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(UnreadablePlan)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, UnreadablePlan> {
+        self.take(1)?.first().copied().ok_or(UnreadablePlan)
+    }
+
+    fn number(&mut self) -> Result<u64, UnreadablePlan> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(UnreadablePlan)
+    }
+
+    fn problem(&mut self) -> Result<Problem, UnreadablePlan> {
+        let code = Code::from_number(self.byte()?).ok_or(UnreadablePlan)?;
+        let length = usize::try_from(self.number()?).map_err(|_| UnreadablePlan)?;
+        let detail = std::str::from_utf8(self.take(length)?).map_err(|_| UnreadablePlan)?;
+        Ok(Problem::new(code, detail.to_owned()))
+    }
+}
+
+/// How long one item's result may be, so that the results of a whole job fit one answer.
+///
+/// A function's answer is JSON inside JSON: each quote and backslash of the body is escaped once more. Results are
+/// measured as they stand there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Budget(usize);
+
+impl Budget {
+    #[must_use]
+    pub fn of_job(total: u32) -> Self {
+        // What else is in the answer: the job object, at most a few hundred bytes, and a comma after each result.
+        const JOB_OBJECT: usize = 4 * 1024;
+        let share = (limits::ANSWER_BYTES - JOB_OBJECT) / (total.max(1) as usize) - 1;
+        Self(share.min(limits::RESULT_BYTES))
+    }
+
+    /// The outcome with as many problems and as much of their details as fit, at least a part of the first.
+    #[must_use]
+    pub fn fit(self, outcome: Outcome) -> Outcome {
+        let Outcome::Failure(mut problems) = outcome else { return outcome };
+        while problems.len() > 1 && self.measure(&problems) > self.0 {
+            problems.pop();
+        }
+        if let [only] = problems.as_mut_slice() {
+            // One byte of text takes at most seven where it is measured (a control character, `\\u0007`), so a round
+            // never takes off more than is too much.
+            while !only.detail.is_empty() {
+                let measured = self.measure(std::slice::from_ref(only));
+                let Some(surplus) = measured.checked_sub(self.0).filter(|surplus| *surplus > 0) else { break };
+                only.detail = cut(&only.detail, surplus.div_ceil(7)).into();
+            }
+        }
+        Outcome::Failure(problems)
+    }
+
+    #[expect(clippy::unused_self, reason = "it is this budget's way of measuring")]
+    fn measure(self, problems: &[Problem]) -> usize {
+        let mut json = Vec::new();
+        Outcome::Failure(problems.to_vec()).render(&mut json);
+        json.iter().map(|byte| if matches!(byte, b'"' | b'\\') { 2 } else { 1 }).sum()
+    }
+}
+
+/// `detail` without at least `surplus` bytes at its end, and a sign that something is missing.
+fn cut(detail: &str, surplus: usize) -> String {
+    const SIGN: &str = "…";
+    let kept = detail.strip_suffix(SIGN).unwrap_or(detail);
+    let mut end = kept.len().saturating_sub(surplus + SIGN.len());
+    while !kept.is_char_boundary(end) {
+        end -= 1;
+    }
+    if end == 0 { String::new() } else { format!("{}{SIGN}", &kept[..end]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(byte: u8) -> RecordId {
+        RecordId::from_bytes([byte; 16])
+    }
+
+    fn rendered(outcome: &Outcome) -> String {
+        let mut json = Vec::new();
+        outcome.render(&mut json);
+        String::from_utf8(json).unwrap()
+    }
+
+    #[test]
+    fn results_look_as_published() {
+        assert_eq!(
+            rendered(&Outcome::Success(id(1))),
+            r#"{"success":true,"data":{"id":"01010101-0101-0101-0101-010101010101"}}"#
+        );
+        let taken = "External Id is already in use for the Resource Type key: product";
+        assert_eq!(
+            rendered(&Outcome::failure(Problem::unprocessable(taken))),
+            format!(
+                r#"{{"success":false,"errors":[{{"code":"UnprocessableEntity","status":"422","title":"Unprocessable Entity","detail":"{taken}"}}]}}"#
+            )
+        );
+    }
+
+    fn outcomes() -> impl Strategy<Value = Outcome> {
+        prop_oneof![
+            any::<[u8; 16]>().prop_map(|bytes| Outcome::Success(RecordId::from_bytes(bytes))),
+            proptest::collection::vec(".{0,900}", 1..12)
+                .prop_map(|details| Outcome::Failure(details.into_iter().map(Problem::unprocessable).collect())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_reads_back(
+            outcomes in proptest::collection::vec((1..9_u32, outcomes(), any::<u64>()), 0..20)
+        ) {
+            let mut position = 0;
+            let entries = outcomes.into_iter().map(|(step, outcome, base)| {
+                position += step;
+                let base = if outcome.is_success() { base } else { 0 };
+                Entry { position, outcome, base }
+            });
+            let plan = Plan { revision: 7, made_at: Timestamp::from_seconds(1_700_000_000), entries: entries.collect() };
+            prop_assert_eq!(Plan::unpack(7, &plan.pack()), Ok(plan));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Plan::unpack(1, &bytes);
+        }
+
+        #[test]
+        fn a_fitted_outcome_fits_and_says_why(outcome in outcomes(), total in 1..=10_000_u32) {
+            let budget = Budget::of_job(total);
+            let fitted = budget.fit(outcome.clone());
+            let json = rendered(&fitted);
+            let escaped: usize = serde_json::to_string(&json).unwrap().len() - 2;
+            prop_assert!(escaped <= budget.0, "{} bytes in {:?}", escaped, budget);
+            match (outcome, fitted) {
+                (Outcome::Failure(before), Outcome::Failure(after)) => {
+                    prop_assert!(!after.is_empty());
+                    prop_assert!(before[0].detail.is_empty() || !after[0].detail.is_empty());
+                }
+                (before, after) => prop_assert_eq!(before, after),
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_results_of_the_largest_job_fit_one_answer() {
+        let total = u32::try_from(limits::ITEMS_PER_JOB).unwrap();
+        let long = Outcome::Failure(vec![Problem::unprocessable("\"\\é".repeat(5_000)); 20]);
+        let fitted = Budget::of_job(total).fit(long);
+        let each = serde_json::to_string(&rendered(&fitted)).unwrap().len();
+        assert!((each + 1) * limits::ITEMS_PER_JOB + 4_096 <= limits::ANSWER_BYTES);
+    }
+
+    #[test]
+    fn a_chunk_of_the_longest_results_fits_its_row() {
+        let long = Outcome::Failure(vec![Problem::unprocessable("x".repeat(5_000))]);
+        let outcome = Budget::of_job(250).fit(long);
+        let entries = (0..250).map(|position| Entry { position, outcome: outcome.clone(), base: 0 }).collect();
+        assert!(Plan { revision: 1, made_at: Timestamp::default(), entries }.pack().len() < 380_000);
+    }
+}

@@ -1,0 +1,158 @@
+//! What can be wrong, in the words a client reads.
+//!
+//! A [`Problem`] is the text for the client; what only the log may know never gets into one.
+
+use std::borrow::Cow;
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+/// The contract's table of errors. Each has one code, one status and one title wherever it shows.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[repr(u8)]
+pub enum Code {
+    BadRequest = 1,
+    Forbidden = 2,
+    NotFound = 3,
+    MethodNotAllowed = 4,
+    Conflict = 5,
+    PayloadTooLarge = 6,
+    UnsupportedMediaType = 7,
+    UnprocessableEntity = 8,
+    TooManyRequests = 9,
+    InternalServerError = 10,
+    ServiceUnavailable = 11,
+}
+
+impl Code {
+    const ALL: [Self; 11] = [
+        Self::BadRequest,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Conflict,
+        Self::PayloadTooLarge,
+        Self::UnsupportedMediaType,
+        Self::UnprocessableEntity,
+        Self::TooManyRequests,
+        Self::InternalServerError,
+        Self::ServiceUnavailable,
+    ];
+
+    /// The number it has in packed results: stable for ever.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The code with that [`number`](Self::number).
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.number() == number)
+    }
+
+    /// The `code` member.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The `status` member, a string on the wire.
+    #[must_use]
+    pub const fn status(self) -> &'static str {
+        self.row().1
+    }
+
+    /// The `title` member.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    const fn row(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::BadRequest => ("BadRequest", "400", "Bad Request"),
+            Self::Forbidden => ("Forbidden", "403", "Forbidden"),
+            Self::NotFound => ("NotFound", "404", "Not Found"),
+            Self::MethodNotAllowed => ("MethodNotAllowed", "405", "Method Not Allowed"),
+            Self::Conflict => ("Conflict", "409", "Conflict"),
+            Self::PayloadTooLarge => ("PayloadTooLarge", "413", "Payload Too Large"),
+            Self::UnsupportedMediaType => ("UnsupportedMediaType", "415", "Unsupported Media Type"),
+            Self::UnprocessableEntity => ("UnprocessableEntity", "422", "Unprocessable Entity"),
+            Self::TooManyRequests => ("TooManyRequests", "429", "Too Many Requests"),
+            Self::InternalServerError => ("InternalServerError", "500", "Internal Server Error"),
+            Self::ServiceUnavailable => ("ServiceUnavailable", "503", "Service Unavailable"),
+        }
+    }
+}
+
+/// One entry of an `errors` array.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    pub code: Code,
+    /// One sentence for the client: the member, the limit, the value.
+    pub detail: Cow<'static, str>,
+}
+
+impl Problem {
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+
+    pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::BadRequest, detail)
+    }
+
+    pub fn unprocessable(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::UnprocessableEntity, detail)
+    }
+
+    pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Code::NotFound, detail)
+    }
+
+    /// Something of ours broke. Says nothing of what: that is for the log.
+    #[must_use]
+    pub const fn internal() -> Self {
+        Self { code: Code::InternalServerError, detail: Cow::Borrowed("An unexpected error occurred") }
+    }
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let repeats_detail = self.code == Code::TooManyRequests;
+        let mut members = serializer.serialize_struct("Problem", 4 + usize::from(repeats_detail))?;
+        members.serialize_field("code", self.code.name())?;
+        members.serialize_field("status", self.code.status())?;
+        members.serialize_field("title", self.code.title())?;
+        members.serialize_field("detail", &self.detail)?;
+        if repeats_detail {
+            // A published client shows `message` to its user when it is told to slow down.
+            members.serialize_field("message", &self.detail)?;
+        }
+        members.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_lead_back_to_their_codes() {
+        for code in Code::ALL {
+            assert_eq!(Code::from_number(code.number()), Some(code));
+        }
+        assert_eq!(Code::from_number(0), None);
+    }
+
+    #[test]
+    fn a_problem_is_four_strings_and_a_429_repeats_its_detail() {
+        let json = |problem: Problem| serde_json::to_string(&problem).unwrap();
+        assert_eq!(
+            json(Problem::unprocessable("no")),
+            r#"{"code":"UnprocessableEntity","status":"422","title":"Unprocessable Entity","detail":"no"}"#
+        );
+        assert!(json(Problem::new(Code::TooManyRequests, "slow")).ends_with(r#""detail":"slow","message":"slow"}"#));
+    }
+}

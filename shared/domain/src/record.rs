@@ -1,0 +1,264 @@
+//! Records and the rows that hold them.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde::ser::SerializeMap;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::account::AccountId;
+use crate::job::JobId;
+use crate::operations::Operations;
+use crate::problem::Problem;
+use crate::time::Timestamp;
+use crate::types::{Cardinality, TypeKey};
+
+/// A record's id. It follows from what must be unique about the record, so that the database's own "this key does not
+/// exist yet" is the uniqueness check.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RecordId(Uuid);
+
+impl RecordId {
+    /// The id of the object record with this external id. External ids are compared in Unicode lower case.
+    #[must_use]
+    pub fn of_external_id(account: &AccountId, object_type: &TypeKey, external_id: &str) -> Self {
+        Self::of(["object", account.as_str(), object_type.folded(), &external_id.to_lowercase()])
+    }
+
+    /// The id of an object record without an external id: the same item of the same job always makes the same one.
+    #[must_use]
+    pub fn of_item(account: &AccountId, job: JobId, position: u32) -> Self {
+        Self::of(["item", account.as_str(), &job.to_string(), &position.to_string()])
+    }
+
+    /// The id of a relationship record. One-to-one makes the source alone unique, one-to-many the pair.
+    #[must_use]
+    pub fn of_relationship(
+        account: &AccountId,
+        relationship_type: &TypeKey,
+        cardinality: Cardinality,
+        source: &str,
+        target: &str,
+    ) -> Self {
+        let account = account.as_str();
+        match cardinality {
+            Cardinality::OneToOne => Self::of(["one-to-one", account, relationship_type.folded(), source]),
+            Cardinality::OneToMany => Self::of(["one-to-many", account, relationship_type.folded(), source, target]),
+        }
+    }
+
+    /// The id that `text` spells; `None` when it spells no UUID.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
+
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// Each part goes in with its length before it, so that no two lists of parts read the same.
+    fn of<const N: usize>(parts: [&str; N]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let digest = hash.finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(formatter)
+    }
+}
+
+/// An object record.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ObjectRecord {
+    pub id: RecordId,
+    pub object_type: TypeKey,
+    /// As the client gave it; never changed by an update.
+    pub external_id: Option<String>,
+    /// Compact JSON of an object.
+    pub attributes: String,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// The version of its type that its attributes were last checked against.
+    pub type_version: u64,
+    /// How many relationship records have it as an end. A relationship is written in one transaction with the counts
+    /// of its ends, and a record that has any is not deleted: so no relationship ever dangles.
+    pub links: u64,
+}
+
+impl Serialize for ObjectRecord {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let attributes: &RawValue = serde_json::from_str(&self.attributes).map_err(serde::ser::Error::custom)?;
+        let mut members = serializer.serialize_map(Some(7))?;
+        members.serialize_entry("type", self.object_type.as_str())?;
+        members.serialize_entry("id", &format_args!("{}", self.id))?;
+        members.serialize_entry("external_id", &self.external_id)?;
+        members.serialize_entry("attributes", attributes)?;
+        members.serialize_entry("created_at", &format_args!("{}", self.created_at.in_millis()))?;
+        members.serialize_entry("updated_at", &format_args!("{}", self.updated_at.in_millis()))?;
+        members.serialize_entry("type_version", &self.type_version)?;
+        members.end()
+    }
+}
+
+/// One link between two records.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RelationshipRecord {
+    pub id: RecordId,
+    pub relationship_type: TypeKey,
+    pub source: End,
+    pub target: End,
+    pub created_at: Timestamp,
+}
+
+impl Serialize for RelationshipRecord {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(Some(5))?;
+        members.serialize_entry("id", &format_args!("{}", self.id))?;
+        members.serialize_entry("relationship_type", self.relationship_type.as_str())?;
+        members.serialize_entry("source", &format_args!("{}", self.source))?;
+        members.serialize_entry("target", &format_args!("{}", self.target))?;
+        members.serialize_entry("created_at", &format_args!("{}", self.created_at.in_millis()))?;
+        members.end()
+    }
+}
+
+/// What a relationship record points at.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum End {
+    /// An object record of this account.
+    Object(RecordId),
+    /// Something kept elsewhere, `zen:user:123`: not looked up.
+    Elsewhere(String),
+}
+
+impl End {
+    /// The end that `text` spells. A text that is neither a UUID nor starts with `zen:` is the id of no record.
+    ///
+    /// # Errors
+    /// When it is neither, or too long; the problem names the `member`.
+    pub fn parse(member: &str, text: &str) -> Result<Self, Problem> {
+        const LONGEST: usize = 200;
+        if text.starts_with("zen:") && text.len() <= LONGEST {
+            return Ok(Self::Elsewhere(text.to_owned()));
+        }
+        RecordId::parse(text).map(Self::Object).ok_or_else(|| missing_end(member, text))
+    }
+
+    /// The object record that has to be there, if it is one.
+    #[must_use]
+    pub const fn object(&self) -> Option<RecordId> {
+        match self {
+            Self::Object(id) => Some(*id),
+            Self::Elsewhere(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object(id) => id.fmt(formatter),
+            Self::Elsewhere(id) => formatter.write_str(id),
+        }
+    }
+}
+
+/// An end that is no record of the account.
+#[must_use]
+pub fn missing_end(member: &str, id: &str) -> Problem {
+    Problem::unprocessable(format!("{member} {} does not exist", crate::job::quoted(id)))
+}
+
+/// A row of the records table: what is there now, how often it was written, and which operations did it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Row {
+    /// Counts the writes of this key, tombstones and changes of `links` included: it only grows while the row lives,
+    /// and every write is conditional on the version that its writer read.
+    pub version: u64,
+    pub operations: Operations,
+    pub state: State,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum State {
+    Object(ObjectRecord),
+    Relationship(RelationshipRecord),
+    /// Deleted: reads treat it as absent, a create may overwrite it, and it keeps the tokens of what was applied.
+    Tombstone,
+}
+
+impl Row {
+    #[must_use]
+    pub const fn object(&self) -> Option<&ObjectRecord> {
+        match &self.state {
+            State::Object(record) => Some(record),
+            State::Relationship(_) | State::Tombstone => None,
+        }
+    }
+
+    #[must_use]
+    pub const fn relationship(&self) -> Option<&RelationshipRecord> {
+        match &self.state {
+            State::Relationship(record) => Some(record),
+            State::Object(_) | State::Tombstone => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn account(id: &str) -> AccountId {
+        AccountId::parse(id).unwrap()
+    }
+
+    fn key(text: &str) -> TypeKey {
+        TypeKey::parse(text).unwrap()
+    }
+
+    #[test]
+    fn an_external_id_leads_to_one_id_whatever_its_case() {
+        let id = |account_id, object_type, external_id| {
+            RecordId::of_external_id(&account(account_id), &key(object_type), external_id)
+        };
+        assert_eq!(id("a", "product", "Straße-Ü"), id("a", "Product", "straße-ü"));
+        assert_ne!(id("a", "product", "3"), id("b", "product", "3"));
+        assert_ne!(id("a", "product", "3"), id("a", "products", "3"));
+        assert_ne!(id("a", "product", "3"), id("a", "product", "03"));
+        // Stored records depend on it: this value must never change.
+        assert_eq!(id("local", "product", "3").to_string(), "40e83a4e-8438-8bb9-8f6f-51124535ce9f");
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        assert_ne!(RecordId::of(["ab", "c"]), RecordId::of(["a", "bc"]));
+    }
+
+    #[test]
+    fn a_one_to_one_relationship_is_its_source_and_a_one_to_many_its_pair() {
+        let id = |cardinality, target| {
+            RecordId::of_relationship(&account("a"), &key("owns"), cardinality, "zen:user:1", target)
+        };
+        assert_eq!(id(Cardinality::OneToOne, "zen:ticket:1"), id(Cardinality::OneToOne, "zen:ticket:2"));
+        assert_ne!(id(Cardinality::OneToMany, "zen:ticket:1"), id(Cardinality::OneToMany, "zen:ticket:2"));
+    }
+}

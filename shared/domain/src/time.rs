@@ -1,0 +1,86 @@
+//! Points in time, as the contract shows them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since the Unix epoch, UTC.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    #[must_use]
+    pub const fn from_seconds(seconds: u64) -> Self {
+        Self(seconds.saturating_mul(1_000))
+    }
+
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch, rounded down.
+    #[must_use]
+    pub const fn as_seconds(self) -> u64 {
+        self.0 / 1_000
+    }
+
+    #[must_use]
+    pub const fn plus_millis(self, millis: u64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    #[must_use]
+    pub const fn minus_millis(self, millis: u64) -> Self {
+        Self(self.0.saturating_sub(millis))
+    }
+
+    /// How a job shows a time: RFC 3339 in whole seconds, `2017-11-03T16:00:06Z`.
+    #[must_use]
+    pub fn in_seconds(self) -> impl fmt::Display {
+        Rfc3339 { at: self, fraction_digits: 0 }
+    }
+
+    /// How a record or a type shows a time: RFC 3339 with three digits, `2017-11-03T16:00:06.123Z`.
+    #[must_use]
+    pub fn in_millis(self) -> impl fmt::Display {
+        Rfc3339 { at: self, fraction_digits: 3 }
+    }
+}
+
+struct Rfc3339 {
+    at: Timestamp,
+    fraction_digits: usize,
+}
+
+impl fmt::Display for Rfc3339 {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = i64::try_from(self.at.0).map_err(|_| fmt::Error)?;
+        let timestamp = jiff::Timestamp::from_millisecond(millis).map_err(|_| fmt::Error)?;
+        if self.fraction_digits == 0 {
+            // jiff rounds a printed fraction towards zero, which is what "whole seconds" means here.
+            write!(formatter, "{timestamp:.0}")
+        } else {
+            write!(formatter, "{timestamp:.3}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_show_whole_seconds_and_records_show_milliseconds() {
+        let at = Timestamp::from_millis(1_509_724_806_123);
+        assert_eq!(at.in_seconds().to_string(), "2017-11-03T16:00:06Z");
+        assert_eq!(at.in_millis().to_string(), "2017-11-03T16:00:06.123Z");
+        assert_eq!(Timestamp::from_millis(1_509_724_806_999).in_seconds().to_string(), "2017-11-03T16:00:06Z");
+        assert_eq!(Timestamp::from_seconds(1_509_724_806).in_millis().to_string(), "2017-11-03T16:00:06.000Z");
+    }
+}

@@ -1,0 +1,383 @@
+//! Object types and relationship types.
+
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConditionCheck, Delete, Put, ReturnConsumedCapacity, ReturnValue, TransactWriteItem, Update,
+};
+use domain::account::AccountId;
+use domain::limits;
+use domain::time::Timestamp;
+use domain::types::{Cardinality, EndType, ObjectType, RelationshipType, Schema, TypeKey};
+
+use crate::attributes::{Attributes, Reader, broken, millis, number, text};
+use crate::error::is_condition_failure;
+use crate::jobs::built;
+use crate::keys::TypeKind;
+use crate::transaction::Transacted;
+use crate::{Store, StoreError, keys};
+
+/// What came of defining a type.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Defined {
+    Done,
+    /// The account has a type with this key, in whatever case.
+    KeyTaken,
+    /// The account has as many types of the kind as it may.
+    TooMany,
+    /// An object type that it names was deleted a moment ago.
+    EndMissing,
+}
+
+/// What came of deleting a type.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Deleted {
+    Done,
+    /// There is no such type.
+    Missing,
+    /// Types were defined or deleted meanwhile: what was checked before the deletion may no longer hold.
+    TypesChanged,
+}
+
+impl Store {
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn define_object_type(
+        &self,
+        account: &AccountId,
+        object_type: &ObjectType,
+    ) -> Result<Defined, StoreError> {
+        let row = Attributes::from([
+            ("key".to_owned(), text(object_type.key.as_str())),
+            ("schema".to_owned(), text(object_type.schema.as_str())),
+            ("version".to_owned(), number(object_type.version)),
+            ("created_at".to_owned(), millis(object_type.created_at)),
+            ("updated_at".to_owned(), millis(object_type.updated_at)),
+        ]);
+        self.define(account, TypeKind::Object, &object_type.key, row, &[]).await
+    }
+
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn define_relationship_type(
+        &self,
+        account: &AccountId,
+        relationship_type: &RelationshipType,
+    ) -> Result<Defined, StoreError> {
+        let many = relationship_type.cardinality == Cardinality::OneToMany;
+        let row = Attributes::from([
+            ("key".to_owned(), text(relationship_type.key.as_str())),
+            ("source".to_owned(), text(relationship_type.source.to_string())),
+            ("target".to_owned(), text(relationship_type.target.to_string())),
+            ("many".to_owned(), AttributeValue::Bool(many)),
+            ("created_at".to_owned(), millis(relationship_type.created_at)),
+        ]);
+        let mut ends = Vec::new();
+        for end in [&relationship_type.source, &relationship_type.target] {
+            // A transaction may name a row only once.
+            if let EndType::Object(key) = end
+                && !ends.contains(&key)
+            {
+                ends.push(key);
+            }
+        }
+        self.define(account, TypeKind::Relationship, &relationship_type.key, row, &ends).await
+    }
+
+    async fn define(
+        &self,
+        account: &AccountId,
+        kind: TypeKind,
+        key: &TypeKey,
+        row: Attributes,
+        named: &[&TypeKey],
+    ) -> Result<Defined, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.tables.catalog)
+            .set_item(Some(row))
+            .item("pk", text(keys::account(account)))
+            .item("sk", text(keys::type_row(kind, key)))
+            // Closes the race between two definitions of one key.
+            .condition_expression("attribute_not_exists(pk)");
+        let count = self
+            .count_types(account, kind, 1)
+            // Closes the race between two definitions for the last place: the limit is exact.
+            .condition_expression("attribute_not_exists(#count) OR #count < :most")
+            .expression_attribute_values(":most", number(limits::TYPES_PER_ACCOUNT));
+        let mut writes = vec![
+            TransactWriteItem::builder().put(built(put.build())?).build(),
+            TransactWriteItem::builder().update(built(count.build())?).build(),
+        ];
+        for named in named {
+            let check = ConditionCheck::builder()
+                .table_name(&self.tables.catalog)
+                .set_key(Some(type_key(account, TypeKind::Object, named)))
+                // Closes the race with the deletion of an object type that this one names.
+                .condition_expression("attribute_exists(pk)");
+            writes.push(TransactWriteItem::builder().condition_check(built(check.build())?).build());
+        }
+        Ok(match self.transact(writes).await? {
+            Transacted::Done => Defined::Done,
+            Transacted::Refused(failed) => match failed.iter().position(|failed| *failed) {
+                Some(0) => Defined::KeyTaken,
+                Some(1) => Defined::TooMany,
+                _ => Defined::EndMissing,
+            },
+        })
+    }
+
+    fn count_types(
+        &self,
+        account: &AccountId,
+        kind: TypeKind,
+        change: i8,
+    ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+        let name = match kind {
+            TypeKind::Object => "object_types",
+            TypeKind::Relationship => "relationship_types",
+        };
+        Update::builder()
+            .table_name(&self.tables.catalog)
+            .key("pk", text(keys::account(account)))
+            .key("sk", text(keys::type_counts()))
+            .update_expression("ADD #count :change, revision :one")
+            .expression_attribute_names("#count", name)
+            .expression_attribute_values(":change", AttributeValue::N(change.to_string()))
+            .expression_attribute_values(":one", number(1_u64))
+    }
+
+    /// Gives an object type a new schema and answers with it as it then stands; `None` when there is no such type.
+    ///
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn replace_schema(
+        &self,
+        account: &AccountId,
+        key: &TypeKey,
+        schema: &Schema,
+        now: Timestamp,
+    ) -> Result<Option<ObjectType>, StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.catalog)
+            .key("pk", text(keys::account(account)))
+            .key("sk", text(keys::type_row(TypeKind::Object, key)))
+            .update_expression("SET #schema = :schema, updated_at = :now ADD version :one")
+            // Closes the race with a delete: an update must not bring the type back.
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#schema", "schema")
+            .expression_attribute_values(":schema", text(schema.as_str()))
+            .expression_attribute_values(":now", millis(now))
+            .expression_attribute_values(":one", number(1_u64))
+            .return_values(ReturnValue::AllNew)
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .send()
+            .await;
+        match update {
+            Ok(answer) => {
+                self.meter.count_one(answer.consumed_capacity());
+                answer.attributes().map(object_type_from_row).transpose()
+            }
+            Err(error) if is_condition_failure(&error) => Ok(None),
+            Err(error) => Err(StoreError::of("UpdateItem", &error)),
+        }
+    }
+
+    /// How often types of the account were defined or deleted. What was read of them after this holds as long as it
+    /// stands.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn types_revision(&self, account: &AccountId) -> Result<u64, StoreError> {
+        let key = Attributes::from([
+            ("pk".to_owned(), text(keys::account(account))),
+            ("sk".to_owned(), text(keys::type_counts())),
+        ]);
+        let row = self.read_row(&self.tables.catalog, key).await?;
+        Ok(row.map_or(Ok(None), |row| Reader(&row).optional_number("revision"))?.unwrap_or(0))
+    }
+
+    /// Deletes a type if no type was defined or deleted since `revision`.
+    ///
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn delete_type(
+        &self,
+        account: &AccountId,
+        kind: TypeKind,
+        key: &TypeKey,
+        revision: u64,
+    ) -> Result<Deleted, StoreError> {
+        let delete = Delete::builder()
+            .table_name(&self.tables.catalog)
+            .key("pk", text(keys::account(account)))
+            .key("sk", text(keys::type_row(kind, key)))
+            // Closes the race between two deletes: the count goes down once.
+            .condition_expression("attribute_exists(pk)");
+        let count = self
+            .count_types(account, kind, -1)
+            // Closes the race with the definition of a type that names this one.
+            .condition_expression("revision = :revision")
+            .expression_attribute_values(":revision", number(revision));
+        let writes = vec![
+            TransactWriteItem::builder().delete(built(delete.build())?).build(),
+            TransactWriteItem::builder().update(built(count.build())?).build(),
+        ];
+        Ok(match self.transact(writes).await? {
+            Transacted::Done => Deleted::Done,
+            Transacted::Refused(failed) if failed.first() == Some(&true) => Deleted::Missing,
+            Transacted::Refused(_) => Deleted::TypesChanged,
+        })
+    }
+
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn object_type(&self, account: &AccountId, key: &TypeKey) -> Result<Option<ObjectType>, StoreError> {
+        let row = self.read_row(&self.tables.catalog, type_key(account, TypeKind::Object, key)).await?;
+        row.map(|row| object_type_from_row(&row)).transpose()
+    }
+
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn relationship_type(
+        &self,
+        account: &AccountId,
+        key: &TypeKey,
+    ) -> Result<Option<RelationshipType>, StoreError> {
+        let row = self.read_row(&self.tables.catalog, type_key(account, TypeKind::Relationship, key)).await?;
+        row.map(|row| relationship_type_from_row(&row)).transpose()
+    }
+
+    /// The schemas of these object types as they are stored, not yet compiled; types that are not defined are missing.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn stored_object_types(
+        &self,
+        account: &AccountId,
+        keys: impl IntoIterator<Item = &TypeKey>,
+    ) -> Result<Vec<StoredObjectType>, StoreError> {
+        let keys = keys.into_iter().map(|key| type_key(account, TypeKind::Object, key)).collect();
+        let rows = self.read_rows(&self.tables.catalog, keys).await?;
+        rows.into_iter().map(StoredObjectType::of).collect()
+    }
+
+    /// Every object type of the account, oldest first: at most 50.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn object_types(&self, account: &AccountId) -> Result<Vec<ObjectType>, StoreError> {
+        let rows = self.type_rows(account, TypeKind::Object).await?;
+        let mut types = rows.iter().map(object_type_from_row).collect::<Result<Vec<_>, _>>()?;
+        types.sort_by(|left, right| (left.created_at, left.key.folded()).cmp(&(right.created_at, right.key.folded())));
+        Ok(types)
+    }
+
+    /// Every relationship type of the account, oldest first: at most 50.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn relationship_types(&self, account: &AccountId) -> Result<Vec<RelationshipType>, StoreError> {
+        let rows = self.type_rows(account, TypeKind::Relationship).await?;
+        let mut types = rows.iter().map(relationship_type_from_row).collect::<Result<Vec<_>, _>>()?;
+        types.sort_by(|left, right| (left.created_at, left.key.folded()).cmp(&(right.created_at, right.key.folded())));
+        Ok(types)
+    }
+
+    async fn type_rows(&self, account: &AccountId, kind: TypeKind) -> Result<Vec<Attributes>, StoreError> {
+        let mut rows = Vec::new();
+        let mut start = None;
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.tables.catalog)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":pk", text(keys::account(account)))
+                .expression_attribute_values(":prefix", text(keys::types_prefix(kind)))
+                .consistent_read(true)
+                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| StoreError::of("Query", &error))?;
+            self.meter.count_one(answer.consumed_capacity());
+            rows.extend(answer.items.unwrap_or_default());
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+}
+
+/// An object type whose schema is not compiled yet: a consumer compiles a schema once, and reads the type with every
+/// chunk.
+#[derive(Clone, Debug)]
+pub struct StoredObjectType {
+    pub key: TypeKey,
+    pub version: u64,
+    /// The schema as it was given.
+    pub schema: String,
+    row: Attributes,
+}
+
+impl StoredObjectType {
+    fn of(row: Attributes) -> Result<Self, StoreError> {
+        let reader = Reader(&row);
+        let key = TypeKey::parse(reader.text("key")?).map_err(|_| broken("key"))?;
+        Ok(Self { key, version: reader.number("version")?, schema: reader.text("schema")?.to_owned(), row })
+    }
+
+    /// # Errors
+    /// When the schema does not compile: it did when it was stored.
+    pub fn compile(&self) -> Result<ObjectType, StoreError> {
+        object_type_from_row(&self.row)
+    }
+
+    /// The type with a schema that was compiled from the same text before.
+    ///
+    /// # Errors
+    /// When the row cannot be read.
+    pub fn with_schema(&self, schema: Schema) -> Result<ObjectType, StoreError> {
+        let reader = Reader(&self.row);
+        Ok(ObjectType {
+            key: self.key.clone(),
+            schema,
+            version: self.version,
+            created_at: reader.millis("created_at")?,
+            updated_at: reader.millis("updated_at")?,
+        })
+    }
+}
+
+fn type_key(account: &AccountId, kind: TypeKind, key: &TypeKey) -> Attributes {
+    Attributes::from([
+        ("pk".to_owned(), text(keys::account(account))),
+        ("sk".to_owned(), text(keys::type_row(kind, key))),
+    ])
+}
+
+fn object_type_from_row(row: &Attributes) -> Result<ObjectType, StoreError> {
+    let reader = Reader(row);
+    let schema = serde_json::from_str(reader.text("schema")?).map_err(|_| broken("schema"))?;
+    Ok(ObjectType {
+        key: TypeKey::parse(reader.text("key")?).map_err(|_| broken("key"))?,
+        schema: Schema::parse(&schema).map_err(|_| broken("schema"))?,
+        version: reader.number("version")?,
+        created_at: reader.millis("created_at")?,
+        updated_at: reader.millis("updated_at")?,
+    })
+}
+
+fn relationship_type_from_row(row: &Attributes) -> Result<RelationshipType, StoreError> {
+    let reader = Reader(row);
+    let end = |name| EndType::parse(name, reader.text(name)?).map_err(|_| broken(name));
+    let many = matches!(row.get("many"), Some(AttributeValue::Bool(true)));
+    Ok(RelationshipType {
+        key: TypeKey::parse(reader.text("key")?).map_err(|_| broken("key"))?,
+        source: end("source")?,
+        target: end("target")?,
+        cardinality: if many { Cardinality::OneToMany } else { Cardinality::OneToOne },
+        created_at: reader.millis("created_at")?,
+    })
+}

@@ -1,0 +1,169 @@
+//! Every key of every table, spelled here and nowhere else.
+//!
+//! Each begins with the account, so no request can reach another account's rows. Account ids and type keys have no `#`
+//! in them.
+
+use domain::account::AccountId;
+use domain::job::{JobId, JobStatus};
+use domain::record::RecordId;
+use domain::time::Timestamp;
+use domain::types::TypeKey;
+
+/// Parts that the records of one type are spread over, so that a busy type is not bound to one partition's writes.
+pub const SHARDS: u8 = 8;
+
+/// The partition of an account's jobs, its active count and its idempotency keys.
+#[must_use]
+pub fn account(account: &AccountId) -> String {
+    account.to_string()
+}
+
+/// A job in its account's partition. Sorted by creation, as its id is.
+#[must_use]
+pub fn job(id: JobId) -> String {
+    format!("JOB#{id}")
+}
+
+/// The id that a [`job`] key holds.
+#[must_use]
+pub fn job_of(key: &str) -> Option<JobId> {
+    key.strip_prefix("JOB#").and_then(JobId::parse)
+}
+
+/// Sorts after every job of an account.
+#[must_use]
+pub const fn after_all_jobs() -> &'static str {
+    "JOB#~"
+}
+
+/// How many jobs of the account are active.
+#[must_use]
+pub const fn slots() -> &'static str {
+    "SLOTS"
+}
+
+/// An idempotency key, by the hex of its hash.
+#[must_use]
+pub fn idempotency(hash: &str) -> String {
+    format!("KEY#{hash}")
+}
+
+/// The partition of a job's chunks.
+#[must_use]
+pub fn chunks_of(account: &AccountId, job: JobId) -> String {
+    format!("{account}#{job}")
+}
+
+/// What comes before the index in every [`results`] key.
+pub const RESULTS_PREFIX: &str = "RESULT#";
+
+/// A chunk's plan, which becomes its results.
+#[must_use]
+pub fn results(chunk: u32) -> String {
+    format!("{RESULTS_PREFIX}{chunk:05}")
+}
+
+/// A chunk that waits for the one before it.
+#[must_use]
+pub fn stashed(chunk: u32) -> String {
+    format!("CHUNK#{chunk:05}")
+}
+
+/// Partition of the index `by_status`.
+#[must_use]
+pub fn by_status(account: &AccountId, status: JobStatus) -> String {
+    format!("{account}#{}", status.as_str())
+}
+
+/// A row of the records table.
+#[must_use]
+pub fn record(account: &AccountId, id: RecordId) -> String {
+    format!("{account}#{id}")
+}
+
+/// The id that a [`record`] key holds.
+#[must_use]
+pub fn record_of(key: &str) -> Option<RecordId> {
+    key.split_once('#').and_then(|(_, id)| RecordId::parse(id))
+}
+
+/// Whether a type is of object records or of relationship records: their keys are apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TypeKind {
+    Object,
+    Relationship,
+}
+
+impl TypeKind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Object => "OBJECT",
+            Self::Relationship => "RELATIONSHIP",
+        }
+    }
+}
+
+/// The part of its type that a record is listed in.
+#[must_use]
+pub const fn shard_of(id: RecordId) -> u8 {
+    // The last byte: a UUIDv8's first bytes are hash too, but other versions start with their time.
+    id.as_bytes()[15] % SHARDS
+}
+
+/// Partition of the index `by_type`.
+#[must_use]
+pub fn by_type(account: &AccountId, kind: TypeKind, key: &TypeKey, shard: u8) -> String {
+    format!("{account}#{}#{}#{shard}", kind.name(), key.folded())
+}
+
+/// A record's place among those of its type: by creation, then by id.
+#[must_use]
+pub fn listed_at(created_at: Timestamp, id: RecordId) -> String {
+    format!("{:013}#{id}", created_at.as_millis())
+}
+
+/// A type in its account's partition of the catalog. Types of one kind share what comes before their keys.
+#[must_use]
+pub fn type_row(kind: TypeKind, key: &TypeKey) -> String {
+    format!("{}{}", types_prefix(kind), key.folded())
+}
+
+#[must_use]
+pub fn types_prefix(kind: TypeKind) -> String {
+    format!("{}_TYPE#", kind.name())
+}
+
+/// How many types of each kind the account has.
+#[must_use]
+pub const fn type_counts() -> &'static str {
+    "COUNTS"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_what_they_are() {
+        let acme = AccountId::parse("acme").unwrap();
+        let job_id = JobId::parse("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
+        let record_id = RecordId::parse("40e83a4e-8438-8bb9-8f6f-51124535ce9f").unwrap();
+        let product = TypeKey::parse("Product").unwrap();
+        assert_eq!(job(job_id), "JOB#01890a5d-ac96-774b-bcce-b302099a8057");
+        assert_eq!(job_of(&job(job_id)), Some(job_id));
+        assert_eq!(idempotency("ab12"), "KEY#ab12");
+        assert_eq!(chunks_of(&acme, job_id), "acme#01890a5d-ac96-774b-bcce-b302099a8057");
+        assert_eq!(results(7), "RESULT#00007");
+        assert_eq!(stashed(7), "CHUNK#00007");
+        assert_eq!(by_status(&acme, JobStatus::Queued), "acme#queued");
+        assert_eq!(record(&acme, record_id), "acme#40e83a4e-8438-8bb9-8f6f-51124535ce9f");
+        assert_eq!(record_of(&record(&acme, record_id)), Some(record_id));
+        assert_eq!(by_type(&acme, TypeKind::Object, &product, shard_of(record_id)), "acme#OBJECT#product#7");
+        assert_eq!(
+            listed_at(Timestamp::from_millis(1_509_724_806_123), record_id),
+            "1509724806123#40e83a4e-8438-8bb9-8f6f-51124535ce9f"
+        );
+        assert_eq!(type_row(TypeKind::Relationship, &product), "RELATIONSHIP_TYPE#product");
+        assert!(job(job_id).as_str() < after_all_jobs());
+    }
+}

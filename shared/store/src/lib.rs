@@ -1,0 +1,55 @@
+//! The tables and the queue: the only crate that knows DynamoDB and SQS.
+//!
+//! Methods of [`Store`] are named after what a caller wants, not after the SDK's calls, and SDK types stay in here.
+//! There is no trait over the database: tests run against a real local engine.
+
+mod attributes;
+pub mod catalog;
+pub mod clients;
+pub mod error;
+pub mod jobs;
+pub mod keys;
+pub mod meter;
+pub mod page;
+pub mod queue;
+pub mod records;
+pub mod retry;
+pub mod rows;
+pub mod sqs;
+pub mod tables;
+mod transaction;
+
+use aws_sdk_dynamodb::Client;
+use domain::ambient::Ambient;
+
+pub use crate::error::StoreError;
+use crate::meter::Meter;
+use crate::tables::TableNames;
+
+/// The database, as the functions see it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    tables: TableNames,
+    ambient: Ambient,
+    meter: Meter,
+}
+
+impl Store {
+    #[must_use]
+    pub fn new(client: Client, tables: TableNames, ambient: Ambient) -> Self {
+        Self { client, tables, ambient, meter: Meter::default() }
+    }
+
+    /// The clock and the randomness that everything around this store goes by.
+    #[must_use]
+    pub const fn ambient(&self) -> &Ambient {
+        &self.ambient
+    }
+
+    /// What this store's calls have consumed so far.
+    #[must_use]
+    pub const fn meter(&self) -> &Meter {
+        &self.meter
+    }
+}

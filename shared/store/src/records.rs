@@ -1,0 +1,503 @@
+//! Object records, relationship records and their tombstones.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{
+    AttributeValue, BatchStatementRequest, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
+};
+use domain::account::AccountId;
+use domain::decide::{Before, Write};
+use domain::record::{RecordId, Row, State};
+use domain::time::Timestamp;
+use domain::types::TypeKey;
+use futures_util::future::{join_all, try_join_all};
+
+use crate::attributes::{Attributes, Reader, broken, number, text};
+use crate::error::is_passing;
+use crate::jobs::{KEYS_PER_READ, built};
+use crate::keys::TypeKind;
+use crate::page::{Page, PageQuery};
+use crate::retry::Backoff;
+use crate::rows::{OBJECT_ATTRIBUTES, record_from_row, record_to_row};
+use crate::tables::BY_TYPE;
+use crate::transaction::Transacted;
+use crate::{Store, StoreError, keys};
+
+/// Statements in one `BatchExecuteStatement`.
+const STATEMENTS_PER_BATCH: usize = 25;
+/// Writes in one `TransactWriteItems`.
+const WRITES_PER_TRANSACTION: usize = 100;
+
+/// What came of one conditional write.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Written {
+    /// It is there.
+    Done,
+    /// The row was not where the write expected it, or an end of the relationship is gone: read again and decide anew.
+    /// (A write whose answer was lost and that was sent again ends here too, and finds its own token.)
+    Lost,
+}
+
+impl Store {
+    /// The rows with these ids, none of which may be named twice; those that are not there are missing from the answer.
+    /// Consistent.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn records(
+        &self,
+        account: &AccountId,
+        ids: impl IntoIterator<Item = RecordId>,
+    ) -> Result<HashMap<RecordId, Row>, StoreError> {
+        let keys = ids.into_iter().map(|id| Attributes::from([("pk".to_owned(), text(keys::record(account, id)))]));
+        let rows = self.read_rows(&self.tables.records, keys.collect()).await?;
+        rows.iter().map(record_from_row).collect()
+    }
+
+    /// The row with this id.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn record(&self, account: &AccountId, id: RecordId) -> Result<Option<Row>, StoreError> {
+        let key = Attributes::from([("pk".to_owned(), text(keys::record(account, id)))]);
+        let row = self.read_row(&self.tables.records, key).await?;
+        Ok(row.map(|row| record_from_row(&row)).transpose()?.map(|(_, row)| row))
+    }
+
+    /// Writes object rows, each on its own condition, 25 to a request. Each id may be named once. The answers are in
+    /// the order of `writes`.
+    ///
+    /// # Errors
+    /// When the outcome of some write is not known.
+    pub async fn write_objects(
+        &self,
+        account: &AccountId,
+        writes: &[Write],
+        now: Timestamp,
+    ) -> Result<Vec<Written>, StoreError> {
+        let batches = writes.chunks(STATEMENTS_PER_BATCH).map(|batch| self.write_batch(account, batch, now));
+        // Every batch runs to its end, whatever comes of the others.
+        let mut written = Vec::with_capacity(writes.len());
+        for batch in join_all(batches).await {
+            written.extend(batch?);
+        }
+        Ok(written)
+    }
+
+    async fn write_batch(
+        &self,
+        account: &AccountId,
+        writes: &[Write],
+        now: Timestamp,
+    ) -> Result<Vec<Written>, StoreError> {
+        const CALL: &str = "BatchExecuteStatement";
+        let mut written = vec![None; writes.len()];
+        let mut backoff = Backoff::new(Duration::from_millis(25), Duration::from_secs(1));
+        let mut reason = String::new();
+        for _ in 0..8 {
+            let open: Vec<usize> = (0..writes.len()).filter(|place| written[*place].is_none()).collect();
+            if open.is_empty() {
+                break;
+            }
+            let statements: Result<Vec<_>, _> =
+                open.iter().map(|place| statement(&self.tables.records, account, &writes[*place], now)).collect();
+            let answer = self
+                .client
+                .batch_execute_statement()
+                .set_statements(Some(statements?))
+                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+                .send()
+                .await
+                .map_err(|error| StoreError::of(CALL, &error))?;
+            self.meter.count(answer.consumed_capacity());
+            for (place, response) in open.into_iter().zip(answer.responses()) {
+                written[place] =
+                    match response.error().map(|error| (error.code().map_or("", |code| code.as_str()), error)) {
+                        None => Some(Written::Done),
+                        Some(("DuplicateItem" | "ConditionalCheckFailed", _)) => Some(Written::Lost),
+                        Some((code, error)) => {
+                            reason = format!("{code}: {}", error.message().unwrap_or_default());
+                            if !is_passing(code) {
+                                return Err(StoreError::Refused { call: CALL, reason });
+                            }
+                            None
+                        }
+                    };
+            }
+            if written.iter().any(Option::is_none) {
+                backoff.wait(&self.ambient).await;
+            }
+        }
+        written.into_iter().collect::<Option<_>>().ok_or(StoreError::Unavailable { call: CALL, reason })
+    }
+
+    /// Writes relationship rows, each together with the counts of its ends: as many to a transaction as fit. The
+    /// answers are in the order of `writes`.
+    ///
+    /// # Errors
+    /// When the outcome of some write is not known.
+    pub async fn write_relationships(
+        &self,
+        account: &AccountId,
+        writes: &[Write],
+        now: Timestamp,
+    ) -> Result<Vec<Written>, StoreError> {
+        let mut written = vec![Written::Lost; writes.len()];
+        let mut waiting: VecDeque<Vec<usize>> = transactions(writes).into();
+        while let Some(places) = waiting.pop_front() {
+            let (refused, ends) = match self.write_transaction(account, writes, &places, now).await? {
+                TransactedRelationships::Done => {
+                    for place in places {
+                        written[place] = Written::Done;
+                    }
+                    continue;
+                }
+                TransactedRelationships::Refused { rows, ends } => (rows, ends),
+            };
+            // One failed condition refused them all: those it does not concern go again, without the rest.
+            let rest: Vec<usize> = places
+                .into_iter()
+                .filter(|place| {
+                    !refused.contains(place) && !writes[*place].links.iter().any(|link| ends.contains(&link.end))
+                })
+                .collect();
+            if !rest.is_empty() {
+                waiting.push_back(rest);
+            }
+        }
+        Ok(written)
+    }
+
+    async fn write_transaction(
+        &self,
+        account: &AccountId,
+        writes: &[Write],
+        places: &[usize],
+        now: Timestamp,
+    ) -> Result<TransactedRelationships, StoreError> {
+        let mut actions = Vec::with_capacity(WRITES_PER_TRANSACTION);
+        for place in places {
+            let write = &writes[*place];
+            let mut put = Put::builder()
+                .table_name(&self.tables.records)
+                .item("pk", text(keys::record(account, write.id)))
+                // Closes the race between two writers of one relationship: the second reads again.
+                .condition_expression(if write.base == 0 { "attribute_not_exists(pk)" } else { "version = :base" });
+            if write.base > 0 {
+                put = put.expression_attribute_values(":base", number(write.base));
+            }
+            for (name, value) in record_to_row(account, &write.row, now) {
+                put = put.item(name, value);
+            }
+            actions.push(TransactWriteItem::builder().put(built(put.build())?).build());
+        }
+        let changes = link_changes(writes, places);
+        for (end, change) in &changes {
+            let update = Update::builder()
+                .table_name(&self.tables.records)
+                .key("pk", text(keys::record(account, *end)))
+                .update_expression("ADD links :change, version :one")
+                // Closes the race with a delete of the end: a tombstone has no type, and a record with links stays.
+                .condition_expression("attribute_exists(#type)")
+                .expression_attribute_names("#type", "type")
+                .expression_attribute_values(":change", AttributeValue::N(change.to_string()))
+                .expression_attribute_values(":one", number(1_u64));
+            actions.push(TransactWriteItem::builder().update(built(update.build())?).build());
+        }
+        match self.transact(actions).await? {
+            Transacted::Done => Ok(TransactedRelationships::Done),
+            Transacted::Refused(failed) => {
+                let (rows, ends) = failed.split_at(places.len().min(failed.len()));
+                let rows: Vec<_> =
+                    places.iter().zip(rows).filter(|(_, failed)| **failed).map(|(place, _)| *place).collect();
+                let ends: Vec<_> =
+                    changes.keys().zip(ends).filter(|(_, failed)| **failed).map(|(end, _)| *end).collect();
+                if rows.is_empty() && ends.is_empty() {
+                    let reason = "a transaction was refused for no write's condition".to_owned();
+                    return Err(StoreError::Refused { call: "TransactWriteItems", reason });
+                }
+                Ok(TransactedRelationships::Refused { rows, ends })
+            }
+        }
+    }
+
+    /// A page of the records of one type, by creation. Positions are [`keys::listed_at`].
+    ///
+    /// The rows are read from the table itself, so what the page shows is what is there.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_records(
+        &self,
+        account: &AccountId,
+        kind: TypeKind,
+        key: &TypeKey,
+        query: &PageQuery,
+        most_bytes: usize,
+    ) -> Result<Page<Row>, StoreError> {
+        let mut shards: Vec<Shard> = (0..keys::SHARDS)
+            .map(|shard| Shard::new(keys::by_type(account, kind, key, shard), query.from.clone()))
+            .collect();
+        let mut read: Vec<Row> = Vec::new();
+        let mut bytes = 0;
+        let mut more = false;
+        'reading: loop {
+            let wanted = (query.limit + 1 - read.len()).min(KEYS_PER_READ * 4);
+            let places = self.next_of_shards(account, &mut shards, wanted, query).await?;
+            if places.is_empty() {
+                break;
+            }
+            let ids: HashSet<RecordId> = places.iter().map(|place| place.id).collect();
+            let mut rows = self.records(account, ids).await?;
+            for place in places {
+                // The index trails the table. A row that is gone by now, or was deleted and made again, does not stand
+                // at this place any more: taken for the end of a page, it would lead the next page astray.
+                if rows.get(&place.id).and_then(place_of) != Some(place.listed_at) {
+                    continue;
+                }
+                let Some(row) = rows.remove(&place.id) else { continue };
+                let size = row.object().map_or(0, |record| record.attributes.len()) + 256;
+                if read.len() == query.limit || (!read.is_empty() && bytes + size > most_bytes) {
+                    more = true;
+                    break 'reading;
+                }
+                bytes += size;
+                read.push(row);
+            }
+        }
+        Ok(Page::cut(query, read, more))
+    }
+
+    /// Whether the account has any record of this type.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn has_records(&self, account: &AccountId, kind: TypeKind, key: &TypeKey) -> Result<bool, StoreError> {
+        let query = PageQuery { from: None, backwards: false, descending: false, limit: 1 };
+        Ok(!self.list_records(account, kind, key, &query, usize::MAX).await?.items.is_empty())
+    }
+
+    /// The next places of the list that the shards make together.
+    async fn next_of_shards(
+        &self,
+        account: &AccountId,
+        shards: &mut [Shard],
+        wanted: usize,
+        query: &PageQuery,
+    ) -> Result<Vec<Place>, StoreError> {
+        // A page takes about its share of each shard, and seldom half as much again.
+        let share = wanted / usize::from(keys::SHARDS) * 3 / 2 + 4;
+        let mut places: Vec<Place> = Vec::with_capacity(wanted);
+        while places.len() < wanted {
+            let hungry = shards.iter_mut().filter(|shard| shard.is_hungry());
+            try_join_all(hungry.map(|shard| self.feed(account, shard, share, query))).await?;
+            let forward = query.scans_forward();
+            let first = shards.iter_mut().filter(|shard| !shard.read.is_empty()).min_by(|left, right| {
+                let order = left.read.front().cmp(&right.read.front());
+                if forward { order } else { order.reverse() }
+            });
+            let Some(listed_at) = first.and_then(|shard| shard.read.pop_front()) else { break };
+            let id = listed_at.split_once('#').and_then(|(_, id)| RecordId::parse(id));
+            let id = id.ok_or_else(|| broken("listed_at"))?;
+            places.push(Place { id, listed_at });
+        }
+        Ok(places)
+    }
+
+    async fn feed(
+        &self,
+        account: &AccountId,
+        shard: &mut Shard,
+        share: usize,
+        query: &PageQuery,
+    ) -> Result<(), StoreError> {
+        let exclusive_start = shard.from.as_deref().and_then(|listed_at| {
+            let (_, id) = listed_at.split_once('#')?;
+            Some(Attributes::from([
+                ("pk".to_owned(), text(keys::record(account, RecordId::parse(id)?))),
+                ("type_shard".to_owned(), text(&shard.partition)),
+                ("listed_at".to_owned(), text(listed_at)),
+            ]))
+        });
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.tables.records)
+            .index_name(BY_TYPE)
+            .key_condition_expression("type_shard = :partition")
+            .expression_attribute_values(":partition", text(&shard.partition))
+            .scan_index_forward(query.scans_forward())
+            .limit(i32::try_from(share).unwrap_or(i32::MAX))
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .set_exclusive_start_key(exclusive_start)
+            .send()
+            .await
+            .map_err(|error| StoreError::of("Query", &error))?;
+        self.meter.count_one(answer.consumed_capacity());
+        for row in answer.items() {
+            shard.read.push_back(Reader(row).text("listed_at")?.to_owned());
+        }
+        shard.from = shard.read.back().cloned().or(shard.from.take());
+        shard.ended = answer.last_evaluated_key().is_none();
+        Ok(())
+    }
+}
+
+/// Where the index says that a record stands in the list of its type.
+struct Place {
+    id: RecordId,
+    listed_at: String,
+}
+
+/// Where a row stands in the list of its type; `None` for a tombstone, which stands nowhere.
+fn place_of(row: &Row) -> Option<String> {
+    match &row.state {
+        State::Object(record) => Some(keys::listed_at(record.created_at, record.id)),
+        State::Relationship(record) => Some(keys::listed_at(record.created_at, record.id)),
+        State::Tombstone => None,
+    }
+}
+
+/// One part of a list that is being merged.
+struct Shard {
+    partition: String,
+    /// The last place read.
+    from: Option<String>,
+    read: VecDeque<String>,
+    ended: bool,
+}
+
+impl Shard {
+    const fn new(partition: String, from: Option<String>) -> Self {
+        Self { partition, from, read: VecDeque::new(), ended: false }
+    }
+
+    fn is_hungry(&self) -> bool {
+        self.read.is_empty() && !self.ended
+    }
+}
+
+enum TransactedRelationships {
+    Done,
+    /// Places of the writes whose own row was not where they expected it, and ends that are gone.
+    Refused {
+        rows: Vec<usize>,
+        ends: Vec<RecordId>,
+    },
+}
+
+/// The change of each end's count, all writes of a transaction together: it may name a row only once.
+fn link_changes(writes: &[Write], places: &[usize]) -> BTreeMap<RecordId, i64> {
+    let mut changes = BTreeMap::new();
+    for link in places.iter().flat_map(|place| &writes[*place].links) {
+        *changes.entry(link.end).or_insert(0) += link.change;
+    }
+    changes
+}
+
+/// Splits writes into transactions of at most 100 rows, their ends included.
+fn transactions(writes: &[Write]) -> Vec<Vec<usize>> {
+    let mut transactions: Vec<Vec<usize>> = Vec::new();
+    for place in 0..writes.len() {
+        if let Some(open) = transactions.last_mut() {
+            open.push(place);
+            if open.len() + link_changes(writes, open).len() <= WRITES_PER_TRANSACTION {
+                continue;
+            }
+            open.pop();
+        }
+        transactions.push(vec![place]);
+    }
+    transactions
+}
+
+/// One conditional write as a `PartiQL` statement.
+///
+/// An insert refuses a key that is there, so a create needs no condition of its own: its id is its uniqueness. An
+/// update names the version that its writer read, and so closes the race with every other writer of the row.
+fn statement(
+    table: &str,
+    account: &AccountId,
+    write: &Write,
+    now: Timestamp,
+) -> Result<BatchStatementRequest, StoreError> {
+    let key = text(keys::record(account, write.id));
+    let attributes = record_to_row(account, &write.row, now);
+    if write.base == 0 {
+        let mut statement = format!("INSERT INTO \"{table}\" VALUE {{'pk':?");
+        let mut parameters = vec![key];
+        for (name, value) in attributes {
+            statement.push_str(",'");
+            statement.push_str(name);
+            statement.push_str("':?");
+            parameters.push(value);
+        }
+        statement.push('}');
+        return built(BatchStatementRequest::builder().statement(statement).set_parameters(Some(parameters)).build());
+    }
+    let mut statement = format!("UPDATE \"{table}\"");
+    let mut parameters = Vec::with_capacity(attributes.len() + 2);
+    let stays_object = write.before == Before::Object && write.row.object().is_some();
+    for (name, value) in attributes {
+        // What an update never changes need not be sent again.
+        if stays_object && matches!(name, "type" | "external_id" | "created_at" | "links" | "type_shard" | "listed_at")
+        {
+            continue;
+        }
+        statement.push_str(" SET \"");
+        statement.push_str(name);
+        statement.push_str("\"=?");
+        parameters.push(value);
+    }
+    let removed: &[&str] = match (write.before, &write.row.state) {
+        (Before::Object, State::Tombstone) => &OBJECT_ATTRIBUTES,
+        (Before::Tombstone, State::Object(_)) => &["expires_at"],
+        _ => &[],
+    };
+    for name in removed {
+        statement.push_str(" REMOVE \"");
+        statement.push_str(name);
+        statement.push('"');
+    }
+    statement.push_str(" WHERE \"pk\"=? AND \"version\"=?");
+    parameters.extend([key, number(write.base)]);
+    built(BatchStatementRequest::builder().statement(statement).set_parameters(Some(parameters)).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::decide::LinkChange;
+    use domain::operations::Operations;
+
+    use super::*;
+
+    fn write(id: u8, ends: &[u8]) -> Write {
+        let links = ends.iter().map(|end| LinkChange { end: RecordId::from_bytes([*end; 16]), change: 1 });
+        Write {
+            id: RecordId::from_bytes([id; 16]),
+            base: 0,
+            before: Before::Nothing,
+            row: Row { version: 1, operations: Operations::default(), state: State::Tombstone },
+            links: links.collect(),
+        }
+    }
+
+    #[test]
+    fn transactions_hold_a_hundred_rows_with_their_ends() {
+        let star: Vec<_> = (0..250).map(|id| write(id, &[255])).collect();
+        assert_eq!(transactions(&star).iter().map(Vec::len).collect::<Vec<_>>(), [99, 99, 52]);
+        let pairs: Vec<_> = (0..100).map(|id| write(id, &[id + 100, 255])).collect();
+        assert_eq!(transactions(&pairs).iter().map(Vec::len).collect::<Vec<_>>(), [49, 49, 2]);
+        let elsewhere: Vec<_> = (0..120).map(|id| write(id, &[])).collect();
+        assert_eq!(transactions(&elsewhere).iter().map(Vec::len).collect::<Vec<_>>(), [100, 20]);
+    }
+
+    #[test]
+    fn changes_of_one_end_add_up() {
+        let writes = [write(1, &[9, 9]), write(2, &[9, 8])];
+        let changes = link_changes(&writes, &[0, 1]);
+        assert_eq!(changes[&RecordId::from_bytes([9; 16])], 3);
+        assert_eq!(changes[&RecordId::from_bytes([8; 16])], 1);
+    }
+}

@@ -1,0 +1,255 @@
+//! Domain values as rows, and back.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::account::AccountId;
+use domain::job::{Job, JobId, JobStatus, Operation};
+use domain::limits;
+use domain::operations::Operations;
+use domain::problem::{Code, Problem};
+use domain::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State};
+use domain::time::Timestamp;
+use domain::types::TypeKey;
+
+use crate::StoreError;
+use crate::attributes::{Attributes, Reader, binary, broken, millis, number, seconds, text};
+use crate::keys::{self, TypeKind};
+
+/// What stands under a job's key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum JobRow {
+    Job(Job),
+    /// The job was given up before it was committed, and never will be.
+    Void,
+}
+
+pub(crate) fn job_to_row(account: &AccountId, job: &Job) -> Attributes {
+    let mut row = Attributes::from([
+        ("pk".to_owned(), text(keys::account(account))),
+        ("sk".to_owned(), text(keys::job(job.id))),
+        ("status".to_owned(), text(job.status.as_str())),
+        ("status_key".to_owned(), text(keys::by_status(account, job.status))),
+        ("created_at".to_owned(), seconds(job.created_at)),
+        ("updated_at".to_owned(), seconds(job.updated_at)),
+        ("expires_at".to_owned(), seconds(job.expires_at())),
+        ("total".to_owned(), number(job.total)),
+        ("chunks".to_owned(), number(job.chunks)),
+        ("succeeded".to_owned(), number(job.succeeded)),
+        ("failed".to_owned(), number(job.failed)),
+    ]);
+    if let Some(operation) = job.operation {
+        row.insert("type".to_owned(), text(operation.job_type()));
+        row.insert("action".to_owned(), text(operation.action()));
+    }
+    if let Some(completed_at) = job.completed_at {
+        row.insert("completed_at".to_owned(), seconds(completed_at));
+    }
+    if !job.done.is_empty() {
+        row.insert("done".to_owned(), AttributeValue::Ns(job.done.iter().map(u32::to_string).collect()));
+    }
+    if let Some(error) = &job.error {
+        row.insert("error_code".to_owned(), number(error.code.number()));
+        row.insert("error_detail".to_owned(), text(error.detail.as_ref()));
+    }
+    row
+}
+
+/// A row that keeps the key of a job from ever being taken.
+pub(crate) fn void_job_row(account: &AccountId, id: JobId) -> Attributes {
+    let expires_at = id.made_at().plus_millis(limits::JOB_LIFETIME_SECONDS * 1_000);
+    Attributes::from([
+        ("pk".to_owned(), text(keys::account(account))),
+        ("sk".to_owned(), text(keys::job(id))),
+        ("void".to_owned(), AttributeValue::Bool(true)),
+        ("expires_at".to_owned(), seconds(expires_at)),
+    ])
+}
+
+pub(crate) fn job_from_row(row: &Attributes) -> Result<JobRow, StoreError> {
+    if row.contains_key("void") {
+        return Ok(JobRow::Void);
+    }
+    let reader = Reader(row);
+    let operation = match (reader.optional_text("type")?, reader.optional_text("action")?) {
+        (Some(job_type), Some(action)) => Some(Operation::of(job_type, action).map_err(|_| broken("action"))?),
+        _ => None,
+    };
+    let error = match reader.optional_number("error_code")? {
+        None => None,
+        Some(code) => {
+            let code = u8::try_from(code).ok().and_then(Code::from_number).ok_or_else(|| broken("error_code"))?;
+            Some(Problem::new(code, reader.text("error_detail")?.to_owned()))
+        }
+    };
+    let done = match row.get("done") {
+        None => Ok(std::collections::BTreeSet::new()),
+        Some(AttributeValue::Ns(numbers)) => numbers.iter().map(|number| number.parse()).collect(),
+        Some(_) => return Err(broken("done")),
+    };
+    Ok(JobRow::Job(Job {
+        id: keys::job_of(reader.text("sk")?).ok_or_else(|| broken("sk"))?,
+        operation,
+        status: JobStatus::parse(reader.text("status")?).ok_or_else(|| broken("status"))?,
+        created_at: reader.seconds("created_at")?,
+        updated_at: reader.seconds("updated_at")?,
+        completed_at: reader.optional_number("completed_at")?.map(Timestamp::from_seconds),
+        total: reader.count("total")?,
+        chunks: reader.count("chunks")?,
+        done: done.map_err(|_| broken("done"))?,
+        succeeded: reader.count("succeeded")?,
+        failed: reader.count("failed")?,
+        error,
+    }))
+}
+
+/// Attributes that only a live object record has.
+pub(crate) const OBJECT_ATTRIBUTES: [&str; 9] = [
+    "type",
+    "external_id",
+    "attributes",
+    "created_at",
+    "updated_at",
+    "type_version",
+    "links",
+    "type_shard",
+    "listed_at",
+];
+
+/// Every attribute of a record's row but its key.
+pub(crate) fn record_to_row(account: &AccountId, row: &Row, now: Timestamp) -> Vec<(&'static str, AttributeValue)> {
+    let mut attributes = vec![("version", number(row.version)), ("ops", binary(row.operations.to_bytes()))];
+    match &row.state {
+        State::Object(record) => attributes.extend([
+            ("type", text(record.object_type.as_str())),
+            ("external_id", record.external_id.as_ref().map_or(AttributeValue::Null(true), text)),
+            ("attributes", text(&record.attributes)),
+            ("created_at", millis(record.created_at)),
+            ("updated_at", millis(record.updated_at)),
+            ("type_version", number(record.type_version)),
+            ("links", number(record.links)),
+            ("type_shard", text(shard(account, TypeKind::Object, &record.object_type, record.id))),
+            ("listed_at", text(keys::listed_at(record.created_at, record.id))),
+        ]),
+        State::Relationship(record) => attributes.extend([
+            ("relationship_type", text(record.relationship_type.as_str())),
+            ("source", text(record.source.to_string())),
+            ("target", text(record.target.to_string())),
+            ("created_at", millis(record.created_at)),
+            ("type_shard", text(shard(account, TypeKind::Relationship, &record.relationship_type, record.id))),
+            ("listed_at", text(keys::listed_at(record.created_at, record.id))),
+        ]),
+        State::Tombstone => {
+            attributes.push(("expires_at", seconds(now.plus_millis(limits::TOMBSTONE_SECONDS * 1_000))));
+        }
+    }
+    attributes
+}
+
+fn shard(account: &AccountId, kind: TypeKind, key: &TypeKey, id: RecordId) -> String {
+    keys::by_type(account, kind, key, keys::shard_of(id))
+}
+
+pub(crate) fn record_from_row(row: &Attributes) -> Result<(RecordId, Row), StoreError> {
+    let reader = Reader(row);
+    let id = keys::record_of(reader.text("pk")?).ok_or_else(|| broken("pk"))?;
+    let key = |name| TypeKey::parse(reader.text(name)?).map_err(|_| broken(name));
+    let end = |name| End::parse(name, reader.text(name)?).map_err(|_| broken(name));
+    let state = if row.contains_key("type") {
+        State::Object(ObjectRecord {
+            id,
+            object_type: key("type")?,
+            external_id: reader.optional_text("external_id")?.map(str::to_owned),
+            attributes: reader.text("attributes")?.to_owned(),
+            created_at: reader.millis("created_at")?,
+            updated_at: reader.millis("updated_at")?,
+            type_version: reader.number("type_version")?,
+            links: reader.number("links")?,
+        })
+    } else if row.contains_key("relationship_type") {
+        State::Relationship(RelationshipRecord {
+            id,
+            relationship_type: key("relationship_type")?,
+            source: end("source")?,
+            target: end("target")?,
+            created_at: reader.millis("created_at")?,
+        })
+    } else {
+        State::Tombstone
+    };
+    let operations = Operations::from_bytes(reader.optional_binary("ops")?.unwrap_or_default());
+    let operations = operations.map_err(|_| broken("ops"))?;
+    Ok((id, Row { version: reader.number("version")?, operations, state }))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ambient::Ambient;
+    use domain::operations::Token;
+
+    use super::*;
+
+    fn account() -> AccountId {
+        AccountId::parse("acme").unwrap()
+    }
+
+    fn job_id() -> JobId {
+        JobId::new(&Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1))
+    }
+
+    #[test]
+    fn jobs_read_back() {
+        let mut job = Job::queued(job_id(), Operation::SetObjects, 600, 3);
+        for _ in 0..2 {
+            assert_eq!(job_from_row(&job_to_row(&account(), &job)).unwrap(), JobRow::Job(job.clone()));
+            job.done = [0, 2].into();
+            (job.succeeded, job.failed) = (400, 100);
+            job.status = JobStatus::Failed;
+            job.completed_at = Some(Timestamp::from_seconds(1_700_000_005));
+            job.error = Some(Problem::internal());
+        }
+        let unreadable = Job::unreadable(job_id(), Problem::unprocessable("no"));
+        assert_eq!(job_from_row(&job_to_row(&account(), &unreadable)).unwrap(), JobRow::Job(unreadable));
+        assert_eq!(job_from_row(&void_job_row(&account(), job_id())).unwrap(), JobRow::Void);
+    }
+
+    #[test]
+    fn records_read_back() {
+        let id = RecordId::from_bytes([7; 16]);
+        let at = Timestamp::from_millis(1_700_000_000_123);
+        let object = ObjectRecord {
+            id,
+            object_type: TypeKey::parse("Product").unwrap(),
+            external_id: None,
+            attributes: r#"{"a":1}"#.to_owned(),
+            created_at: at,
+            updated_at: at,
+            type_version: 2,
+            links: 1,
+        };
+        let named = ObjectRecord { external_id: Some("x".to_owned()), ..object.clone() };
+        let relationship = RelationshipRecord {
+            id,
+            relationship_type: TypeKey::parse("owns").unwrap(),
+            source: End::Object(id),
+            target: End::Elsewhere("zen:user:1".to_owned()),
+            created_at: at,
+        };
+        for state in [State::Object(object), State::Object(named), State::Relationship(relationship), State::Tombstone]
+        {
+            let operations =
+                Operations::default().with(Token { job: job_id(), position: 3, at: Timestamp::from_seconds(5) });
+            let row = Row { version: 4, operations, state };
+            let mut attributes: Attributes =
+                record_to_row(&account(), &row, at).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            attributes.insert("pk".to_owned(), text(keys::record(&account(), id)));
+            assert_eq!(record_from_row(&attributes).unwrap(), (id, row));
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_not_ours_is_an_error_that_names_the_attribute() {
+        let mut row = job_to_row(&account(), &Job::queued(job_id(), Operation::SetObjects, 1, 1));
+        row.insert("status".to_owned(), text("secret"));
+        let error = job_from_row(&row).unwrap_err().to_string();
+        assert!(error.contains("status") && !error.contains("secret"), "{error}");
+    }
+}

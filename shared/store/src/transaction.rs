@@ -1,0 +1,66 @@
+//! Transactions: all of several conditional writes, or none.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, TransactWriteItem};
+
+use crate::error::is_passing;
+use crate::retry::Backoff;
+use crate::{Store, StoreError};
+
+const CALL: &str = "TransactWriteItems";
+
+/// How often a transaction is tried again when it collides with another.
+const ATTEMPTS: u32 = 12;
+
+/// What came of a transaction.
+#[derive(Debug)]
+pub(crate) enum Transacted {
+    Done,
+    /// Nothing was written; for each write, whether its own condition was what failed.
+    Refused(Vec<bool>),
+}
+
+impl Store {
+    /// Runs a transaction, again where it collides with another one.
+    ///
+    /// Two accepts of one account meet at its active count, and so do an accept and the end of a job: a collision is
+    /// ordinary and says nothing about the conditions.
+    pub(crate) async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, StoreError> {
+        let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(400));
+        let mut collision = String::new();
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                backoff.wait(&self.ambient).await;
+            }
+            let request = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(writes.clone()))
+                .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
+            let error = match request.send().await {
+                Ok(answer) => {
+                    self.meter.count(answer.consumed_capacity());
+                    return Ok(Transacted::Done);
+                }
+                Err(error) => error,
+            };
+            self.meter.count(&[]);
+            let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
+            else {
+                return Err(StoreError::of(CALL, &error));
+            };
+            let codes: Vec<_> =
+                cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect();
+            if codes.contains(&"ConditionalCheckFailed") {
+                return Ok(Transacted::Refused(codes.iter().map(|code| *code == "ConditionalCheckFailed").collect()));
+            }
+            collision = codes.join(", ");
+            if !codes.iter().any(|code| is_passing(code)) {
+                return Err(StoreError::Refused { call: CALL, reason: collision });
+            }
+        }
+        Err(StoreError::Unavailable { call: CALL, reason: collision })
+    }
+}

@@ -1,0 +1,264 @@
+//! Reading request bodies, never more of them than is wanted.
+
+use axum::body::{Body, HttpBody};
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use crate::content_type::check_content_type;
+use crate::failure::Failure;
+
+/// The whole body, of at most `limit` bytes. One that says beforehand that it is longer is refused without reading it.
+///
+/// # Errors
+/// 413 naming the limit when it is longer, 400 when it breaks off.
+pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, Failure> {
+    let announced = body.size_hint().lower();
+    if announced > limit as u64 {
+        return Err(Failure::payload_too_large(format!(
+            "The body of {announced} bytes is over the limit of {limit} bytes"
+        )));
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Failure::payload_too_large(format!("The body is over the limit of {limit} bytes")))
+        }
+        Err(error) => Err(Failure::bad_request("The body broke off").because(error)),
+    }
+}
+
+/// The object `data` of a body `{"data": {…}}` of at most `LIMIT` bytes.
+///
+/// Answers 415 for another content type, 413 over the limit, and 400 when the body is not JSON or `data` not an object.
+#[derive(Clone, Debug)]
+pub struct DataBody<const LIMIT: usize>(pub Value);
+
+impl<S: Send + Sync, const LIMIT: usize> FromRequest<S> for DataBody<LIMIT> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
+        let body = read_json(request, LIMIT).await?;
+        let data = envelope(&body)?.filter(Value::is_object).ok_or_else(no_data)?;
+        Ok(Self(data))
+    }
+}
+
+/// As [`DataBody`], with `data` as the text that was sent.
+#[derive(Clone, Debug)]
+pub struct RawDataBody<const LIMIT: usize>(pub Box<RawValue>);
+
+impl<S: Send + Sync, const LIMIT: usize> FromRequest<S> for RawDataBody<LIMIT> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
+        let body = read_json(request, LIMIT).await?;
+        data_member(&body).map(|data| Self(data.to_owned()))
+    }
+}
+
+/// The text of the object `data` in a body `{"data": {…}}`.
+///
+/// # Errors
+/// 400 when the body is not JSON, saying where; or when it has no `data`, or one that is not an object.
+pub fn data_member(body: &[u8]) -> Result<&RawValue, Failure> {
+    envelope(body)?.filter(|data: &&RawValue| data.get().starts_with('{')).ok_or_else(no_data)
+}
+
+/// The member `data`, of whatever kind, of a body that is an object.
+fn envelope<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<Option<T>, Failure> {
+    #[derive(Deserialize)]
+    struct Envelope<T> {
+        data: Option<T>,
+    }
+    // A derived struct would take an array for an object.
+    if body.trim_ascii_start().first() == Some(&b'{') {
+        return match serde_json::from_slice(body) {
+            Ok(Envelope { data }) => Ok(data),
+            // `data` is given twice.
+            Err(error) if error.is_data() => Err(no_data()),
+            Err(error) => Err(not_json(&error)),
+        };
+    }
+    match serde_json::from_slice::<IgnoredAny>(body) {
+        Ok(_) => Err(no_data()),
+        Err(error) => Err(not_json(&error)),
+    }
+}
+
+async fn read_json(request: Request, limit: usize) -> Result<Bytes, Failure> {
+    check_content_type(request.headers())?;
+    read_body(request.into_body(), limit).await
+}
+
+fn no_data() -> Failure {
+    Failure::bad_request("The body must be a JSON object with one member `data`, which is an object")
+}
+
+fn not_json(error: &serde_json::Error) -> Failure {
+    let (line, column) = (error.line(), error.column());
+    let what = if error.classify() == Category::Eof { "it ends too early" } else { "it goes wrong" };
+    Failure::bad_request(format!("The body is not JSON: {what} at line {line}, column {column}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll};
+
+    use axum::body::HttpBody;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NO_DATA: &str = "The body must be a JSON object with one member `data`, which is an object";
+
+    /// A body of so many pieces of ten bytes that counts those it was asked for.
+    struct Pieces {
+        left: usize,
+        given: Arc<AtomicUsize>,
+        announces: bool,
+    }
+
+    impl HttpBody for Pieces {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _context: &mut Context<'_>,
+        ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+            if self.left == 0 {
+                return Poll::Ready(None);
+            }
+            self.left -= 1;
+            self.given.fetch_add(1, Ordering::SeqCst);
+            Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_static(b"0123456789")))))
+        }
+
+        fn size_hint(&self) -> http_body::SizeHint {
+            if self.announces {
+                http_body::SizeHint::with_exact(self.left as u64 * 10)
+            } else {
+                http_body::SizeHint::new()
+            }
+        }
+    }
+
+    /// How a body of so many pieces fares against a limit of 50 bytes, and how many pieces were asked for.
+    async fn check_limit(pieces: usize, announces: bool, expected: Result<usize, &str>, asked: usize) {
+        let given = Arc::new(AtomicUsize::new(0));
+        let body = Body::new(Pieces { left: pieces, given: Arc::clone(&given), announces });
+        let read = read_body(body, 50).await;
+        let read = read.map(|bytes| bytes.len()).map_err(|failure| failure.problems()[0].clone());
+        match expected {
+            Ok(length) => assert_eq!(read, Ok(length)),
+            Err(detail) => {
+                let problem = read.unwrap_err();
+                assert_eq!((problem.code.status(), problem.detail.as_ref()), ("413", detail));
+            }
+        }
+        assert_eq!(given.load(Ordering::SeqCst), asked);
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_the_limit_and_no_further() {
+        check_limit(0, false, Ok(0), 0).await;
+        check_limit(5, false, Ok(50), 5).await;
+        check_limit(5, true, Ok(50), 5).await;
+        check_limit(1_000, false, Err("The body is over the limit of 50 bytes"), 6).await;
+        check_limit(6, true, Err("The body of 60 bytes is over the limit of 50 bytes"), 0).await;
+    }
+
+    async fn check(body: impl Into<Body>, expected: Result<&str, (u16, &str)>) {
+        let body = read_body(body.into(), 1_000).await.unwrap();
+        let request = || Request::new(Body::from(body.clone()));
+        let outcome = |result: Result<String, Failure>| match result {
+            Ok(text) => assert_eq!(Ok(text.as_str()), expected),
+            Err(failure) => {
+                let detail = failure.problems()[0].detail.as_ref();
+                assert_eq!(Err((failure.status().as_u16(), detail)), expected);
+            }
+        };
+        outcome(DataBody::<100>::from_request(request(), &()).await.map(|data| data.0.to_string()));
+        outcome(RawDataBody::<100>::from_request(request(), &()).await.map(|data| data.0.get().to_owned()));
+    }
+
+    #[tokio::test]
+    async fn data_is_an_object_in_an_object() {
+        check(r#"{"data":{"key":"a"}}"#, Ok(r#"{"key":"a"}"#)).await;
+        check(r#" {"more":[1], "data" : {} } "#, Ok("{}")).await;
+        for body in [
+            "{}",
+            "[]",
+            "null",
+            r#"[{"a":1}]"#,
+            r#"{"data":null}"#,
+            r#"{"data":[]}"#,
+            r#"{"data":"x"}"#,
+            "7",
+            r#"{"data":{},"data":{}}"#,
+        ] {
+            check(body, Err((400, NO_DATA))).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_json_is_told_where() {
+        check("", Err((400, "The body is not JSON: it ends too early at line 1, column 0"))).await;
+        check("{\"data\":\n{", Err((400, "The body is not JSON: it ends too early at line 2, column 1"))).await;
+        check("{\"data\":\n  nope}", Err((400, "The body is not JSON: it goes wrong at line 2, column 4"))).await;
+        check(r#"{"data":{}} x"#, Err((400, "The body is not JSON: it goes wrong at line 1, column 13"))).await;
+    }
+
+    #[tokio::test]
+    async fn text_that_is_not_utf_8_is_not_json() {
+        let body = b"{\"data\":{\"a\":\"\xff\"}}";
+        for result in [
+            DataBody::<100>::from_request(Request::new(Body::from(&body[..])), &()).await.err(),
+            RawDataBody::<100>::from_request(Request::new(Body::from(&body[..])), &()).await.err(),
+        ] {
+            assert_eq!(result.unwrap().status(), 400);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_a_413() {
+        let body = format!(r#"{{"data":{{"a":"{}"}}}}"#, "x".repeat(100));
+        check(body, Err((413, "The body of 117 bytes is over the limit of 100 bytes"))).await;
+    }
+
+    #[tokio::test]
+    async fn another_type_is_a_415() {
+        let request =
+            Request::builder().header("content-type", "text/plain").body(Body::from("{\"data\":{}}")).unwrap();
+        assert_eq!(DataBody::<100>::from_request(request, &()).await.unwrap_err().status(), 415);
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let body = format!(r#"{{"data":{{"a":{}1{}}}}}"#, "[".repeat(500_000), "]".repeat(500_000));
+        // Raw text is only scanned; it is for whoever reads it to refuse the depth.
+        assert!(data_member(body.as_bytes()).is_ok());
+        assert_eq!(not_json(&serde_json::from_str::<Value>(&body).unwrap_err()).status(), 400);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic(body: Vec<u8>, text in r#"[\[\]{}":,\\0-9a-z ]{0,40}"#) {
+            for body in [body, text.into_bytes()] {
+                if let Err(failure) = data_member(&body) {
+                    prop_assert_eq!(failure.status(), 400);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Which request bodies are read.
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+
+use crate::failure::Failure;
+use crate::query::cut;
+
+/// Published clients keep the second one for their whole session, on any method.
+const READ: [&str; 2] = ["application/json", "application/merge-patch+json"];
+
+/// Passes a body that says it is JSON, or says nothing. For routes that read a body: others may be sent any type.
+///
+/// # Errors
+/// 415 for any other type.
+pub fn check_content_type(headers: &HeaderMap) -> Result<(), Failure> {
+    match headers.get_all(CONTENT_TYPE).iter().find(|value| !is_read(value)) {
+        None => Ok(()),
+        Some(other) => Err(Failure::unsupported_media_type(format!(
+            "The body must be {} or {}, not {:?}",
+            READ[0],
+            READ[1],
+            cut(&String::from_utf8_lossy(other.as_bytes()))
+        ))),
+    }
+}
+
+fn is_read(value: &HeaderValue) -> bool {
+    let Ok(value) = value.to_str() else { return false };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    // An empty value says nothing, as no header at all does.
+    value.is_empty() || READ.iter().any(|read| essence.eq_ignore_ascii_case(read))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(values: &[&[u8]], read: bool) {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(CONTENT_TYPE, HeaderValue::from_bytes(value).unwrap());
+        }
+        let status = check_content_type(&headers).err().map(|failure| failure.status().as_u16());
+        assert_eq!(status, if read { None } else { Some(415) }, "{values:?}");
+    }
+
+    #[test]
+    fn json_in_either_guise_or_nothing_is_read() {
+        check(&[], true);
+        check(&[b""], true);
+        check(&[b"application/json"], true);
+        check(&[b"Application/JSON; charset=UTF-8"], true);
+        check(&[b"application/json ;charset=utf-8"], true);
+        check(&[b"application/merge-patch+json"], true);
+        check(&[b"application/x-www-form-urlencoded"], false);
+        check(&[b"text/json"], false);
+        check(&[b"application/jsonp"], false);
+        check(&[b"application/json-patch+json"], false);
+        check(&[b"application"], false);
+        check(&[b"; charset=utf-8"], false);
+        check(&[b"\xff"], false);
+        check(&[b"application/json", b"text/plain"], false);
+    }
+
+    #[test]
+    fn the_answer_names_what_is_read_and_what_was_sent() {
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/plain"))]);
+        assert_eq!(
+            check_content_type(&headers).unwrap_err().problems()[0].detail,
+            r#"The body must be application/json or application/merge-patch+json, not "text/plain""#
+        );
+    }
+}

@@ -1,0 +1,290 @@
+//! What stands around every router.
+
+use std::any::Any;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state, map_request};
+use axum::response::{IntoResponse, Response};
+use domain::ambient::Ambient;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method, StatusCode};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::authentication::authenticate;
+use crate::compression;
+use crate::directory::Directory;
+use crate::failure::{Cause, Failure, internal_body};
+use crate::query::cut;
+use crate::request_id::{RequestId, X_REQUEST_ID};
+
+/// Gives a bare router what all routes share: a request id, authentication, JSON answers where no route answers (404,
+/// 405 with `Allow`), a 500 for a panic, and gzip.
+///
+/// The router must have no fallback of its own.
+pub fn conventions(router: Router, directory: Directory, ambient: Ambient) -> Router {
+    let router = router.fallback(async || Failure::not_found("There is no such route")).method_not_allowed_fallback(
+        async |method: Method| {
+            Failure::method_not_allowed(format!("This route does not answer {}", cut(method.as_str())))
+        },
+    );
+    // Around the router and not on its routes: there, a 401 would tell in `Allow` which routes exist. Later layers
+    // stand further out.
+    Router::new()
+        .fallback_service(router)
+        .layer(from_fn_with_state(directory, authenticate))
+        .layer(CatchPanicLayer::custom(|payload: Box<dyn Any + Send>| panicked(&*payload)))
+        .layer(from_fn_with_state(ambient, identify))
+        .layer(compression::layer())
+        .layer(map_request(compression::plainly))
+}
+
+/// Names the request, and completes the answer with that name. A failure is logged here and nowhere else.
+async fn identify(State(ambient): State<Ambient>, mut request: Request, next: Next) -> Response {
+    let request_id = RequestId::random(&ambient);
+    request.extensions_mut().insert(request_id);
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+
+    let mut response = next.run(request).await;
+
+    let cause = response.extensions_mut().remove::<Cause>();
+    let text = cause.as_ref().map_or("no cause given", Cause::as_str);
+    // The query is left out: it may hold what clients call their records.
+    let path = cut(uri.path());
+    if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(
+            request.id = %request_id, request.method = %method, request.path = %path, error = text,
+            "the request failed unexpectedly"
+        );
+        response = with_internal_body(response, request_id);
+    } else if cause.is_some() {
+        tracing::warn!(
+            request.id = %request_id, request.method = %method, request.path = %path, error = text,
+            response.status = response.status().as_u16(), "the request failed"
+        );
+    }
+    if let Some(value) = request_id.header() {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    response
+}
+
+/// Whatever a 500 said before, it now says the contract's error and the request id.
+fn with_internal_body(response: Response, request_id: RequestId) -> Response {
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.remove(CONTENT_ENCODING);
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Response::from_parts(parts, internal_body(request_id).into())
+}
+
+fn panicked(payload: &(dyn Any + Send)) -> Response {
+    let message = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message");
+    Failure::internal(format!("panicked: {message}")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read};
+    use std::sync::{Arc, Mutex};
+
+    use axum::Extension;
+    use axum::routing::get;
+    use domain::time::Timestamp;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::answer::Data;
+    use crate::authentication::Agent;
+    use crate::exchange::{Reply, request, send};
+
+    const AGENT: (&str, &str) = ("authorization", "Bearer local-token");
+    /// `user@example.com:sunshine`.
+    const END_USER: (&str, &str) = ("authorization", "Basic dXNlckBleGFtcGxlLmNvbTpzdW5zaGluZQ==");
+
+    fn router() -> Router {
+        let routes = Router::new()
+            .route("/who", get(async |Agent(identity): Agent| Data(StatusCode::OK, identity.account.to_string())))
+            .route("/id", get(async |Extension(id): Extension<RequestId>| id.to_string()))
+            .route("/make", axum::routing::post(async || Data(StatusCode::CREATED, "x".repeat(5_000))))
+            .route("/long", get(async || Data(StatusCode::OK, "x".repeat(5_000))))
+            .route("/short", get(async || Data(StatusCode::OK, "x")))
+            .route("/broken", get(async || Failure::internal("table sundial-jobs is gone")))
+            .route("/throttled", get(async || Failure::unavailable(3).because("table sundial-jobs throttles")))
+            .route(
+                "/panics",
+                get(async |method: Method| {
+                    assert!(method == Method::POST, "index out of bounds");
+                }),
+            );
+        conventions(routes, Directory::local(), Ambient::manual(Timestamp::from_millis(0), 1))
+    }
+
+    async fn call(method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let mut request = request(method, path);
+        for (name, value) in headers {
+            request.headers_mut().append(
+                http::HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
+        }
+        send(&router(), request).await
+    }
+
+    fn error(code: &str, status: &str, title: &str, detail: &str) -> Value {
+        json!({"errors": [{"code": code, "status": status, "title": title, "detail": detail}]})
+    }
+
+    #[tokio::test]
+    async fn an_agent_passes_and_an_end_user_is_forbidden() {
+        let reply = call("GET", "/who", &[AGENT]).await;
+        assert_eq!((reply.status.as_u16(), reply.json()), (200, json!({"data": "local"})));
+        let reply = call("GET", "/who", &[END_USER]).await;
+        assert_eq!(reply.status, 403);
+        assert_eq!(reply.json(), error("Forbidden", "403", "Forbidden", "Only agents and admins may do this"));
+    }
+
+    #[tokio::test]
+    async fn nobody_learns_anything_before_a_401() {
+        for (method, path) in [("GET", "/who"), ("GET", "/nowhere"), ("DELETE", "/who"), ("GET", "/panics")] {
+            for headers in [&[][..], &[("authorization", "Bearer wrong")][..]] {
+                let reply = call(method, path, headers).await;
+                assert_eq!((reply.status.as_u16(), reply.text()), (401, r#"{"error":"Couldn't authenticate you"}"#));
+                assert_eq!(reply.header("www-authenticate"), Some("Basic"));
+                assert_eq!(reply.header("allow"), None);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn where_no_route_answers_the_body_is_still_ours() {
+        let reply = call("GET", "/nowhere", &[AGENT]).await;
+        assert_eq!(reply.status, 404);
+        assert_eq!(reply.json(), error("NotFound", "404", "Not Found", "There is no such route"));
+        let reply = call("DELETE", "/who", &[AGENT]).await;
+        assert_eq!(reply.status, 405);
+        assert_eq!(reply.header("allow"), Some("GET,HEAD"));
+        let detail = "This route does not answer DELETE";
+        assert_eq!(reply.json(), error("MethodNotAllowed", "405", "Method Not Allowed", detail));
+    }
+
+    #[tokio::test]
+    async fn every_answer_carries_the_id_its_handler_saw() {
+        let reply = call("GET", "/id", &[AGENT, ("x-request-id", "mine")]).await;
+        assert_eq!(reply.header("x-request-id"), Some(reply.text()));
+        assert_eq!(uuid::Uuid::parse_str(reply.text()).unwrap().get_version_num(), 4);
+        for (path, headers) in [("/nowhere", &[AGENT][..]), ("/who", &[]), ("/broken", &[AGENT]), ("/panics", &[AGENT])]
+        {
+            assert!(call("GET", path, headers).await.header("x-request-id").is_some(), "{path}");
+        }
+    }
+
+    /// What a test's log lines are written to.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The answer to `GET path`, and the one line it left in the log.
+    async fn logged(path: &str) -> (Reply, String) {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).with_target(false).finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        let reply = call("GET", path, &[AGENT]).await;
+        drop(guard);
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        (reply, text)
+    }
+
+    #[tokio::test]
+    async fn a_500_says_only_the_request_id_and_the_log_says_the_rest() {
+        for (path, cause) in [("/broken", "table sundial-jobs is gone"), ("/panics", "panicked: index out of bounds")] {
+            let (reply, line) = logged(path).await;
+            let id = reply.header("x-request-id").unwrap().to_owned();
+            let detail = format!("An unexpected error occurred; request id {id}");
+            assert_eq!(reply.status, 500);
+            assert_eq!(reply.json(), error("InternalServerError", "500", "Internal Server Error", &detail));
+            assert_eq!(reply.header("content-type"), Some("application/json"));
+            assert!(line.contains("ERROR"), "{line}");
+            for piece in [cause, &id, "request.method=GET", path] {
+                assert!(line.contains(piece), "{line}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cause_behind_another_status_is_logged_too() {
+        let (reply, line) = logged("/throttled").await;
+        assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (503, Some("3")));
+        assert!(line.contains("WARN") && line.contains("table sundial-jobs throttles"), "{line}");
+        assert!(!reply.text().contains("table"));
+    }
+
+    async fn check_gzip(method: &str, path: &str, accept_encoding: &str, status: u16, compressed: bool) {
+        let reply = call(method, path, &[AGENT, ("accept-encoding", accept_encoding)]).await;
+        assert_eq!(reply.status, status, "{method} {path}");
+        assert_eq!(reply.header("content-encoding"), compressed.then_some("gzip"), "{method} {path} {accept_encoding}");
+        if compressed {
+            let mut text = String::new();
+            flate2::read::GzDecoder::new(&reply.body[..]).read_to_string(&mut text).unwrap();
+            assert_eq!(text, format!(r#"{{"data":"{}"}}"#, "x".repeat(5_000)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_to_get_is_gzipped_when_asked_for() {
+        check_gzip("GET", "/long", "gzip, deflate, br", 200, true).await;
+        check_gzip("GET", "/long", "*", 200, true).await;
+        check_gzip("GET", "/long", "br", 200, false).await;
+        check_gzip("GET", "/short", "gzip", 200, false).await;
+        check_gzip("HEAD", "/long", "gzip", 200, false).await;
+        check_gzip("POST", "/make", "gzip", 201, false).await;
+    }
+
+    #[tokio::test]
+    async fn refusing_every_encoding_never_turns_a_success_into_an_error() {
+        for refusal in ["*;q=0", "identity;q=0", "br, *;q=0", "identity;q=0, gzip;q=0"] {
+            check_gzip("POST", "/make", refusal, 201, false).await;
+            check_gzip("GET", "/long", refusal, 200, false).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn bare_routers_merge_before_they_get_their_conventions() {
+        let merged = Router::new()
+            .route("/jobs", axum::routing::post(async || "made"))
+            .merge(Router::new().route("/jobs", get(async || "list")));
+        let router = conventions(merged, Directory::local(), Ambient::system());
+        let mut request = request("DELETE", "/jobs");
+        request.headers_mut().insert("authorization", HeaderValue::from_static("Bearer local-token"));
+        let reply = send(&router, request).await;
+        assert_eq!((reply.status.as_u16(), reply.header("allow")), (405, Some("POST,GET,HEAD")));
+    }
+
+    proptest! {
+        #[test]
+        fn any_authorization_is_a_401(bytes: Vec<u8>, scheme in "(basic |Bearer |)") {
+            let Ok(value) = HeaderValue::from_bytes(&[scheme.as_bytes(), &bytes].concat()) else { return Ok(()) };
+            let mut request = request("GET", "/who");
+            request.headers_mut().insert("authorization", value);
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            prop_assert_eq!(runtime.block_on(send(&router(), request)).status, 401);
+        }
+    }
+}

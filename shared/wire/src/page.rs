@@ -1,0 +1,236 @@
+//! Which page of a list a request asks for.
+
+use store::page::{Page, PageQuery};
+
+use crate::answer::Links;
+use crate::cursor::{Cursor, CursorScope, Direction};
+use crate::failure::Failure;
+use crate::query::{Query, bad_parameter};
+
+/// The largest page.
+pub const MAX_PER_PAGE: usize = 1_000;
+
+/// The page of a request without `per_page`: as large as any, so that a client that knows no pages sees all its jobs.
+pub const DEFAULT_PER_PAGE: usize = MAX_PER_PAGE;
+
+/// The order of a list, by creation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    /// Oldest first.
+    Ascending,
+    /// Newest first.
+    Descending,
+}
+
+impl Order {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ascending => "asc",
+            Self::Descending => "desc",
+        }
+    }
+}
+
+/// What `per_page`, `order` and `cursor` say together.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PageRequest {
+    /// 1 to [`MAX_PER_PAGE`].
+    pub per_page: usize,
+    pub order: Order,
+    /// The first page when there is none.
+    pub cursor: Option<Cursor>,
+}
+
+impl PageRequest {
+    /// Reads the request's page. The order of a request that gives none is the cursor's, and without one
+    /// `default_order`.
+    ///
+    /// # Errors
+    /// 400 naming the parameter, what it may be and what it was.
+    pub fn parse(query: &Query, scope: &CursorScope<'_>, default_order: Order) -> Result<Self, Failure> {
+        let per_page = query.get("per_page").map_or(Ok(DEFAULT_PER_PAGE), per_page)?;
+        let order = query.get("order").map(order).transpose()?;
+        let cursor = query.get("cursor").map(|text| scope.open(text)).transpose()?;
+        if let (Some(order), Some(cursor)) = (order, &cursor)
+            && order != cursor.order
+        {
+            return Err(Failure::bad_request(format!(
+                "`order` is {}, but `cursor` is of a list in the order {}",
+                order.as_str(),
+                cursor.order.as_str()
+            )));
+        }
+        let order = cursor.as_ref().map(|cursor| cursor.order).or(order).unwrap_or(default_order);
+        Ok(Self { per_page, order, cursor })
+    }
+
+    /// The same page, as the store asks for it.
+    #[must_use]
+    pub fn query(&self) -> PageQuery {
+        PageQuery {
+            from: self.cursor.as_ref().map(|cursor| cursor.position.clone()),
+            backwards: self.cursor.as_ref().is_some_and(|cursor| cursor.direction == Direction::Previous),
+            descending: self.order == Order::Descending,
+            limit: self.per_page,
+        }
+    }
+
+    /// Links to the pages beside `page`: `next` goes on after its last item and `previous` before its first one, where
+    /// there is more. `position` says where an item stands in the list.
+    #[must_use]
+    pub fn links_of<Item>(
+        &self,
+        query: &Query,
+        scope: &CursorScope<'_>,
+        page: &Page<Item>,
+        position: impl Fn(&Item) -> String,
+    ) -> Links {
+        let next = page.items.last().filter(|_| page.more_after).map(&position);
+        let previous = page.items.first().filter(|_| page.more_before).map(&position);
+        self.links(query, scope, next, previous)
+    }
+
+    /// Links to the pages beside this one: `next` goes on after the page's last item, `previous` before its first one,
+    /// each given as that item's position when there are items beyond it.
+    #[must_use]
+    pub fn links(
+        &self,
+        query: &Query,
+        scope: &CursorScope<'_>,
+        next: Option<String>,
+        previous: Option<String>,
+    ) -> Links {
+        let link = |direction, position: Option<String>| {
+            position.map(|position| query.with_cursor(&scope.seal(&Cursor { direction, order: self.order, position })))
+        };
+        Links { next: link(Direction::Next, next), previous: link(Direction::Previous, previous) }
+    }
+}
+
+fn per_page(given: &str) -> Result<usize, Failure> {
+    let is_number = given.bytes().all(|byte| byte.is_ascii_digit());
+    match given.parse() {
+        Ok(number) if is_number && (1..=MAX_PER_PAGE).contains(&number) => Ok(number),
+        _ => Err(bad_parameter("per_page", &format!("a whole number from 1 to {MAX_PER_PAGE}"), given)),
+    }
+}
+
+fn order(given: &str) -> Result<Order, Failure> {
+    match given {
+        "asc" => Ok(Order::Ascending),
+        "desc" => Ok(Order::Descending),
+        _ => Err(bad_parameter("order", "asc or desc", given)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::account::AccountId;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::cursor::CursorKey;
+
+    const KEY: CursorKey = CursorKey::new([7; 32]);
+
+    fn account() -> AccountId {
+        AccountId::parse("a").unwrap()
+    }
+
+    fn page(query: &str) -> Result<PageRequest, String> {
+        let query = Query::parse(&format!("/jobs?{query}").parse().unwrap()).unwrap();
+        PageRequest::parse(&query, &KEY.scope(&account(), "jobs"), Order::Descending).map_err(|failure| {
+            assert_eq!(failure.status(), 400);
+            failure.problems()[0].detail.clone().into_owned()
+        })
+    }
+
+    fn check(query: &str, per_page: usize, order: Order) {
+        assert_eq!(page(query), Ok(PageRequest { per_page, order, cursor: None }), "{query}");
+    }
+
+    fn check_refused(query: &str, detail: &str) {
+        assert_eq!(page(query), Err(detail.to_owned()), "{query}");
+    }
+
+    #[test]
+    fn a_request_that_says_nothing_gets_the_first_page_at_its_largest() {
+        check("", 1_000, Order::Descending);
+        check("per_page=1", 1, Order::Descending);
+        check("per_page=1000&order=asc&unknown=x", 1_000, Order::Ascending);
+        check("order=desc", 1_000, Order::Descending);
+    }
+
+    #[test]
+    fn a_wrong_parameter_is_named_with_its_range_and_its_value() {
+        for wrong in ["0", "1001", "-1", "", "%2B5", "1.5", "a", "99999999999999999999"] {
+            let given = if wrong == "%2B5" { "+5" } else { wrong };
+            let detail = format!("`per_page` must be a whole number from 1 to 1000, not {given:?}");
+            check_refused(&format!("per_page={wrong}"), &detail);
+        }
+        check_refused("order=ASC", r#"`order` must be asc or desc, not "ASC""#);
+        check_refused("order=", r#"`order` must be asc or desc, not """#);
+        check_refused("cursor=", "`cursor` is not one that this list gave out");
+        check_refused("cursor=x", "`cursor` is not one that this list gave out");
+    }
+
+    /// The links of the page that `query` asks for, when the list goes on both ways.
+    fn links(query: &str) -> Links {
+        let query = Query::parse(&format!("/api/sunshine/jobs?{query}").parse().unwrap()).unwrap();
+        let account = account();
+        let scope = KEY.scope(&account, "jobs");
+        let page = PageRequest::parse(&query, &scope, Order::Descending).unwrap();
+        page.links(&query, &scope, Some("last".to_owned()), Some("first".to_owned()))
+    }
+
+    #[test]
+    fn following_a_link_asks_for_the_page_beside() {
+        for (query, order) in [("per_page=2&order=asc", Order::Ascending), ("per_page=2&x=y", Order::Descending)] {
+            let links = links(query);
+            for (link, direction, position) in
+                [(links.next, Direction::Next, "last"), (links.previous, Direction::Previous, "first")]
+            {
+                let link = link.unwrap();
+                assert!(link.starts_with(&format!("/api/sunshine/jobs?{query}&cursor=")), "{link}");
+                let cursor = Some(Cursor { direction, order, position: position.to_owned() });
+                let (_, followed) = link.split_once('?').unwrap();
+                assert_eq!(page(followed), Ok(PageRequest { per_page: 2, order, cursor }));
+                // And on from there, with the new cursor in the old one's place.
+                assert_eq!(self::links(followed).next.unwrap().matches("cursor=").count(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn at_the_ends_of_a_list_there_is_no_link() {
+        let query = Query::parse(&"/jobs".parse().unwrap()).unwrap();
+        let account = account();
+        let scope = KEY.scope(&account, "jobs");
+        let page = PageRequest::parse(&query, &scope, Order::Descending).unwrap();
+        assert_eq!(page.links(&query, &scope, None, None), Links::default());
+    }
+
+    #[test]
+    fn an_order_that_contradicts_the_cursor_is_refused() {
+        let next = links("order=asc").next.unwrap();
+        let (_, query) = next.split_once('?').unwrap();
+        check_refused(
+            &query.replace("order=asc", "order=desc"),
+            "`order` is desc, but `cursor` is of a list in the order asc",
+        );
+        let page = page(&query.replace("order=asc&", "")).unwrap();
+        assert_eq!(page.order, Order::Ascending);
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_parameters_never_panic(value: Vec<u8>) {
+            let value: String = form_urlencoded::byte_serialize(&value).collect();
+            let refused = Err("`cursor` is not one that this list gave out".to_owned());
+            prop_assert_eq!(page(&format!("cursor={value}")), refused);
+            let _ = (page(&format!("per_page={value}")), page(&format!("order={value}")));
+        }
+    }
+}

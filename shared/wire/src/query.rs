@@ -1,0 +1,153 @@
+//! The part of the URI after the question mark.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use axum::extract::{FromRequestParts, OriginalUri};
+use http::Uri;
+use http::request::Parts;
+
+use crate::failure::Failure;
+
+/// The query's parameters, decoded, in the order they were given; and the path, for links to other pages.
+///
+/// Parameters that a route does not know are ignored; links carry them on all the same.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Query {
+    path: String,
+    pairs: Vec<(String, String)>,
+}
+
+impl Query {
+    /// # Errors
+    /// 400 when a parameter is given more than once: which one counts is anybody's guess.
+    pub fn parse(uri: &Uri) -> Result<Self, Failure> {
+        let pairs: Vec<(String, String)> =
+            form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        let mut seen = HashSet::new();
+        if let Some((name, _)) = pairs.iter().find(|(name, _)| !seen.insert(name.as_str())) {
+            return Err(Failure::bad_request(format!("`{}` is given more than once", cut(name))));
+        }
+        Ok(Self { path: uri.path().to_owned(), pairs })
+    }
+
+    /// The value of the parameter of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The same path and parameters with `cursor` in place of the present one, or last when there is none.
+    pub(crate) fn with_cursor(&self, cursor: &str) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let mut placed = false;
+        for (name, value) in &self.pairs {
+            let is_cursor = name == "cursor";
+            query.append_pair(name, if is_cursor { cursor } else { value });
+            placed |= is_cursor;
+        }
+        if !placed {
+            query.append_pair("cursor", cursor);
+        }
+        format!("{}?{}", self.path, query.finish())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
+        // A router inside another one sees the rest of the path only; a link needs all of it.
+        let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
+        Self::parse(uri)
+    }
+}
+
+/// The 400 for a parameter whose value is not among the `allowed` ones, which it names.
+#[must_use]
+pub fn bad_parameter(name: &str, allowed: &str, given: &str) -> Failure {
+    Failure::bad_request(format!("`{name}` must be {allowed}, not {:?}", cut(given)))
+}
+
+/// A client's own words, short enough to be said back.
+pub(crate) fn cut(text: &str) -> Cow<'_, str> {
+    const LONGEST: usize = 100;
+    match text.char_indices().nth(LONGEST) {
+        None => text.into(),
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::exchange::{request, send};
+
+    fn query(uri: &str) -> Result<Query, String> {
+        Query::parse(&uri.parse().unwrap()).map_err(|failure| {
+            assert_eq!(failure.status(), 400);
+            failure.problems()[0].detail.clone().into_owned()
+        })
+    }
+
+    #[test]
+    fn parameters_are_decoded() {
+        let query = query("/a?status=queued&name=a+b%26%C3%A4&empty&=nameless").unwrap();
+        assert_eq!(query.get("status"), Some("queued"));
+        assert_eq!(query.get("name"), Some("a b&ä"));
+        assert_eq!(query.get("empty"), Some(""));
+        assert_eq!(query.get("nothing"), None);
+    }
+
+    #[test]
+    fn a_parameter_given_twice_is_named() {
+        assert_eq!(query("/a?type=a&b=c&type=a"), Err("`type` is given more than once".to_owned()));
+        assert_eq!(query("/a?t%79pe=a&type=b"), Err("`type` is given more than once".to_owned()));
+        let long = "x".repeat(200);
+        let detail = query(&format!("/a?{long}&{long}")).unwrap_err();
+        assert_eq!(detail, format!("`{}…` is given more than once", "x".repeat(100)));
+    }
+
+    #[test]
+    fn a_link_carries_every_parameter_in_order() {
+        let check = |uri: &str, link: &str| assert_eq!(query(uri).unwrap().with_cursor("C-_"), link);
+        check("/jobs", "/jobs?cursor=C-_");
+        check("/jobs?status=queued&unknown=a%26b+%C3%A4", "/jobs?status=queued&unknown=a%26b+%C3%A4&cursor=C-_");
+        check("/jobs?a=1&cursor=old&b=2", "/jobs?a=1&cursor=C-_&b=2");
+        check("/a%2Fb?ids=x%2Cy", "/a%2Fb?ids=x%2Cy&cursor=C-_");
+        check("https://host/jobs?a=1", "/jobs?a=1&cursor=C-_");
+    }
+
+    #[tokio::test]
+    async fn a_nested_router_links_to_the_whole_path() {
+        let inner = Router::new().route("/jobs", get(async |query: Query| query.with_cursor("c")));
+        let reply = send(&Router::new().nest("/api/sunshine", inner), request("GET", "/api/sunshine/jobs?a=b")).await;
+        assert_eq!(reply.text(), "/api/sunshine/jobs?a=b&cursor=c");
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_what_is_allowed() {
+        let detail = |given: &str| bad_parameter("status", "queued or failed", given).problems()[0].detail.clone();
+        assert_eq!(detail("x\""), r#"`status` must be queued or failed, not "x\"""#);
+        assert_eq!(detail(&"ä".repeat(101)).chars().count(), "`status` must be queued or failed, not ".len() + 103);
+    }
+
+    proptest! {
+        #[test]
+        fn a_link_reads_back_as_what_it_was_made_from(
+            pairs in proptest::collection::btree_map(any::<String>(), any::<String>(), 0..5),
+            cursor in "[A-Za-z0-9_-]{0,20}",
+        ) {
+            let given = Query { path: "/a".to_owned(), pairs: pairs.into_iter().collect() };
+            let read = Query::parse(&given.with_cursor(&cursor).parse().unwrap()).unwrap();
+            for (name, value) in &given.pairs {
+                prop_assert_eq!(read.get(name), Some(if name == "cursor" { &cursor } else { value }.as_str()));
+            }
+            prop_assert_eq!(read.get("cursor"), Some(cursor.as_str()));
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The variable parts of a path.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path};
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::failure::Failure;
+
+/// The path's captures, as [`axum::extract::Path`] reads them. A path that cannot be read is the same 404 as an unknown
+/// one: a malformed id names nothing.
+#[derive(Clone, Debug)]
+pub struct Segments<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segments<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(captures)) => Ok(Self(captures)),
+            Err(PathRejection::FailedToDeserializePathParams(_)) => Err(Failure::not_found("There is nothing here")),
+            Err(rejection) => Err(Failure::internal(rejection)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::get;
+
+    use super::*;
+    use crate::exchange::{request, send};
+
+    #[tokio::test]
+    async fn a_path_that_cannot_be_read_is_a_404() {
+        let router = Router::new()
+            .route("/one/{id}", get(async |Segments(id): Segments<String>| id))
+            .route("/two/{id}/{key}", get(async |Segments((id, key)): Segments<(String, String)>| id + &key));
+        for (path, status, text) in
+            [("/one/a%20b", 200, Some("a b")), ("/one/%ff", 404, None), ("/two/a/b", 200, Some("ab"))]
+        {
+            let reply = send(&router, request("GET", path)).await;
+            assert_eq!(reply.status, status, "{path}");
+            if let Some(text) = text {
+                assert_eq!(reply.text(), text);
+            }
+        }
+    }
+}
