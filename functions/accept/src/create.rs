@@ -105,10 +105,22 @@ impl Accepting<'_> {
         let chunks = pack(self.account, id, &request);
         let count = |number: usize| u32::try_from(number).map_err(Failure::internal);
         let job = Job::queued(id, request.operation, count(request.items.len())?, count(chunks.len())?);
-        self.send(&job, &chunks).await?;
+        let sent = self.send(&job, &chunks).await;
         drop(chunks);
         drop(request);
+        if let Err(failure) = sent {
+            self.give_up(&job).await;
+            return Err(failure);
+        }
         self.commit(job, key.as_ref()).await
+    }
+
+    /// Tells the consumer that the job will never be there, so that it drops what was sent at once and does not wait for
+    /// a commit first. Where this fails, it finds out by itself after a minute.
+    async fn give_up(&self, job: &Job) {
+        if let Err(error) = self.accept.store.fence(self.account, job.id).await {
+            tracing::warn!(account.id = %self.account, job.id = %job.id, reason = %error, "job given up without a fence");
+        }
     }
 
     async fn admission(&self, key: Option<&IdempotencyKey>) -> Result<(u64, Option<Earlier>), StoreError> {
@@ -140,16 +152,23 @@ impl Accepting<'_> {
 
     async fn commit(&self, job: Job, key: Option<&IdempotencyKey>) -> Result<Response, Failure> {
         if self.started.elapsed() > LATEST_COMMIT {
+            self.give_up(&job).await;
             return Err(Failure::unavailable(RETRY).because("no time is left to commit the job"));
         }
         let store = &self.accept.store;
         match store.commit(self.account, &job, key, store.ambient().now()).await {
             Ok(Commit::Done) => Ok(created(&job, render::job(&job, &[]))),
-            Ok(Commit::NoSlot) => Err(no_slot()),
-            Ok(Commit::KeyTaken) => match self.admission(key).await?.1 {
-                Some(earlier) => self.replay(&earlier, key).await,
-                None => Err(Failure::unavailable(RETRY).because("an idempotency key expired during its commit")),
-            },
+            Ok(Commit::NoSlot) => {
+                self.give_up(&job).await;
+                Err(no_slot())
+            }
+            Ok(Commit::KeyTaken) => {
+                self.give_up(&job).await;
+                match self.admission(key).await?.1 {
+                    Some(earlier) => self.replay(&earlier, key).await,
+                    None => Err(Failure::unavailable(RETRY).because("an idempotency key expired during its commit")),
+                }
+            }
             Ok(Commit::AlreadyThere) => match store.find_job_row(self.account, job.id).await? {
                 Some(JobRow::Job(there)) => Ok(created(&there, render::job(&there, &[]))),
                 Some(JobRow::Void) | None => Err(Failure::unavailable(RETRY).because("the job was fenced")),

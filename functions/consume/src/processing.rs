@@ -223,7 +223,9 @@ where
     }
 
     async fn load_named_types(&mut self, items: &[(u32, Item<'_>)]) -> Result<(), StoreError> {
-        self.loader.load_objects(items.iter().filter_map(|(_, item)| item.object_type())).await?;
+        if self.chunk.operation != Operation::DeleteObjectsByExternalId {
+            self.loader.load_objects(items.iter().filter_map(|(_, item)| item.object_type())).await?;
+        }
         let relationship_types = items.iter().filter_map(|(_, item)| match item {
             Item::Relate { relationship_type, .. } => Some(relationship_type),
             _ => None,
@@ -263,9 +265,20 @@ where
     }
 
     async fn decide(&mut self, open: &mut [Group<'_>], rows: &Rows, refused: &Refused) -> Result<Decided, ChunkError> {
-        if self.chunk.operation == Operation::UpdateObjects {
-            let types = rows.rows.values().filter_map(|row| Some(&row.object()?.object_type));
-            self.loader.load_objects(types).await?;
+        match self.chunk.operation {
+            Operation::UpdateObjects => {
+                let types = rows.rows.values().filter_map(|row| Some(&row.object()?.object_type));
+                self.loader.load_objects(types).await?;
+            }
+            // Only to say of a record that is not there, or no longer after the step before, what is missing: it or its
+            // type.
+            Operation::DeleteObjectsByExternalId => {
+                let is_there = |group: &&Group<'_>| rows.rows.get(&group.id).and_then(Row::object).is_some();
+                let missing = open.iter().filter(|group| group.steps.len() > 1 || !is_there(group));
+                let steps = missing.flat_map(|group| &group.steps);
+                self.loader.load_objects(steps.filter_map(|step| step.item.object_type())).await?;
+            }
+            _ => {}
         }
         let known: HashMap<u32, &Entry> =
             self.plan.iter().flat_map(|plan| &plan.entries).map(|entry| (entry.position, entry)).collect();

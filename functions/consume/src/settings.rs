@@ -1,6 +1,7 @@
 //! What the function reads from its environment, once.
 
-use store::clients::{AwsSettings, MissingVariable};
+use store::clients::AwsSettings;
+use store::settings::{SettingError, required};
 use store::tables::TableNames;
 
 /// Settings of the consumer.
@@ -8,7 +9,7 @@ use store::tables::TableNames;
 pub struct Settings {
     pub aws: AwsSettings,
     pub tables: TableNames,
-    /// Where chunks of a chain are sent on.
+    /// Where the chunks of a chain are sent on.
     pub queue_url: String,
 }
 
@@ -17,11 +18,8 @@ impl Settings {
     ///
     /// # Errors
     /// When a variable is missing; the error names it.
-    pub fn from_environment() -> Result<Self, MissingVariable> {
-        Ok(Self {
-            aws: AwsSettings::from_environment()?,
-            tables: TableNames::from_environment()?,
-            queue_url: std::env::var("QUEUE_URL").map_err(|_| MissingVariable("QUEUE_URL"))?,
-        })
+    pub fn from_environment() -> Result<Self, SettingError> {
+        let (aws, tables) = (AwsSettings::from_environment()?, TableNames::from_environment()?);
+        Ok(Self { aws, tables, queue_url: required("QUEUE_URL")? })
     }
 }

@@ -1,40 +1,27 @@
 //! What the function reads from its environment, once.
 
-use store::clients::{AwsSettings, MissingVariable};
+use store::clients::AwsSettings;
+use store::settings::SettingError;
 use store::tables::TableNames;
 use wire::CursorKey;
 
-/// Settings of the function.
+/// Settings of records.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub aws: AwsSettings,
     pub tables: TableNames,
-    /// What cursors are signed with.
+    /// What cursors are signed with, the same for every function of a deployment.
     pub cursor_key: CursorKey,
 }
 
-/// The environment is not as the function needs it.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    #[error(transparent)]
-    Missing(#[from] MissingVariable),
-    /// The value is a secret, so it is not said back.
-    #[error("the environment variable CURSOR_KEY is not the base64 of 32 bytes")]
-    CursorKey,
-}
-
 impl Settings {
-    /// Reads `CURSOR_KEY`, which is the base64 of 32 bytes, the table names (see [`TableNames::from_environment`]) and
-    /// what the SDK needs.
+    /// Reads the cursor key (see [`CursorKey::from_environment`]), the table names (see
+    /// [`TableNames::from_environment`]) and what the SDK needs.
     ///
     /// # Errors
-    /// When a variable is missing or wrong; the error names it.
-    pub fn from_environment() -> Result<Self, SettingsError> {
-        let cursor_key = std::env::var("CURSOR_KEY").map_err(|_| MissingVariable("CURSOR_KEY"))?;
-        Ok(Self {
-            aws: AwsSettings::from_environment()?,
-            tables: TableNames::from_environment()?,
-            cursor_key: CursorKey::from_base64(&cursor_key).ok_or(SettingsError::CursorKey)?,
-        })
+    /// When a variable is missing or cannot be read; the error names it.
+    pub fn from_environment() -> Result<Self, SettingError> {
+        let (aws, tables) = (AwsSettings::from_environment()?, TableNames::from_environment()?);
+        Ok(Self { aws, tables, cursor_key: CursorKey::from_environment()? })
     }
 }

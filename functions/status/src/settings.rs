@@ -1,11 +1,12 @@
 //! What the function reads from its environment, once.
 
-use store::clients::{AwsSettings, MissingVariable};
+use store::clients::AwsSettings;
+use store::settings::SettingError;
 use store::tables::TableNames;
 use wire::CursorKey;
 
 /// Settings of status.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     pub aws: AwsSettings,
     pub tables: TableNames,
@@ -13,26 +14,14 @@ pub struct Settings {
     pub cursor_key: CursorKey,
 }
 
-/// A variable is missing or cannot be read. Names the variable, never its value.
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    #[error(transparent)]
-    Missing(#[from] MissingVariable),
-    #[error("the environment variable CURSOR_KEY is not 32 bytes in base64")]
-    CursorKey,
-}
-
 impl Settings {
-    /// Reads `CURSOR_KEY`, the table names (see [`TableNames::from_environment`]) and what the SDK needs.
+    /// Reads the cursor key (see [`CursorKey::from_environment`]), the table names (see
+    /// [`TableNames::from_environment`]) and what the SDK needs.
     ///
     /// # Errors
     /// When a variable is missing or cannot be read; the error names it.
-    pub fn from_environment() -> Result<Self, SettingsError> {
-        let cursor_key = std::env::var("CURSOR_KEY").map_err(|_| MissingVariable("CURSOR_KEY"))?;
-        Ok(Self {
-            aws: AwsSettings::from_environment()?,
-            tables: TableNames::from_environment()?,
-            cursor_key: CursorKey::from_base64(&cursor_key).ok_or(SettingsError::CursorKey)?,
-        })
+    pub fn from_environment() -> Result<Self, SettingError> {
+        let (aws, tables) = (AwsSettings::from_environment()?, TableNames::from_environment()?);
+        Ok(Self { aws, tables, cursor_key: CursorKey::from_environment()? })
     }
 }

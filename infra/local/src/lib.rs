@@ -8,6 +8,7 @@ pub mod cli;
 pub mod data_directory;
 pub mod database;
 pub mod demo;
+mod drain;
 pub mod poller;
 pub mod queue;
 pub mod run;

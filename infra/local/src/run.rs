@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::middleware::map_request;
 use axum::serve::ListenerExt;
 use domain::ambient::Ambient;
 use store::{Store, StoreError};
@@ -16,6 +17,7 @@ use wire::Directory;
 use crate::assembly::{Functions, Parts, assemble};
 use crate::data_directory::{DataDirectory, DataDirectoryError};
 use crate::database::{DatabaseError, LocalDatabase};
+use crate::drain;
 use crate::poller::{Poller, Polling, consume_from};
 use crate::queue::{LocalQueue, OpenError, QueueOptions};
 
@@ -143,7 +145,8 @@ impl LocalRun {
         let Functions { store, routes, consume } = assemble(parts).await?;
 
         let poller = consume_from(&queue, polling, move |event, deadline| consume(event, deadline));
-        let routes = wire::conventions(routes, directory.clone(), ambient.clone());
+        let routes =
+            wire::conventions(routes, directory.clone(), ambient.clone()).layer(map_request(drain::to_the_end));
         let (stop_serving, stopping) = oneshot::channel::<()>();
         // Small answers would otherwise wait for the client's acknowledgement of the one before.
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));

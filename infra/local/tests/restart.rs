@@ -1,79 +1,51 @@
 //! The program itself, killed in the middle of its work and started again on the same data.
 #![cfg(unix)]
 
+mod program;
+
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-const JOBS: usize = 8;
-const ITEMS: usize = 500;
+use crate::program::Program;
+
+/// Seconds of work, so that it can be killed in the middle.
+const JOBS: usize = 10;
+const ITEMS: usize = 1_000;
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// The program, running.
-struct Program {
-    process: Child,
-    output: Lines<BufReader<ChildStdout>>,
-    base_url: String,
-    http: reqwest::Client,
+/// A client of the program, which may be killed and started again under it.
+struct Client<'test> {
+    program: Program,
+    data: &'test Path,
 }
 
-impl Program {
-    /// Starts it and waits until it says that it is ready, which is the first thing it says.
-    fn start(data: &Path) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_sundial-local"))
-            .args(["--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .env("RUST_LOG", "error")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut output = BufReader::new(process.stdout.take().expect("its output")).lines();
-        let first = output.next().expect("a line").expect("text");
-        let base_url = first.strip_prefix("ready on ").unwrap_or_else(|| panic!("{first}")).to_owned();
-        assert!(base_url.starts_with("http://127.0.0.1:"), "{first}");
-        Self { process, output, base_url, http: reqwest::Client::new() }
+impl<'test> Client<'test> {
+    fn start(data: &'test Path) -> Self {
+        Self { program: start(data), data }
     }
 
-    /// `kill -9`.
-    fn kill(mut self) {
-        self.process.kill().expect("a process");
-        self.process.wait().expect("its end");
-    }
-
-    /// Sends a signal by name, and answers with how the program ended, after how long, and what else it had said.
-    fn end_with(mut self, signal: &str) -> (ExitStatus, Duration, Vec<String>) {
-        let started = Instant::now();
-        let sent = Command::new("kill").args([&format!("-{signal}"), &self.process.id().to_string()]).status();
-        assert!(sent.expect("kill").success());
-        let status = self.process.wait().expect("its end");
-        (status, started.elapsed(), self.output.map(|line| line.expect("text")).collect())
-    }
-
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
-        let url = format!("{}/api/sunshine{path}", self.base_url);
-        let mut request = self.http.request(method, url).bearer_auth("local-token");
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let answer = request.send().await.expect("an answer");
-        (answer.status().as_u16(), answer.json().await.expect("JSON"))
+    /// `kill -9`, and once more as soon as it is up again, while what was in flight is being redelivered.
+    fn kill_twice_and_start(self) -> Self {
+        drop(self.program);
+        drop(start(self.data));
+        Self::start(self.data)
     }
 
     async fn get(&self, path: &str) -> Value {
-        let (status, body) = self.call(Method::GET, path, None).await;
-        assert_eq!(status, 200, "{path}: {body}");
-        body
+        let answer = self.program.request(Method::GET, path).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.json().await.expect("JSON")
     }
 
-    async fn post(&self, path: &str, body: Value) -> Value {
-        let (status, body) = self.call(Method::POST, path, Some(body)).await;
-        assert_eq!(status, 201, "{path}: {body}");
-        body
+    async fn post(&self, path: &str, body: &Value) -> Value {
+        let answer = self.program.request(Method::POST, path).json(body).send().await.expect("an answer");
+        assert_eq!(answer.status(), 201, "{path}");
+        answer.json().await.expect("JSON")
     }
 
     async fn job(&self, id: &str) -> Value {
@@ -82,7 +54,7 @@ impl Program {
 
     async fn accepted(&self, action: &str, items: &[Value]) -> String {
         let body = json!({"type": "resources", "action": action, "data": items});
-        self.post("/jobs", body).await["data"]["id"].as_str().expect("an id").to_owned()
+        self.post("/jobs", &body).await["data"]["id"].as_str().expect("an id").to_owned()
     }
 
     /// Waits until some of these jobs' items are recorded and others are not.
@@ -141,39 +113,36 @@ impl Program {
     }
 }
 
+fn start(data: &Path) -> Program {
+    Program::start(&["--data", data.to_str().expect("UTF-8")])
+}
+
 /// Jobs that create, and then jobs that delete, are killed in the middle twice each. A create that was applied a second
 /// time would find its external id taken, and a delete would find nothing: every item says that it succeeded once.
 #[tokio::test]
 async fn what_was_accepted_before_a_kill_runs_once_to_its_end() {
     let data = tempfile::tempdir().expect("a directory");
-    let mut program = Program::start(data.path());
+    let mut client = Client::start(data.path());
     let schema = json!({"properties": {"name": {"type": "string"}}, "required": ["name"]});
-    program.post("/objects/types", json!({"data": {"key": "product", "schema": schema}})).await;
+    client.post("/objects/types", &json!({"data": {"key": "product", "schema": schema}})).await;
 
-    let external_id = |job: usize, number: usize| format!("{job}-{number}");
-    let create = |job: usize, number: usize| {
-        json!({"type": "product", "external_id": external_id(job, number), "attributes": {"name": "gum"}})
-    };
-    let delete = |job: usize, number: usize| json!({"type": "product", "external_id": external_id(job, number)});
-    let steps: [(&str, &dyn Fn(usize, usize) -> Value, usize); 2] =
-        [("post", &create, JOBS * ITEMS), ("external_id_delete", &delete, 0)];
-    for (action, item, left) in steps {
-        let mut ids = Vec::new();
-        for job in 0..JOBS {
-            let items: Vec<Value> = (0..ITEMS).map(|number| item(job, number)).collect();
-            ids.push(program.accepted(action, &items).await);
-        }
-        program.wait_for_the_middle(&ids).await;
-        program.kill();
-        // Killed again as soon as it is up, while what was in flight is being redelivered.
-        Program::start(data.path()).kill();
-        program = Program::start(data.path());
-        program.assert_all_succeed(&ids).await;
-        assert_eq!(program.records().await.len(), left);
+    // A delete ignores the attributes.
+    let item =
+        |external_id: &str| json!({"type": "product", "external_id": external_id, "attributes": {"name": "gum"}});
+    for (action, left) in [("post", JOBS * ITEMS), ("external_id_delete", 0)] {
+        let jobs = (0..JOBS).map(|job| {
+            let items: Vec<Value> = (0..ITEMS).map(|number| item(&format!("{job}-{number}"))).collect();
+            let client = &client;
+            async move { client.accepted(action, &items).await }
+        });
+        let ids = join_all(jobs).await;
+        client.wait_for_the_middle(&ids).await;
+        client = client.kill_twice_and_start();
+        client.assert_all_succeed(&ids).await;
+        assert_eq!(client.records().await.len(), left);
     }
-    let active = program.get("/jobs?status=processing").await;
-    assert_eq!(active["data"], json!([]));
-    let (status, _, _) = program.end_with("TERM");
+    assert_eq!(client.get("/jobs?status=processing").await["data"], json!([]));
+    let (status, _, _) = client.program.end_with("TERM");
     assert_eq!(status.code(), Some(0));
 }
 
@@ -181,26 +150,25 @@ async fn what_was_accepted_before_a_kill_runs_once_to_its_end() {
 async fn a_signal_ends_it_in_time_even_at_work_and_it_says_once_that_it_is_ready() {
     for signal in ["TERM", "INT"] {
         let data = tempfile::tempdir().expect("a directory");
-        let program = Program::start(data.path());
+        let client = Client::start(data.path());
         let items = vec![json!({"type": "product", "attributes": {}}); 1_000];
         let mut ids = Vec::new();
         for _ in 0..5 {
-            ids.push(program.accepted("post", &items).await);
+            ids.push(client.accepted("post", &items).await);
         }
-        let (status, time, output) = program.end_with(signal);
+        let (status, time, output) = client.program.end_with(signal);
         assert_eq!(status.code(), Some(0), "{signal}");
         assert!(time < Duration::from_secs(5), "{signal}: {time:?}");
         assert!(!output.iter().any(|line| line.starts_with("ready on ")), "{output:?}");
         assert!(output.iter().any(|line| line.starts_with("curl ")), "{output:?}");
 
         // What it left behind is finished by the next run.
-        let program = Program::start(data.path());
+        let client = Client::start(data.path());
         for id in &ids {
-            while program.job(id).await["completed_at"].is_null() {
+            while client.job(id).await["completed_at"].is_null() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
-            assert_eq!(program.job(id).await["progress"]["failed"], 1_000);
+            assert_eq!(client.job(id).await["progress"]["failed"], 1_000);
         }
-        program.kill();
     }
 }

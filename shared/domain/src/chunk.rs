@@ -330,21 +330,21 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_small_items_are_four_chunks() {
+    fn a_thousand_small_items_are_two_chunks() {
         let items: Vec<_> = (0..1_000).map(|number| set(&number.to_string(), 10)).collect();
         packed(Operation::SetObjects, &items, |chunks| {
-            assert_eq!(chunks.iter().map(|chunk| chunk.items.len()).collect::<Vec<_>>(), [250; 4]);
+            assert_eq!(chunks.iter().map(|chunk| chunk.items.len()).collect::<Vec<_>>(), [500; 2]);
             assert!(chunks.iter().all(|chunk| chunk.then.is_none() && chunk.total == 1_000));
         });
     }
 
     #[test]
     fn a_record_named_too_often_for_one_chunk_makes_a_chain() {
-        let mut items = vec![set("hot", 1); 600];
+        let mut items = vec![set("hot", 1); 1_100];
         items.push(set("other", 1));
         packed(Operation::SetObjects, &items, |chunks| {
             let shape: Vec<_> = chunks.iter().map(|chunk| (chunk.index, chunk.items.len(), chunk.then)).collect();
-            assert_eq!(shape, [(0, 250, Some(1)), (1, 250, Some(2)), (2, 100, None), (3, 1, None)]);
+            assert_eq!(shape, [(0, 500, Some(1)), (1, 500, Some(2)), (2, 100, None), (3, 1, None)]);
         });
     }
 
@@ -412,7 +412,7 @@ mod tests {
 
         #[test]
         fn packing_loses_nothing_and_keeps_the_order_of_each_record(
-            records in proptest::collection::vec((0..12_u8, 0..9_000_usize), 1..700)
+            records in proptest::collection::vec((0..12_u8, 0..9_000_usize), 1..1_200)
         ) {
             let items: Vec<_> = records.iter().map(|(record, bytes)| set(&record.to_string(), *bytes)).collect();
             packed(Operation::SetObjects, &items, |chunks| {

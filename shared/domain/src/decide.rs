@@ -1,7 +1,7 @@
 //! What an item does to a record: every rule about items, as functions of the row that is there.
 //!
 //! A job's items and the single-record routes go through the same functions. Items of one chunk that touch one record
-//! form a [`Group`]; they are decided one after the other on a copy of the row, and written once.
+//! form a group; they are decided one after the other on a copy of the row, and written once.
 
 use std::collections::HashMap;
 
@@ -444,9 +444,11 @@ fn relationship_taken(there: &RelationshipRecord, wanted: &RelationshipRecord) -
     })
 }
 
-/// The counts that a relationship record adds to or takes from its ends. A record related to itself has it twice.
+/// The counts that a relationship record adds to or takes from its ends. A record related to itself counts it once.
 fn link_changes(record: &RelationshipRecord, change: i64) -> Vec<LinkChange> {
-    [&record.source, &record.target].into_iter().filter_map(End::object).map(|end| LinkChange { end, change }).collect()
+    let source = record.source.object();
+    let target = record.target.object().filter(|target| Some(*target) != source);
+    source.into_iter().chain(target).map(|end| LinkChange { end, change }).collect()
 }
 
 #[cfg(test)]

@@ -46,14 +46,15 @@ impl<'json, const N: usize> Visitor<'json> for Members<'_, 'json, N> {
     }
 }
 
-/// Reads a key as its position among the wanted names, so that no key is copied.
+/// Reads a key as its position among the wanted names, so that no key is copied. As bytes: a key that is no Unicode text
+/// (`"\ud800"`) is nobody's name, and passed over like any other.
 struct Name<'names>(&'names [&'names str]);
 
 impl<'json> DeserializeSeed<'json> for Name<'_> {
     type Value = Option<usize>;
 
     fn deserialize<Source: serde::Deserializer<'json>>(self, source: Source) -> Result<Self::Value, Source::Error> {
-        source.deserialize_str(self)
+        source.deserialize_bytes(self)
     }
 }
 
@@ -64,8 +65,8 @@ impl Visitor<'_> for Name<'_> {
         formatter.write_str("a member name")
     }
 
-    fn visit_str<Error>(self, key: &str) -> Result<Self::Value, Error> {
-        Ok(self.0.iter().position(|name| *name == key))
+    fn visit_bytes<Error>(self, key: &[u8]) -> Result<Self::Value, Error> {
+        Ok(self.0.iter().position(|name| name.as_bytes() == key))
     }
 }
 
@@ -101,6 +102,12 @@ mod tests {
     fn the_last_of_two_counts_and_an_escaped_name_is_the_same_name() {
         check(r#"{"a":1,"a":2}"#, ["a"], [Some("2")]);
         check(r#"{"\u0061":1}"#, ["a"], [Some("1")]);
+        check(r#"{"\u00e4":1}"#, ["ä"], [Some("1")]);
+    }
+
+    #[test]
+    fn a_name_that_is_no_unicode_text_is_passed_over() {
+        check(r#"{"\ud800":1,"a":2,"\udc00x":{}}"#, ["a"], [Some("2")]);
     }
 
     #[test]

@@ -213,8 +213,10 @@ impl Budget {
     pub fn of_job(total: u32) -> Self {
         // What else is in the answer: the job object, at most a few hundred bytes, and a comma after each result.
         const JOB_OBJECT: usize = 4 * 1024;
-        let share = (limits::ANSWER_BYTES - JOB_OBJECT) / (total.max(1) as usize) - 1;
-        Self(share.min(limits::RESULT_BYTES))
+        let total = total.max(1) as usize;
+        let of_answer = (limits::ANSWER_BYTES - JOB_OBJECT) / total - 1;
+        let of_row = limits::RESULTS_BYTES / total.min(limits::ITEMS_PER_CHUNK);
+        Self(of_answer.min(of_row).min(limits::RESULT_BYTES))
     }
 
     /// The outcome with as many problems and as much of their details as fit, at least a part of the first.
@@ -342,9 +344,13 @@ mod tests {
 
     #[test]
     fn a_chunk_of_the_longest_results_fits_its_row() {
-        let long = Outcome::Failure(vec![Problem::unprocessable("x".repeat(5_000))]);
-        let outcome = Budget::of_job(250).fit(long);
-        let entries = (0..250).map(|position| Entry { position, outcome: outcome.clone(), base: 0 }).collect();
-        assert!(Plan { revision: 1, made_at: Timestamp::default(), entries }.pack().len() < 380_000);
+        for total in [1, 2, 20, 250, 499, 500, 501, 10_000] {
+            let long = Outcome::Failure(vec![Problem::unprocessable("x".repeat(20_000))]);
+            let outcome = Budget::of_job(total).fit(long);
+            let items = total.min(u32::try_from(limits::ITEMS_PER_CHUNK).unwrap());
+            let entries = (0..items).map(|position| Entry { position, outcome: outcome.clone(), base: 0 }).collect();
+            let packed = Plan { revision: 1, made_at: Timestamp::default(), entries }.pack().len();
+            assert!(packed < 380_000, "{total}: {packed}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Object types and relationship types.
 
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Delete, Put, ReturnConsumedCapacity, ReturnValue, TransactWriteItem, Update,
+    AttributeValue, ConditionCheck, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
 };
 use domain::account::AccountId;
 use domain::limits;
@@ -9,7 +9,6 @@ use domain::time::Timestamp;
 use domain::types::{Cardinality, EndType, ObjectType, RelationshipType, Schema, TypeKey};
 
 use crate::attributes::{Attributes, Reader, broken, millis, number, text};
-use crate::error::is_condition_failure;
 use crate::jobs::built;
 use crate::keys::TypeKind;
 use crate::transaction::Transacted;
@@ -167,19 +166,8 @@ impl Store {
             .expression_attribute_names("#schema", "schema")
             .expression_attribute_values(":schema", text(schema.as_str()))
             .expression_attribute_values(":now", millis(now))
-            .expression_attribute_values(":one", number(1_u64))
-            .return_values(ReturnValue::AllNew)
-            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-            .send()
-            .await;
-        match update {
-            Ok(answer) => {
-                self.meter.count_one(answer.consumed_capacity());
-                answer.attributes().map(object_type_from_row).transpose()
-            }
-            Err(error) if is_condition_failure(&error) => Ok(None),
-            Err(error) => Err(StoreError::of("UpdateItem", &error)),
-        }
+            .expression_attribute_values(":one", number(1_u64));
+        self.update_if(update).await?.map(|row| object_type_from_row(&row)).transpose()
     }
 
     /// How often types of the account were defined or deleted. What was read of them after this holds as long as it
@@ -300,7 +288,7 @@ impl Store {
                 .send()
                 .await
                 .map_err(|error| StoreError::of("Query", &error))?;
-            self.meter.count_one(answer.consumed_capacity());
+            self.meter.count_read(answer.consumed_capacity());
             rows.extend(answer.items.unwrap_or_default());
             start = answer.last_evaluated_key;
             if start.is_none() {

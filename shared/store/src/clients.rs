@@ -9,6 +9,8 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
+use crate::settings::{SettingError, required};
+
 /// Where AWS is, and who is calling. Inside Lambda all of it comes from the environment: no provider chain is asked.
 #[derive(Clone, Debug)]
 pub struct AwsSettings {
@@ -20,19 +22,13 @@ pub struct AwsSettings {
     pub sqs_endpoint: Option<String>,
 }
 
-/// A variable of the environment is missing.
-#[derive(Debug, thiserror::Error)]
-#[error("the environment variable {0} is not set")]
-pub struct MissingVariable(pub &'static str);
-
 impl AwsSettings {
     /// Reads `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, and the endpoints
     /// `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_SQS` and `AWS_ENDPOINT_URL`, as the SDKs do.
     ///
     /// # Errors
     /// When the region or a credential is missing; the error names the variable.
-    pub fn from_environment() -> Result<Self, MissingVariable> {
-        let required = |name| std::env::var(name).map_err(|_| MissingVariable(name));
+    pub fn from_environment() -> Result<Self, SettingError> {
         let everywhere = std::env::var("AWS_ENDPOINT_URL").ok();
         let endpoint = |name: &str| std::env::var(name).ok().or_else(|| everywhere.clone());
         Ok(Self {

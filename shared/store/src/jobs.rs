@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, Put, PutRequest, ReturnConsumedCapacity, ReturnValue,
-    ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update, WriteRequest,
+    AttributeValue, KeysAndAttributes, Put, PutRequest, ReturnConsumedCapacity, TransactWriteItem, Update, WriteRequest,
 };
 use domain::account::AccountId;
 use domain::job::{Job, JobId, JobStatus};
@@ -15,7 +14,6 @@ use domain::time::Timestamp;
 use futures_util::future::try_join_all;
 
 use crate::attributes::{Attributes, Reader, binary, broken, number, seconds, text};
-use crate::error::is_condition_failure;
 use crate::page::{Page, PageQuery};
 use crate::retry::Backoff;
 use crate::rows::{JobRow, job_from_row, job_to_row, void_job_row};
@@ -167,23 +165,13 @@ impl Store {
             .table_name(&self.tables.jobs)
             .set_item(Some(void_job_row(account, id)))
             // Closes the race with the commit: whichever writes the key first has it.
-            .condition_expression("attribute_not_exists(pk)")
-            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-            .send()
-            .await;
-        match put {
-            Ok(answer) => {
-                self.meter.count_one(answer.consumed_capacity());
-                Ok(Fenced::Never)
-            }
-            Err(error) if is_condition_failure(&error) => {
-                self.meter.count(&[]);
-                match self.find_job_row(account, id).await? {
-                    Some(JobRow::Job(job)) => Ok(Fenced::Committed(job)),
-                    Some(JobRow::Void) | None => Ok(Fenced::Never),
-                }
-            }
-            Err(error) => Err(StoreError::of("PutItem", &error)),
+            .condition_expression("attribute_not_exists(pk)");
+        if self.put_if(put).await? {
+            return Ok(Fenced::Never);
+        }
+        match self.find_job_row(account, id).await? {
+            Some(JobRow::Job(job)) => Ok(Fenced::Committed(job)),
+            Some(JobRow::Void) | None => Ok(Fenced::Never),
         }
     }
 
@@ -224,21 +212,10 @@ impl Store {
             .expression_attribute_values(":queued", text(JobStatus::Queued.as_str()))
             .expression_attribute_values(":processing", text(JobStatus::Processing.as_str()))
             .expression_attribute_values(":status_key", text(keys::by_status(account, JobStatus::Processing)))
-            .expression_attribute_values(":now", seconds(now))
-            .return_values(ReturnValue::AllNew)
-            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-            .send()
-            .await;
-        match update {
-            Ok(answer) => {
-                self.meter.count_one(answer.consumed_capacity());
-                answer.attributes().map(job_from_row).transpose()
-            }
-            Err(error) if is_condition_failure(&error) => {
-                self.meter.count(&[]);
-                self.find_job_row(account, id).await
-            }
-            Err(error) => Err(StoreError::of("UpdateItem", &error)),
+            .expression_attribute_values(":now", seconds(now));
+        match self.update_if(update).await? {
+            Some(row) => job_from_row(&row).map(Some),
+            None => self.find_job_row(account, id).await,
         }
     }
 
@@ -326,21 +303,10 @@ impl Store {
             .expression_attribute_values(":chunks", AttributeValue::Ns(vec![chunk.to_string()]))
             .expression_attribute_values(":succeeded", number(plan.succeeded()))
             .expression_attribute_values(":failed", number(plan.failed()))
-            .expression_attribute_values(":now", seconds(now))
-            .return_values(ReturnValue::AllNew)
-            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-            .send()
-            .await;
-        match update {
-            Ok(answer) => {
-                self.meter.count_one(answer.consumed_capacity());
-                answer.attributes().map(job_from_row).transpose()
-            }
-            Err(error) if is_condition_failure(&error) => {
-                self.meter.count(&[]);
-                self.find_job_row(account, id).await
-            }
-            Err(error) => Err(StoreError::of("UpdateItem", &error)),
+            .expression_attribute_values(":now", seconds(now));
+        match self.update_if(update).await? {
+            Some(row) => job_from_row(&row).map(Some),
+            None => self.find_job_row(account, id).await,
         }
     }
 
@@ -364,9 +330,7 @@ impl Store {
             .item("pk", text(keys::chunks_of(account, id)))
             .item("sk", text(keys::results(chunk)))
             .item("revision", number(plan.revision))
-            .item("expires_at", seconds(expires_at))
-            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::None);
+            .item("expires_at", seconds(expires_at));
         let (name, packed) = compressed(plan.pack());
         put = put.item(name, binary(packed));
         // Closes the race between two deliveries of one chunk: each works only on what both have agreed to.
@@ -376,17 +340,7 @@ impl Store {
             put.condition_expression("revision = :before")
                 .expression_attribute_values(":before", number(plan.revision - 1))
         };
-        match put.send().await {
-            Ok(answer) => {
-                self.meter.count_one(answer.consumed_capacity());
-                Ok(true)
-            }
-            Err(error) if is_condition_failure(&error) => {
-                self.meter.count(&[]);
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::of("PutItem", &error)),
-        }
+        self.put_if(put).await
     }
 
     /// What has been agreed for a chunk.
@@ -422,7 +376,7 @@ impl Store {
                 .send()
                 .await
                 .map_err(|error| StoreError::of("Query", &error))?;
-            self.meter.count_one(answer.consumed_capacity());
+            self.meter.count_read(answer.consumed_capacity());
             for row in answer.items() {
                 plans.push(plan_from_row(row)?);
             }
@@ -475,7 +429,7 @@ impl Store {
                 .send()
                 .await
                 .map_err(|error| StoreError::of("BatchWriteItem", &error))?;
-            self.meter.count(answer.consumed_capacity());
+            self.meter.count_write(answer.consumed_capacity());
             let unprocessed = answer.unprocessed_items.and_then(|mut tables| tables.remove(&self.tables.jobs));
             match unprocessed {
                 Some(rest) if !rest.is_empty() => writes = rest,
@@ -547,7 +501,7 @@ impl Store {
                     .expression_attribute_values(":partition", text(keys::account(account))),
             };
             let answer = request.send().await.map_err(|error| StoreError::of("Query", &error))?;
-            self.meter.count_one(answer.consumed_capacity());
+            self.meter.count_read(answer.consumed_capacity());
             let rows = match status {
                 None => answer.items.unwrap_or_default(),
                 Some(_) => self.job_rows_of(account, &answer.items.unwrap_or_default()).await?,
@@ -593,7 +547,7 @@ impl Store {
             .send()
             .await
             .map_err(|error| StoreError::of("GetItem", &error))?;
-        self.meter.count_one(answer.consumed_capacity());
+        self.meter.count_read(answer.consumed_capacity());
         Ok(answer.item)
     }
 
@@ -617,7 +571,7 @@ impl Store {
                 .send()
                 .await
                 .map_err(|error| StoreError::of("BatchGetItem", &error))?;
-            self.meter.count(answer.consumed_capacity());
+            self.meter.count_read(answer.consumed_capacity());
             rows.extend(answer.responses.and_then(|mut tables| tables.remove(table)).unwrap_or_default());
             match answer.unprocessed_keys.and_then(|mut tables| tables.remove(table)) {
                 Some(rest) if !rest.keys().is_empty() => wanted = rest,
@@ -651,7 +605,7 @@ fn compressed(packed: Vec<u8>) -> (&'static str, Vec<u8>) {
 }
 
 fn plan_from_row(row: &Attributes) -> Result<Plan, StoreError> {
-    /// More than 250 of the longest results take.
+    /// More than the longest results of a chunk take.
     const LONGEST: usize = 1024 * 1024;
     let reader = Reader(row);
     let decompressed;

@@ -6,6 +6,7 @@
 mod attributes;
 pub mod catalog;
 pub mod clients;
+mod conditional;
 pub mod error;
 pub mod jobs;
 pub mod keys;
@@ -15,6 +16,7 @@ pub mod queue;
 pub mod records;
 pub mod retry;
 pub mod rows;
+pub mod settings;
 pub mod sqs;
 pub mod tables;
 mod transaction;

@@ -110,7 +110,7 @@ impl Store {
                 .send()
                 .await
                 .map_err(|error| StoreError::of(CALL, &error))?;
-            self.meter.count(answer.consumed_capacity());
+            self.meter.count_write(answer.consumed_capacity());
             for (place, response) in open.into_iter().zip(answer.responses()) {
                 written[place] =
                     match response.error().map(|error| (error.code().map_or("", |code| code.as_str()), error)) {
@@ -334,7 +334,7 @@ impl Store {
             .send()
             .await
             .map_err(|error| StoreError::of("Query", &error))?;
-        self.meter.count_one(answer.consumed_capacity());
+        self.meter.count_read(answer.consumed_capacity());
         for row in answer.items() {
             shard.read.push_back(Reader(row).text("listed_at")?.to_owned());
         }

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use crate::StoreError;
-use crate::clients::MissingVariable;
+use crate::settings::{SettingError, required};
 
 /// What the tables are called in this deployment.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,8 +33,7 @@ impl TableNames {
     ///
     /// # Errors
     /// When one is missing; the error names it.
-    pub fn from_environment() -> Result<Self, MissingVariable> {
-        let required = |name| std::env::var(name).map_err(|_| MissingVariable(name));
+    pub fn from_environment() -> Result<Self, SettingError> {
         Ok(Self {
             jobs: required("TABLE_JOBS")?,
             records: required("TABLE_RECORDS")?,

@@ -41,12 +41,12 @@ impl Store {
                 .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
             let error = match request.send().await {
                 Ok(answer) => {
-                    self.meter.count(answer.consumed_capacity());
+                    self.meter.count_write(answer.consumed_capacity());
                     return Ok(Transacted::Done);
                 }
                 Err(error) => error,
             };
-            self.meter.count(&[]);
+            self.meter.count_write(None);
             let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
             else {
                 return Err(StoreError::of(CALL, &error));

@@ -10,12 +10,9 @@ use http::{HeaderMap, HeaderValue, Method};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
-/// Below this many bytes an answer fits a packet or two as it is, and gzip only costs.
-const SMALLEST: u64 = 1_024;
-
-/// Compresses the answer to a request that [`plainly`] let ask for it.
+/// Compresses the answer to a request that [`plainly`] let ask for it, however small: who asks gets it.
 pub(crate) fn layer() -> CompressionLayer<SizeAbove> {
-    CompressionLayer::new().compress_when(SizeAbove::new(SMALLEST))
+    CompressionLayer::new().compress_when(SizeAbove::new(1))
 }
 
 /// Rewrites `Accept-Encoding` to `gzip` or to nothing. Only answers to GET are compressed.

@@ -243,16 +243,17 @@ mod tests {
         if compressed {
             let mut text = String::new();
             flate2::read::GzDecoder::new(&reply.body[..]).read_to_string(&mut text).unwrap();
-            assert_eq!(text, format!(r#"{{"data":"{}"}}"#, "x".repeat(5_000)));
+            let length = if path == "/short" { 1 } else { 5_000 };
+            assert_eq!(text.len(), r#"{"data":""}"#.len() + length);
         }
     }
 
     #[tokio::test]
-    async fn a_long_answer_to_get_is_gzipped_when_asked_for() {
+    async fn an_answer_to_get_is_gzipped_when_asked_for() {
         check_gzip("GET", "/long", "gzip, deflate, br", 200, true).await;
         check_gzip("GET", "/long", "*", 200, true).await;
         check_gzip("GET", "/long", "br", 200, false).await;
-        check_gzip("GET", "/short", "gzip", 200, false).await;
+        check_gzip("GET", "/short", "gzip", 200, true).await;
         check_gzip("HEAD", "/long", "gzip", 200, false).await;
         check_gzip("POST", "/make", "gzip", 201, false).await;
     }

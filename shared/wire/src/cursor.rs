@@ -17,6 +17,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use domain::account::AccountId;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use store::settings::{SettingError, required};
 
 use crate::failure::Failure;
 use crate::page::Order;
@@ -54,9 +55,17 @@ impl CursorKey {
         Self(secret)
     }
 
-    /// The key that a setting spells: 32 bytes in base64. `None` when it does not.
-    #[must_use]
-    pub fn from_base64(text: &str) -> Option<Self> {
+    /// Reads `CURSOR_KEY`, 32 bytes in base64.
+    ///
+    /// # Errors
+    /// When it is missing or is not that.
+    pub fn from_environment() -> Result<Self, SettingError> {
+        const NAME: &str = "CURSOR_KEY";
+        Self::from_base64(&required(NAME)?)
+            .ok_or(SettingError::Unreadable { name: NAME, expected: "32 bytes in base64" })
+    }
+
+    fn from_base64(text: &str) -> Option<Self> {
         STANDARD.decode(text).ok()?.try_into().ok().map(Self)
     }
 

@@ -1,0 +1,56 @@
+//! The program itself, as a process.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, RequestBuilder};
+
+/// The program, running. Dropping it is a `kill -9`, so no test leaves a process behind.
+pub struct Program {
+    pub process: Child,
+    output: Lines<BufReader<ChildStdout>>,
+    base_url: String,
+    http: reqwest::Client,
+}
+
+impl Program {
+    /// Starts it on a free port and waits until it says that it is ready, which is the first thing it says.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_sundial-local"))
+            .args(["--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .env("RUST_LOG", "error")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut output = BufReader::new(process.stdout.take().expect("its output")).lines();
+        let first = output.next().expect("a line").expect("text");
+        let base_url = first.strip_prefix("ready on ").unwrap_or_else(|| panic!("{first}")).to_owned();
+        assert!(base_url.starts_with("http://127.0.0.1:"), "{first}");
+        Self { process, output, base_url, http: reqwest::Client::new() }
+    }
+
+    /// Sends a signal by name, and answers with how the program ended, after how long, and what else it had said.
+    pub fn end_with(mut self, signal: &str) -> (ExitStatus, Duration, Vec<String>) {
+        let started = Instant::now();
+        let sent = Command::new("kill").args([&format!("-{signal}"), &self.process.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+        let status = self.process.wait().expect("its end");
+        let time = started.elapsed();
+        (status, time, self.output.by_ref().map(|line| line.expect("text")).collect())
+    }
+
+    /// A request of the local account's agent.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}/api/sunshine{path}", self.base_url)).bearer_auth("local-token")
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
