@@ -20,7 +20,7 @@ pub use crate::deliveries::{Deliveries, Delivery};
 pub const BASE: &str = "/api/sunshine";
 
 /// How long a test waits for a job before it gives up.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A local run in memory, whose clock can be moved forward.
 pub struct Home {
@@ -180,7 +180,6 @@ pub struct Client<'home> {
 
 impl Client<'_> {
     /// A request with the agent's credentials, for tests that add to it.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.home.request(method, &format!("{BASE}{path}")).bearer_auth(&self.token)
     }
@@ -190,6 +189,9 @@ impl Client<'_> {
     }
 
     /// Follows a link that an answer gave, which is relative to the host.
+    ///
+    /// # Panics
+    /// When it is no text.
     pub async fn follow(&self, link: &Value) -> Answer {
         let path = link.as_str().expect("a link");
         answer(self.home.request(Method::GET, path).bearer_auth(&self.token)).await
@@ -299,15 +301,6 @@ impl Client<'_> {
     /// When there is none.
     pub async fn record_of(&self, id: &Value) -> Value {
         self.get(&format!("/objects/records/{}", text(id))).await.data(200)
-    }
-
-    /// How many jobs hold a slot of the account.
-    ///
-    /// # Panics
-    /// When the database does not answer.
-    pub async fn slots_taken(&self) -> u64 {
-        let store = self.home.run.store();
-        store.admission(&self.account, None, store.ambient().now()).await.expect("an answer").active
     }
 
     /// Waits until the job is neither queued nor processing.

@@ -1,0 +1,128 @@
+//! A worker that dies at a given step of a chunk.
+//!
+//! It takes the steps of a consumer that gets the chunk for the first time and meets nobody, with the consumer's own
+//! functions, so that a test can say exactly what was done and what was not.
+
+use domain::chunk::Chunk;
+use domain::decide::{
+    Context, Decision, Ends, RelationshipDecision, Types, Write, decide_object, decide_relationship, version_of,
+};
+use domain::item::Item;
+use domain::job::{Job, Operation};
+use domain::outcome::{Entry, Plan};
+use domain::record::End;
+use store::Store;
+use store::rows::JobRow;
+
+use crate::Delivery;
+
+/// The last thing that a worker did.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum LastStep {
+    /// Took the job from `queued` to `processing`.
+    Started,
+    /// Agreed on the results.
+    Agreed,
+    /// Wrote the records.
+    Written,
+    /// Recorded the chunk in the job.
+    Recorded,
+}
+
+impl LastStep {
+    pub const ALL: [Self; 4] = [Self::Started, Self::Agreed, Self::Written, Self::Recorded];
+}
+
+/// Works on the chunk until `last`, and no further.
+///
+/// # Panics
+/// When the database does not answer, or somebody else is at work on the chunk.
+pub async fn crash_after(last: LastStep, store: &Store, delivery: &Delivery) {
+    let chunk = delivery.chunk();
+    let job = start(store, &chunk).await;
+    if last == LastStep::Started {
+        return;
+    }
+    let (plan, writes) = plan(store, &chunk).await;
+    let agreed = store.agree(&chunk.account, chunk.job, chunk.index, &plan, job.expires_at()).await;
+    assert!(agreed.expect("the database"), "another worker was first");
+    if last == LastStep::Agreed {
+        return;
+    }
+    let now = store.ambient().now();
+    let written = match chunk.operation {
+        Operation::CreateRelationships | Operation::DeleteRelationships => {
+            store.write_relationships(&chunk.account, &writes, now).await
+        }
+        _ => store.write_objects(&chunk.account, &writes, now).await,
+    };
+    assert!(written.expect("the database").iter().all(|written| *written == store::records::Written::Done));
+    if last == LastStep::Written {
+        return;
+    }
+    let recorded = store.record_chunk(&chunk.account, chunk.job, chunk.index, &plan, now).await;
+    assert!(recorded.expect("the database").is_some(), "the job is gone");
+}
+
+async fn start(store: &Store, chunk: &Chunk<'_>) -> Job {
+    let mut row = store.start(&chunk.account, chunk.job, store.ambient().now()).await.expect("the database");
+    let Some(JobRow::Job(job)) = row.take() else { panic!("the job is gone") };
+    job
+}
+
+/// What a worker that meets nobody agrees on and writes.
+async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
+    let (items, mut refused) = consume::groups::items(chunk);
+    let types = types(store, chunk, &items).await;
+    let now = store.ambient().now();
+    let context = Context { account: &chunk.account, job: chunk.job, now, types: &types };
+    let groups = consume::groups::group(context, items, &mut refused);
+    let ends_named = groups.iter().flat_map(|group| &group.steps).flat_map(|step| match &step.item {
+        Item::Relate { source, target, .. } => vec![source, target],
+        _ => Vec::new(),
+    });
+    let ids = groups.iter().map(|group| group.id).chain(ends_named.filter_map(End::object));
+    let ids: std::collections::HashSet<_> = ids.collect();
+    let rows = store.records(&chunk.account, ids).await.expect("the database");
+    let ends: Ends = rows.iter().filter_map(|(id, row)| Some((*id, row.object()?.clone()))).collect();
+
+    let mut entries: Vec<Entry> =
+        refused.into_iter().map(|(position, outcome)| Entry { position, outcome, base: 0 }).collect();
+    let mut writes = Vec::new();
+    for group in &groups {
+        let row = rows.get(&group.id);
+        let Decision { outcomes, write } = match chunk.operation {
+            Operation::CreateRelationships | Operation::DeleteRelationships => {
+                match decide_relationship(context, group.id, &group.steps, row, &ends) {
+                    RelationshipDecision::Decided(decision) => decision,
+                    RelationshipDecision::Fence(_) => panic!("nothing was agreed before"),
+                }
+            }
+            _ => decide_object(context, group.id, &group.steps, row),
+        };
+        let entry = |(position, outcome): (u32, domain::outcome::Outcome)| {
+            let base = if outcome.is_success() { version_of(row) } else { 0 };
+            Entry { position, outcome, base }
+        };
+        entries.extend(outcomes.into_iter().map(entry));
+        writes.extend(write);
+    }
+    entries.sort_by_key(|entry| entry.position);
+    (Plan { revision: 1, made_at: now, entries }, writes)
+}
+
+async fn types(store: &Store, chunk: &Chunk<'_>, items: &[(u32, Item<'_>)]) -> Types {
+    let mut types = Types::default();
+    for object_type in store.object_types(&chunk.account).await.expect("the database") {
+        types.objects.insert(object_type.key.clone(), object_type);
+    }
+    for (_, item) in items {
+        if let Item::Relate { relationship_type, .. } = item
+            && let Some(defined) =
+                store.relationship_type(&chunk.account, relationship_type).await.expect("the database")
+        {
+            types.relationships.insert(relationship_type.clone(), defined);
+        }
+    }
+    types
+}

@@ -1,0 +1,12 @@
+//! Each item has its effect once, and its result says what happened, however its chunk is delivered and wherever a
+//! worker dies.
+
+mod chains;
+mod crashes;
+mod later_writes;
+mod lost_track;
+mod poison;
+mod redelivery;
+mod scene;
+mod starts_and_ends;
+mod uncommitted;

@@ -1,0 +1,199 @@
+//! Between a crash and its redelivery other jobs write the same records: what was applied is not applied again, what was
+//! not is judged by what is there now.
+
+use serde_json::{Value, json};
+use tests::{Client, Deliveries, Delivery, Home, LastStep, crash_after, outcomes};
+
+const TAKEN: &str = "UnprocessableEntity: External Id is already in use for the Resource Type key: product";
+
+/// A job of one item whose worker died.
+struct Interrupted<'home> {
+    deliveries: &'home Deliveries<'home>,
+    acme: &'home Client<'home>,
+    id: String,
+    chunk: Delivery,
+}
+
+impl<'home> Interrupted<'home> {
+    async fn after(
+        last: LastStep,
+        deliveries: &'home Deliveries<'home>,
+        acme: &'home Client<'home>,
+        action: &str,
+        item: Value,
+    ) -> Self {
+        let id = acme.accepted("resources", action, json!([item])).await;
+        let chunk = deliveries.take_one().await;
+        crash_after(last, acme.home.run.store(), &chunk).await;
+        Self { deliveries, acme, id, chunk }
+    }
+
+    /// What its redelivery says about the item.
+    async fn outcome(&self) -> String {
+        self.deliveries.deliver(&self.chunk.again()).await;
+        let job = self.acme.job(&self.id).await;
+        assert_eq!(job["job_status"], "completed", "{job}");
+        outcomes(&job).remove(0)
+    }
+}
+
+fn gum(attributes: &Value) -> Value {
+    json!({"type": "product", "external_id": "gum", "attributes": attributes})
+}
+
+/// Another job with one item, which must succeed.
+async fn another_job(deliveries: &Deliveries<'_>, acme: &Client<'_>, action: &str, item: Value) -> Value {
+    let job = deliveries.run_job(acme, "resources", action, json!([item])).await;
+    assert_eq!(outcomes(&job), ["done"]);
+    job["results"][0]["data"]["id"].clone()
+}
+
+/// A record `gum` that a job made.
+async fn given_gum(deliveries: &Deliveries<'_>, acme: &Client<'_>) -> Value {
+    acme.define_product().await;
+    another_job(deliveries, acme, "post", gum(&json!({"name": "gum", "price": 1}))).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_that_was_applied_stays_a_success_after_another_job_changed_the_record() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    acme.define_product().await;
+    let create =
+        Interrupted::after(LastStep::Written, &deliveries, &acme, "post", gum(&json!({"name": "gum", "price": 1})))
+            .await;
+    another_job(&deliveries, &acme, "external_id_set", gum(&json!({"price": 2}))).await;
+    let changed = acme.record("product", "gum").await;
+
+    assert_eq!(create.outcome().await, "done");
+    assert_eq!(acme.record("product", "gum").await, changed);
+    assert_eq!(changed["attributes"]["price"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_that_was_applied_stays_a_success_after_another_job_deleted_the_record() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    acme.define_product().await;
+    let create = Interrupted::after(LastStep::Written, &deliveries, &acme, "post", gum(&json!({"name": "gum"}))).await;
+    another_job(&deliveries, &acme, "external_id_delete", json!({"type": "product", "external_id": "gum"})).await;
+
+    assert_eq!(create.outcome().await, "done");
+    assert!(acme.record("product", "gum").await.is_null(), "it was made again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_that_was_not_applied_finds_its_external_id_taken_by_another_job() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    acme.define_product().await;
+    let create = Interrupted::after(LastStep::Agreed, &deliveries, &acme, "post", gum(&json!({"name": "mine"}))).await;
+    another_job(&deliveries, &acme, "post", gum(&json!({"name": "theirs"}))).await;
+
+    assert_eq!(create.outcome().await, TAKEN);
+    assert_eq!(acme.record("product", "gum").await["attributes"], json!({"name": "theirs"}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_that_was_applied_is_not_applied_over_a_later_one() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let id = given_gum(&deliveries, &acme).await;
+    let update = json!({"id": id, "attributes": {"price": 2}});
+    let update = Interrupted::after(LastStep::Written, &deliveries, &acme, "update", update).await;
+    another_job(&deliveries, &acme, "update", json!({"id": id, "attributes": {"price": 3}})).await;
+    let changed = acme.record("product", "gum").await;
+
+    assert_eq!(update.outcome().await, "done");
+    assert_eq!(acme.record("product", "gum").await, changed);
+    assert_eq!(changed["attributes"]["price"], 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_that_was_not_applied_is_applied_to_what_another_job_left() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let id = given_gum(&deliveries, &acme).await;
+    let update = json!({"id": id, "attributes": {"price": 2}});
+    let update = Interrupted::after(LastStep::Agreed, &deliveries, &acme, "update", update).await;
+    another_job(&deliveries, &acme, "update", json!({"id": id, "attributes": {"price": 3, "note": "kept"}})).await;
+
+    assert_eq!(update.outcome().await, "done");
+    let attributes = acme.record("product", "gum").await["attributes"].clone();
+    assert_eq!(attributes, json!({"name": "gum", "price": 2, "note": "kept"}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_that_was_not_applied_finds_the_record_deleted() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let id = given_gum(&deliveries, &acme).await;
+    let update = json!({"id": id, "attributes": {"price": 2}});
+    let update = Interrupted::after(LastStep::Agreed, &deliveries, &acme, "update", update).await;
+    another_job(&deliveries, &acme, "delete", id).await;
+
+    assert!(update.outcome().await.starts_with("NotFound: "));
+    assert!(acme.record("product", "gum").await.is_null());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_that_was_applied_does_not_bring_a_deleted_record_back() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let id = given_gum(&deliveries, &acme).await;
+    let set = gum(&json!({"price": 2}));
+    let set = Interrupted::after(LastStep::Written, &deliveries, &acme, "external_id_set", set).await;
+    another_job(&deliveries, &acme, "delete", id).await;
+
+    assert_eq!(set.outcome().await, "done");
+    assert!(acme.record("product", "gum").await.is_null(), "it was made again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_that_created_is_not_applied_over_a_later_one() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    acme.define_product().await;
+    let set = gum(&json!({"name": "mine", "price": 1}));
+    let set = Interrupted::after(LastStep::Written, &deliveries, &acme, "external_id_set", set).await;
+    another_job(&deliveries, &acme, "external_id_set", gum(&json!({"name": "theirs"}))).await;
+
+    assert_eq!(set.outcome().await, "done");
+    assert_eq!(acme.record("product", "gum").await["attributes"], json!({"name": "theirs", "price": 1}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delete_that_was_applied_does_not_delete_what_another_job_made_since() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let id = given_gum(&deliveries, &acme).await;
+    let delete = Interrupted::after(LastStep::Written, &deliveries, &acme, "delete", id).await;
+    another_job(&deliveries, &acme, "post", gum(&json!({"name": "new"}))).await;
+
+    assert_eq!(delete.outcome().await, "done");
+    assert_eq!(acme.record("product", "gum").await["attributes"], json!({"name": "new"}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delete_that_was_not_applied_finds_the_record_deleted() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let id = given_gum(&deliveries, &acme).await;
+    let delete = Interrupted::after(LastStep::Agreed, &deliveries, &acme, "delete", id.clone()).await;
+    another_job(&deliveries, &acme, "delete", id).await;
+
+    assert!(delete.outcome().await.starts_with("NotFound: "));
+}
+
+/// A failure is final: another worker may have it recorded already.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_agreed_to_fail_still_fails_when_its_reason_is_gone() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let id = given_gum(&deliveries, &acme).await;
+    let create = Interrupted::after(LastStep::Agreed, &deliveries, &acme, "post", gum(&json!({"name": "mine"}))).await;
+    another_job(&deliveries, &acme, "delete", id).await;
+
+    assert_eq!(create.outcome().await, TAKEN);
+    assert!(acme.record("product", "gum").await.is_null());
+}
