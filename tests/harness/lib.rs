@@ -20,7 +20,7 @@ pub use crate::deliveries::{Deliveries, Delivery};
 pub const BASE: &str = "/api/sunshine";
 
 /// How long a test waits for a job before it gives up.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A local run in memory, whose clock can be moved forward.
 pub struct Home {
@@ -301,6 +301,22 @@ impl Client<'_> {
     /// When there is none.
     pub async fn record_of(&self, id: &Value) -> Value {
         self.get(&format!("/objects/records/{}", text(id))).await.data(200)
+    }
+
+    /// Waits until some of the job's items have results, and answers with it as it then stands.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub async fn wait_for_progress(&self, id: &str) -> Value {
+        let waiting_since = tokio::time::Instant::now();
+        loop {
+            let job = self.get(&format!("/jobs/{id}")).await.data(200);
+            if job["progress"]["processed"] != 0 {
+                return job;
+            }
+            assert!(waiting_since.elapsed() < PATIENCE, "nothing of the job is done: {job}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     /// Waits until the job is neither queued nor processing.

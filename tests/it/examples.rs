@@ -10,7 +10,7 @@ use insta::internals::Content;
 use insta::{Settings, assert_json_snapshot, dynamic_redaction};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Answer, BASE, Home, answer, outcomes, text};
+use tests::{Answer, BASE, Home, PATIENCE, answer, outcomes, text};
 
 use self::bodies::{DELETE, DELETE_BY_EXTERNAL_ID, DELETE_RELATIONSHIPS, POST, SET, UPDATE};
 
@@ -171,9 +171,12 @@ async fn a_failed_and_an_aborted_and_a_processing_job_and_their_list() {
     let show = format!("/jobs/{}", text(&job["id"]));
     assert_eq!(home.run.queue().receive(1, 1).await.expect("a queue").len(), 1);
     home.run.poller().resume();
-    while get(&home, &show).await.data(200)["progress"]["processed"] == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    let progress = async {
+        while get(&home, &show).await.data(200)["progress"]["processed"] == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, progress).await.expect("some of the job is done in time");
     let mut processing = get(&home, &show).await.json();
     // Which of the two chunks came first is nobody's business.
     let first = |progress: &mut Value| {

@@ -133,9 +133,7 @@ async fn a_status_selects_the_jobs_that_have_it_now() {
     let held = home.run.queue().receive(1, 1).await.expect("a queue");
     assert_eq!(held.len(), 1);
     home.run.poller().resume();
-    while acme.show(&processing).await["progress"]["processed"] == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    acme.wait_for_progress(text(&processing["id"])).await;
     home.run.poller().pause();
     let queued = acme.create_job("resources", "post", json!([{}])).await.data(201);
     let aborted = acme.create_job("resources", "post", json!([{}])).await.data(201);

@@ -31,11 +31,7 @@ async fn a_job_goes_from_queued_through_processing_to_completed() {
     home.advance(Duration::from_secs(2));
     assert_eq!(home.run.queue().receive(1, 1).await.expect("a queue").len(), 1);
     home.run.poller().resume();
-    let mut processing = acme.show(&queued).await;
-    while processing["progress"]["processed"] == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        processing = acme.show(&queued).await;
-    }
+    let processing = acme.wait_for_progress(text(&queued["id"])).await;
     assert_eq!(processing["job_status"], "processing");
     assert_eq!((&processing["results"], &processing["completed_at"]), (&json!([]), &Value::Null));
     assert_eq!(

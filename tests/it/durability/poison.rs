@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tests::{Deliveries, Delivery, Home, outcomes};
+use tests::{Deliveries, Delivery, Home, PATIENCE, outcomes};
 
 /// Longer than a message stays hidden after a receive.
 const VISIBILITY: Duration = Duration::from_secs(31);
@@ -47,7 +47,9 @@ async fn after_five_receives_poison_is_a_dead_letter() {
 
     let queue = home.run.queue();
     let mut counts = queue.counts().await.expect("the queue");
+    let waiting_since = tokio::time::Instant::now();
     while counts.dead < POISON.len() {
+        assert!(waiting_since.elapsed() < PATIENCE, "{counts:?}");
         if counts.visible == 0 {
             home.advance(VISIBILITY);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream;
 use serde_json::{Value, json};
-use tests::{Answer, Client, Home, answer};
+use tests::{Answer, Client, Home, PATIENCE, answer};
 
 const MOST: usize = 1_000;
 
@@ -102,7 +102,9 @@ async fn assert_no_leftovers(home: &Home, acme: &Client<'_>) {
     home.advance(Duration::from_secs(61));
     let queue = home.run.queue();
     let mut counts = queue.counts().await.expect("the queue");
+    let waiting_since = tokio::time::Instant::now();
     while counts.visible + counts.in_flight > 0 {
+        assert!(waiting_since.elapsed() < PATIENCE, "{counts:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
         home.advance(Duration::from_secs(31));
         counts = queue.counts().await.expect("the queue");
