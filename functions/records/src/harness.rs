@@ -91,6 +91,14 @@ impl Service {
         Self { authorization: "Bearer wrong", ..self.clone() }
     }
 
+    pub(crate) const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) const fn account(&self) -> &AccountId {
+        &self.account
+    }
+
     pub(crate) const fn ambient(&self) -> &Ambient {
         self.store.ambient()
     }

@@ -122,7 +122,9 @@ pub(crate) fn parse_key(key: &str) -> Result<TypeKey, Problem> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use store::catalog::{Defined, Deleted};
 
+    use super::*;
     use crate::harness::Service;
 
     #[tokio::test]
@@ -224,5 +226,29 @@ mod tests {
         service.delete("/relationships/types/owns").await.check_error(422, "UnprocessableEntity", words);
         service.unrelate(link).await;
         assert_eq!(service.delete("/relationships/types/owns").await.status, 204);
+    }
+
+    #[tokio::test]
+    async fn an_object_type_is_not_deleted_from_under_a_relationship_type_that_is_being_defined() {
+        let service = Service::start().await;
+        service.define("product").await;
+        let (store, account) = (service.store(), service.account());
+        let product = TypeKey::parse("product").unwrap();
+        let owns = json!({"key": "owns", "source": "zen:user", "target": "product"});
+        let owns = RelationshipType::parse(&owns, service.ambient().now()).unwrap();
+
+        // The deletion looked for types that name it, and then one was defined.
+        let revision = store.types_revision(account).await.unwrap();
+        assert_eq!(store.define_relationship_type(account, &owns).await.unwrap(), Defined::Done);
+        let deleted = store.delete_type(account, TypeKind::Object, &product, revision).await.unwrap();
+        assert_eq!(deleted, Deleted::TypesChanged);
+
+        // The definition looked for its ends, and then one was deleted.
+        let revision = store.types_revision(account).await.unwrap();
+        let deleted = store.delete_type(account, TypeKind::Relationship, &owns.key, revision).await.unwrap();
+        assert_eq!(deleted, Deleted::Done);
+        let deleted = store.delete_type(account, TypeKind::Object, &product, revision + 1).await.unwrap();
+        assert_eq!(deleted, Deleted::Done);
+        assert_eq!(store.define_relationship_type(account, &owns).await.unwrap(), Defined::EndMissing);
     }
 }
