@@ -9,7 +9,7 @@ use domain::decide::{
 };
 use domain::item::Item;
 use domain::job::{Job, Operation};
-use domain::outcome::{Entry, Plan};
+use domain::outcome::{Entry, Outcome, Plan};
 use domain::record::End;
 use store::Store;
 use store::rows::JobRow;
@@ -76,7 +76,8 @@ async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
     let types = types(store, chunk, &items).await;
     let now = store.ambient().now();
     let context = Context { account: &chunk.account, job: chunk.job, now, types: &types };
-    let groups = consume::groups::group(context, items, &mut refused);
+    let (groups, stray) = consume::groups::group(context, items);
+    refused.extend(stray.into_iter().map(|(position, _, problem)| (position, Outcome::failure(problem))));
     let ends_named = groups.iter().flat_map(|group| &group.steps).flat_map(|step| match &step.item {
         Item::Relate { source, target, .. } => vec![source, target],
         _ => Vec::new(),
@@ -100,7 +101,7 @@ async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
             }
             _ => decide_object(context, group.id, &group.steps, row),
         };
-        let entry = |(position, outcome): (u32, domain::outcome::Outcome)| {
+        let entry = |(position, outcome): (u32, Outcome)| {
             let base = if outcome.is_success() { version_of(row) } else { 0 };
             Entry { position, outcome, base }
         };

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use domain::chunk::{Chunk, Content};
 use domain::decide::{Agreed, Context, Step, relationship_of};
 use domain::item::Item;
-use domain::outcome::Outcome;
+use domain::outcome::{Outcome, Plan};
 use domain::problem::Problem;
 use domain::record::RecordId;
 
@@ -40,16 +40,20 @@ pub fn items<'chunk>(chunk: &'chunk Chunk<'_>) -> (Items<'chunk>, Refused) {
     (items, refused)
 }
 
-/// Groups items by the record that each touches. An item that can touch none is refused.
+/// Items that lead to no record, because their relationship type is not defined or does not take their ends.
+pub type Stray<'chunk> = Vec<(u32, Item<'chunk>, Problem)>;
+
+/// Groups items by the record that each touches.
 #[must_use]
-pub fn group<'chunk>(context: Context<'_>, items: Items<'chunk>, refused: &mut Refused) -> Vec<Group<'chunk>> {
+pub fn group<'chunk>(context: Context<'_>, items: Items<'chunk>) -> (Vec<Group<'chunk>>, Stray<'chunk>) {
     let mut groups: Vec<Group<'chunk>> = Vec::with_capacity(items.len());
     let mut places: HashMap<RecordId, usize> = HashMap::with_capacity(items.len());
+    let mut stray = Vec::new();
     for (position, item) in items {
         let id = match id_of(context, position, &item) {
             Ok(id) => id,
             Err(problem) => {
-                refused.push((position, Outcome::failure(problem)));
+                stray.push((position, item, problem));
                 continue;
             }
         };
@@ -60,7 +64,31 @@ pub fn group<'chunk>(context: Context<'_>, items: Items<'chunk>, refused: &mut R
             None => groups.push(Group { id, steps: vec![step] }),
         }
     }
-    groups
+    (groups, stray)
+}
+
+/// Opens groups for strays that other workers have agreed to apply, when their types were others: the plan knows which
+/// record each led to, and only on that record can it be found out whether that was done.
+pub fn reopen<'chunk>(open: &mut Vec<Group<'chunk>>, stray: &mut Stray<'chunk>, plan: &Plan) {
+    let agreed: HashMap<u32, RecordId> = plan
+        .entries
+        .iter()
+        .filter_map(|entry| match entry.outcome {
+            Outcome::Success(id) => Some((entry.position, id)),
+            Outcome::Failure(_) => None,
+        })
+        .collect();
+    for (position, item, problem) in std::mem::take(stray) {
+        let Some(id) = agreed.get(&position) else {
+            stray.push((position, item, problem));
+            continue;
+        };
+        let step = Step { position, item, agreed: Agreed::Nothing };
+        match open.iter_mut().find(|group| group.id == *id) {
+            Some(group) => group.steps.push(step),
+            None => open.push(Group { id: *id, steps: vec![step] }),
+        }
+    }
 }
 
 fn id_of(context: Context<'_>, position: u32, item: &Item<'_>) -> Result<RecordId, Problem> {

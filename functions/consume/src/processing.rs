@@ -39,7 +39,7 @@ use store::rows::JobRow;
 use store::{Store, StoreError};
 
 use crate::Consumer;
-use crate::groups::{Group, Refused, group, items};
+use crate::groups::{Group, Refused, Stray, group, items, reopen};
 use crate::types::TypeLoader;
 
 /// How a delivery ends when the message can be deleted.
@@ -189,9 +189,9 @@ where
 
     /// Goes on until every success that is agreed is written, and answers with what is agreed.
     async fn run(mut self, receives: u32, job: &Job) -> Result<Plan, ChunkError> {
-        let (items, mut refused) = items(self.chunk);
+        let (items, refused) = items(self.chunk);
         self.load_named_types(&items).await?;
-        let mut open = group(self.context(), items, &mut refused);
+        let (mut open, mut stray) = group(self.context(), items);
         if receives > 1 {
             self.adopt().await?;
         }
@@ -200,8 +200,11 @@ where
             if round > 0 {
                 backoff.wait(self.store.ambient()).await;
             }
+            if let Some(plan) = &self.plan {
+                reopen(&mut open, &mut stray, plan);
+            }
             let rows = self.read(&open).await?;
-            let decided = self.decide(&mut open, &rows, &refused).await?;
+            let decided = self.decide(&mut open, &rows, &refused, &stray).await?;
             if decided.must_agree && !self.agree(decided.entries, job).await? {
                 continue;
             }
@@ -264,7 +267,13 @@ where
         Ok(Rows { rows, ends })
     }
 
-    async fn decide(&mut self, open: &mut [Group<'_>], rows: &Rows, refused: &Refused) -> Result<Decided, ChunkError> {
+    async fn decide(
+        &mut self,
+        open: &mut [Group<'_>],
+        rows: &Rows,
+        refused: &Refused,
+        stray: &Stray<'_>,
+    ) -> Result<Decided, ChunkError> {
         match self.chunk.operation {
             Operation::UpdateObjects => {
                 let types = rows.rows.values().filter_map(|row| Some(&row.object()?.object_type));
@@ -286,6 +295,10 @@ where
             known.iter().map(|(position, entry)| (*position, (*entry).clone())).collect();
         for (position, outcome) in refused {
             entries.entry(*position).or_insert_with(|| self.entry(*position, outcome.clone(), 0));
+        }
+        for (position, _, problem) in stray {
+            let outcome = Outcome::failure(problem.clone());
+            entries.entry(*position).or_insert_with(|| self.entry(*position, outcome, 0));
         }
         let mut writes = Vec::with_capacity(open.len());
         for (place, group) in open.iter_mut().enumerate() {

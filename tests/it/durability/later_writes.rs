@@ -197,3 +197,24 @@ async fn what_was_agreed_to_fail_still_fails_when_its_reason_is_gone() {
     assert_eq!(create.outcome().await, TAKEN);
     assert!(acme.record("product", "gum").await.is_null());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relationship_that_was_agreed_fails_when_its_type_is_gone_before_it_was_written() {
+    for (last, expected) in
+        [(LastStep::Agreed, "NotFound: Relationship type \"asks_for\" is not defined"), (LastStep::Written, "done")]
+    {
+        let home = Home::start().await;
+        let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+        acme.define_relationship("asks_for", "zen:ticket", json!("zen:user")).await;
+        let link = json!({"relationship_type": "asks_for", "source": "zen:ticket:1", "target": "zen:user:1"});
+        let id = acme.accepted("relationships", "post", json!([link])).await;
+        let chunk = deliveries.take_one().await;
+        crash_after(last, home.run.store(), &chunk).await;
+
+        let deleted = acme.delete("/relationships/types/asks_for").await;
+        assert_eq!(deleted.status, if last == LastStep::Written { 422 } else { 204 }, "a type with records stays");
+        deliveries.deliver(&chunk.again()).await;
+        let job = acme.job(&id).await;
+        assert_eq!((job["job_status"].as_str(), outcomes(&job)), (Some("completed"), vec![expected.to_owned()]));
+    }
+}
