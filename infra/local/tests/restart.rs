@@ -37,15 +37,30 @@ impl<'test> Client<'test> {
     }
 
     async fn get(&self, path: &str) -> Value {
-        let answer = self.program.request(Method::GET, path).send().await.expect("an answer");
-        assert_eq!(answer.status(), 200, "{path}");
-        answer.json().await.expect("JSON")
+        self.call(Method::GET, path, None, 200).await
     }
 
     async fn post(&self, path: &str, body: &Value) -> Value {
-        let answer = self.program.request(Method::POST, path).json(body).send().await.expect("an answer");
-        assert_eq!(answer.status(), 201, "{path}");
-        answer.json().await.expect("JSON")
+        self.call(Method::POST, path, Some(body), 201).await
+    }
+
+    /// As a client that heeds a 503: on a busy machine the database may answer too late, and then nothing was done.
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>, status: u16) -> Value {
+        let since = Instant::now();
+        loop {
+            let mut request = self.program.request(method.clone(), path);
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            let answer = request.send().await.expect("an answer");
+            if answer.status() == 503 && since.elapsed() < PATIENCE {
+                assert!(answer.headers().contains_key("retry-after"), "{path}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+            assert_eq!(answer.status(), status, "{path}");
+            return answer.json().await.expect("JSON");
+        }
     }
 
     async fn job(&self, id: &str) -> Value {
