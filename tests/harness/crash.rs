@@ -76,7 +76,7 @@ async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
     let types = types(store, chunk, &items).await;
     let now = store.ambient().now();
     let context = Context { account: &chunk.account, job: chunk.job, now, types: &types };
-    let (groups, stray) = consume::groups::group(context, items);
+    let (groups, stray) = consume::groups::group(context, items, None);
     refused.extend(stray.into_iter().map(|(position, _, problem)| (position, Outcome::failure(problem))));
     let ends_named = groups.iter().flat_map(|group| &group.steps).flat_map(|step| match &step.item {
         Item::Relate { source, target, .. } => vec![source, target],

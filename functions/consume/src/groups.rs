@@ -43,14 +43,26 @@ pub fn items<'chunk>(chunk: &'chunk Chunk<'_>) -> (Items<'chunk>, Refused) {
 /// Items that lead to no record, because their relationship type is not defined or does not take their ends.
 pub type Stray<'chunk> = Vec<(u32, Item<'chunk>, Problem)>;
 
-/// Groups items by the record that each touches.
+/// Groups items by the record that each touches. Where workers have agreed to apply an item, it is to the record that
+/// the plan names, whatever its type has become since: only there can it be found out whether that was done.
 #[must_use]
-pub fn group<'chunk>(context: Context<'_>, items: Items<'chunk>) -> (Vec<Group<'chunk>>, Stray<'chunk>) {
+pub fn group<'chunk>(
+    context: Context<'_>,
+    items: Items<'chunk>,
+    plan: Option<&Plan>,
+) -> (Vec<Group<'chunk>>, Stray<'chunk>) {
+    let entries = plan.into_iter().flat_map(|plan| &plan.entries);
+    let agreed: HashMap<u32, RecordId> = entries
+        .filter_map(|entry| match entry.outcome {
+            Outcome::Success(id) => Some((entry.position, id)),
+            Outcome::Failure(_) => None,
+        })
+        .collect();
     let mut groups: Vec<Group<'chunk>> = Vec::with_capacity(items.len());
     let mut places: HashMap<RecordId, usize> = HashMap::with_capacity(items.len());
     let mut stray = Vec::new();
     for (position, item) in items {
-        let id = match id_of(context, position, &item) {
+        let id = match agreed.get(&position).map_or_else(|| id_of(context, position, &item), |id| Ok(*id)) {
             Ok(id) => id,
             Err(problem) => {
                 stray.push((position, item, problem));
@@ -67,28 +79,14 @@ pub fn group<'chunk>(context: Context<'_>, items: Items<'chunk>) -> (Vec<Group<'
     (groups, stray)
 }
 
-/// Opens groups for strays that other workers have agreed to apply, when their types were others: the plan knows which
-/// record each led to, and only on that record can it be found out whether that was done.
-pub fn reopen<'chunk>(open: &mut Vec<Group<'chunk>>, stray: &mut Stray<'chunk>, plan: &Plan) {
-    let agreed: HashMap<u32, RecordId> = plan
-        .entries
-        .iter()
-        .filter_map(|entry| match entry.outcome {
-            Outcome::Success(id) => Some((entry.position, id)),
-            Outcome::Failure(_) => None,
-        })
-        .collect();
-    for (position, item, problem) in std::mem::take(stray) {
-        let Some(id) = agreed.get(&position) else {
-            stray.push((position, item, problem));
-            continue;
-        };
-        let step = Step { position, item, agreed: Agreed::Nothing };
-        match open.iter_mut().find(|group| group.id == *id) {
-            Some(group) => group.steps.push(step),
-            None => open.push(Group { id: *id, steps: vec![step] }),
-        }
-    }
+/// The items of groups and strays, to be grouped anew by another plan.
+#[must_use]
+pub fn ungroup<'chunk>(groups: Vec<Group<'chunk>>, stray: Stray<'chunk>) -> Items<'chunk> {
+    let grouped = groups.into_iter().flat_map(|group| group.steps).map(|step| (step.position, step.item));
+    let mut items: Items<'chunk> =
+        grouped.chain(stray.into_iter().map(|(position, item, _)| (position, item))).collect();
+    items.sort_by_key(|(position, _)| *position);
+    items
 }
 
 fn id_of(context: Context<'_>, position: u32, item: &Item<'_>) -> Result<RecordId, Problem> {

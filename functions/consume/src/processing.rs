@@ -39,7 +39,7 @@ use store::rows::JobRow;
 use store::{Store, StoreError};
 
 use crate::Consumer;
-use crate::groups::{Group, Refused, Stray, group, items, reopen};
+use crate::groups::{Group, Refused, Stray, group, items, ungroup};
 use crate::types::TypeLoader;
 
 /// How a delivery ends when the message can be deleted.
@@ -191,21 +191,19 @@ where
     async fn run(mut self, receives: u32, job: &Job) -> Result<Plan, ChunkError> {
         let (items, refused) = items(self.chunk);
         self.load_named_types(&items).await?;
-        let (mut open, mut stray) = group(self.context(), items);
         if receives > 1 {
             self.adopt().await?;
         }
+        let (mut open, mut stray) = group(self.context(), items, self.plan.as_ref());
         let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
         for round in 0..ROUNDS {
             if round > 0 {
                 backoff.wait(self.store.ambient()).await;
             }
-            if let Some(plan) = &self.plan {
-                reopen(&mut open, &mut stray, plan);
-            }
             let rows = self.read(&open).await?;
             let decided = self.decide(&mut open, &rows, &refused, &stray).await?;
             if decided.must_agree && !self.agree(decided.entries, job).await? {
+                (open, stray) = group(self.context(), ungroup(open, stray), self.plan.as_ref());
                 continue;
             }
             open = self.write(open, decided.writes).await?;

@@ -400,6 +400,12 @@ fn relate(
     match item {
         Item::Relate { .. } => {
             let (defined, made) = relationship_of(context, item)?;
+            if made.id != id {
+                return Err(Problem::unprocessable(format!(
+                    "Relationship type {} was defined anew while the job ran",
+                    quoted(defined.key.as_str())
+                )));
+            }
             if let Some(there) = record {
                 return Err(relationship_taken(there, &made));
             }

@@ -218,3 +218,22 @@ async fn a_relationship_that_was_agreed_fails_when_its_type_is_gone_before_it_wa
         assert_eq!((job["job_status"].as_str(), outcomes(&job)), (Some("completed"), vec![expected.to_owned()]));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relationship_that_was_agreed_is_not_made_under_another_id_when_its_type_is_defined_anew() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    acme.define_relationship("asks_for", "zen:ticket", json!("zen:user")).await;
+    let link = json!({"relationship_type": "asks_for", "source": "zen:ticket:1", "target": "zen:user:1"});
+    let id = acme.accepted("relationships", "post", json!([link])).await;
+    let chunk = deliveries.take_one().await;
+    crash_after(LastStep::Agreed, home.run.store(), &chunk).await;
+
+    // One-to-one becomes one-to-many, which makes ids of the pair.
+    assert_eq!(acme.delete("/relationships/types/asks_for").await.status, 204);
+    acme.define_relationship("asks_for", "zen:ticket", json!(["zen:user"])).await;
+    deliveries.deliver(&chunk.again()).await;
+    let outcome = outcomes(&acme.job(&id).await).remove(0);
+    assert_eq!(outcome, "UnprocessableEntity: Relationship type \"asks_for\" was defined anew while the job ran");
+    assert_eq!(acme.get("/relationships/records?type=asks_for").await.data(200), json!([]));
+}
