@@ -45,6 +45,14 @@ impl Delivery {
         Chunk::from_message(&self.body).expect("a chunk")
     }
 
+    /// The message alone, as Lambda hands it to a function.
+    #[must_use]
+    pub fn event(&self) -> SqsEvent {
+        let mut event = SqsEvent::default();
+        event.records = vec![self.message(0)];
+        event
+    }
+
     fn message(&self, place: usize) -> SqsMessage {
         let mut message = SqsMessage::default();
         message.message_id = Some(place.to_string());
@@ -55,11 +63,15 @@ impl Delivery {
 }
 
 impl<'home> Deliveries<'home> {
-    /// Takes the queue of a home that has not been given any job yet.
+    /// Takes the queue of a home that has not been given any job yet, and its dead letters.
+    ///
+    /// # Panics
+    /// When the home uses SQS.
     #[must_use]
     pub fn of(home: &'home Home) -> Self {
         home.run.poller().pause();
-        let consumer = Consumer::new(home.run.store().clone(), Arc::new(home.run.queue().clone()));
+        home.run.dead_letter_poller().expect("dead letters of its own").pause();
+        let consumer = Consumer::new(home.run.store().clone(), Arc::new(home.queue().clone()));
         Self { home, consumer }
     }
 
@@ -68,7 +80,7 @@ impl<'home> Deliveries<'home> {
     /// # Panics
     /// When the queue does not answer.
     pub async fn take(&self) -> Vec<Delivery> {
-        let queue = self.home.run.queue();
+        let queue = self.home.queue();
         let mut taken = Vec::new();
         loop {
             let batch = queue.receive(10, 1).await.expect("the queue");
@@ -94,9 +106,9 @@ impl<'home> Deliveries<'home> {
     ///
     /// # Panics
     /// When the queue does not answer.
-    pub async fn send(&self, client: &Client<'_>, body: &str) {
-        let message = Outgoing { account: client.account.clone(), body: body.to_owned() };
-        self.home.run.queue().send(vec![message]).await.expect("the queue");
+    pub async fn send(&self, client: &Client, body: &str) {
+        let message = Outgoing { account: client.account.clone(), body: body.to_owned(), trace: None };
+        self.home.queue().send(vec![message]).await.expect("the queue");
     }
 
     /// Hands a batch to a consumer and answers with the places of the messages that have to come back.
@@ -140,7 +152,7 @@ impl<'home> Deliveries<'home> {
     }
 
     /// Posts a job that must be accepted, delivers it and answers with it as it then stands.
-    pub async fn run_job(&self, client: &Client<'_>, job_type: &str, action: &str, data: Value) -> Value {
+    pub async fn run_job(&self, client: &Client, job_type: &str, action: &str, data: Value) -> Value {
         let id = client.accepted(job_type, action, data).await;
         self.drain().await;
         client.job(&id).await
@@ -167,7 +179,7 @@ async fn stopped_after<Done: Future>(polls: usize, future: Done) -> Option<Done:
     .await
 }
 
-impl Client<'_> {
+impl Client {
     /// Posts a job that must be accepted and answers with its id.
     ///
     /// # Panics
@@ -190,7 +202,7 @@ impl Client<'_> {
     /// # Panics
     /// When the database does not answer.
     pub async fn active_jobs(&self) -> u64 {
-        let store = self.home.run.store();
+        let store = &self.store;
         store.admission(&self.account, None, store.ambient().now()).await.expect("the database").active
     }
 }

@@ -1,20 +1,28 @@
-//! The service as a test sees it: a whole local run of its own, and a client with an account of its own.
+//! The service as a test sees it: a whole local run of its own, and a client with an account of its own, which knows no
+//! more of the service than where it is.
 
+mod calls;
+pub mod compressed;
 mod crash;
 mod deliveries;
+mod gate;
 
 use std::time::Duration;
 
 use domain::account::{AccountId, Role};
 use domain::ambient::Ambient;
 use domain::time::Timestamp;
+use local::queue::LocalQueue;
 use local::run::{LocalOptions, LocalRun};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use store::Store;
 
+pub use crate::calls::{CallBook, Calls};
 pub use crate::crash::{LastStep, crash_after};
 pub use crate::deliveries::{Deliveries, Delivery};
+pub use crate::gate::{Gate, Way};
 
 /// Where every route begins.
 pub const BASE: &str = "/api/sunshine";
@@ -106,17 +114,17 @@ impl Home {
     /// # Panics
     /// When `account` is no account id.
     #[must_use]
-    pub fn agent(&self, account: &str) -> Client<'_> {
+    pub fn agent(&self, account: &str) -> Client {
         let account = AccountId::parse(account).expect("an account id");
         let (email, password, token) =
             (format!("agent@{account}.test"), format!("password of {account}"), format!("token-of-{account}"));
         self.run.directory().add(&account, Role::Agent, &email, &password, Some(&token));
-        Client { home: self, account, token }
+        Client::new(self.run.base_url(), account, token, self.run.store().clone())
     }
 
     /// An agent of the account `acme`.
     #[must_use]
-    pub fn acme(&self) -> Client<'_> {
+    pub fn acme(&self) -> Client {
         self.agent("acme")
     }
 
@@ -125,11 +133,20 @@ impl Home {
     /// # Panics
     /// When `account` is no account id.
     #[must_use]
-    pub fn end_user(&self, account: &str) -> Client<'_> {
+    pub fn end_user(&self, account: &str) -> Client {
         let account = AccountId::parse(account).expect("an account id");
         let (email, token) = (format!("user@{account}.test"), format!("user-token-of-{account}"));
         self.run.directory().add(&account, Role::EndUser, &email, "password", Some(&token));
-        Client { home: self, account, token }
+        Client::new(self.run.base_url(), account, token, self.run.store().clone())
+    }
+
+    /// The queue of the run.
+    ///
+    /// # Panics
+    /// When the run uses SQS.
+    #[must_use]
+    pub fn queue(&self) -> &LocalQueue {
+        self.run.queue().expect("a queue of its own")
     }
 
     /// Waits until nothing is in the queue and nothing is being handled.
@@ -139,7 +156,7 @@ impl Home {
     pub async fn quiet(&self) {
         let waiting_since = tokio::time::Instant::now();
         loop {
-            let counts = self.run.queue().counts().await.expect("counts");
+            let counts = self.queue().counts().await.expect("counts");
             if counts.visible + counts.in_flight == 0 {
                 return;
             }
@@ -170,18 +187,32 @@ pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
     Answer { status, headers, body }
 }
 
-/// One account's agent. Paths are given without [`BASE`].
+/// One account's agent, wherever the service runs. Paths are given without [`BASE`].
 #[derive(Clone)]
-pub struct Client<'home> {
-    pub home: &'home Home,
+pub struct Client {
+    base_url: String,
+    http: reqwest::Client,
     pub account: AccountId,
     token: String,
+    /// The service's database, to look at what no route shows.
+    pub store: Store,
 }
 
-impl Client<'_> {
+impl Client {
+    /// An agent of `account` with this bearer token, of the service at `base_url` that keeps everything in `store`.
+    #[must_use]
+    pub fn new(base_url: String, account: AccountId, token: String, store: Store) -> Self {
+        Self { base_url, http: reqwest::Client::new(), account, token, store }
+    }
+
     /// A request with the agent's credentials, for tests that add to it.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.home.request(method, &format!("{BASE}{path}")).bearer_auth(&self.token)
+        self.at_root(method, &format!("{BASE}{path}"))
+    }
+
+    /// As [`request`](Self::request), with the whole path.
+    fn at_root(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base_url)).bearer_auth(&self.token)
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -194,7 +225,7 @@ impl Client<'_> {
     /// When it is no text.
     pub async fn follow(&self, link: &Value) -> Answer {
         let path = link.as_str().expect("a link");
-        answer(self.home.request(Method::GET, path).bearer_auth(&self.token)).await
+        answer(self.at_root(Method::GET, path)).await
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
@@ -342,6 +373,24 @@ impl Client<'_> {
     pub async fn record(&self, object_type: &str, external_id: &str) -> Value {
         let answer = self.get(&format!("/objects/records?type={object_type}&external_id={external_id}")).await;
         answer.data(200)[0].clone()
+    }
+}
+
+/// An error is nothing but the contract's members, with the code and title of its status.
+///
+/// # Panics
+/// When it has anything else.
+#[track_caller]
+pub fn check_error(answer: &Answer, status: u16, code: &str, title: &str) {
+    let _ = answer.error(status);
+    let body = answer.json();
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(body.as_object().expect("an object").len(), 1, "{body}");
+    for error in body["errors"].as_array().expect("errors") {
+        let members: Vec<_> = error.as_object().expect("an object").keys().collect();
+        assert_eq!(members, ["code", "status", "title", "detail"]);
+        assert_eq!((text(&error["code"]), text(&error["title"])), (code, title));
+        assert!(!text(&error["detail"]).is_empty());
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Answer, BASE, Client, Home, answer, text};
+use tests::{BASE, Client, Home, answer, check_error, text};
 
 const ROUTES: [(&str, &str); 4] = [
     ("POST", "/jobs"),
@@ -21,21 +21,6 @@ fn method(name: &str) -> Method {
 fn one_item() -> String {
     json!({"type": "resources", "action": "post", "data": [{"type": "product", "attributes": {"name": "Gum"}}]})
         .to_string()
-}
-
-/// An error is nothing but the contract's members, with the code and title of its status.
-#[track_caller]
-fn check_error(answer: &Answer, status: u16, code: &str, title: &str) {
-    let _ = answer.error(status);
-    let body = answer.json();
-    assert_eq!(answer.header("content-type"), Some("application/json"));
-    assert_eq!(body.as_object().expect("an object").len(), 1, "{body}");
-    for error in body["errors"].as_array().expect("errors") {
-        let members: Vec<_> = error.as_object().expect("an object").keys().collect();
-        assert_eq!(members, ["code", "status", "title", "detail"]);
-        assert_eq!((text(&error["code"]), text(&error["title"])), (code, title));
-        assert!(!text(&error["detail"]).is_empty());
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -255,7 +240,7 @@ async fn jobs_show_whole_seconds_and_records_and_types_milliseconds() {
     }
 }
 
-async fn three_jobs(client: &Client<'_>) {
+async fn three_jobs(client: &Client) {
     for _ in 0..3 {
         let _ = client.post_text("/jobs", one_item()).await.data(201);
     }

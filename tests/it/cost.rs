@@ -69,12 +69,12 @@ fn queue_requests(messages: &[Delivery]) -> usize {
 /// Runs a job in which every item succeeds: its bill, and the ids of the records.
 async fn bill(
     deliveries: &Deliveries<'_>,
-    acme: &Client<'_>,
+    acme: &Client,
     what: &str,
     action: &str,
     data: Vec<Value>,
 ) -> (Bill, Vec<Value>) {
-    let meter = acme.home.run.store().meter();
+    let meter = acme.store.meter();
     let items = data.len();
     let before = meter.read();
     let id = acme.accepted("resources", action, json!(data)).await;

@@ -19,7 +19,7 @@ const OPERATIONS: [(&str, &str); 7] = [
     ("relationships", "delete"),
 ];
 
-async fn check_refused(client: &Client<'_>, body: impl Into<reqwest::Body>, status: u16, words: &[&str]) {
+async fn check_refused(client: &Client, body: impl Into<reqwest::Body>, status: u16, words: &[&str]) {
     let (code, detail) = client.post_text("/jobs", body).await.error(status);
     assert_eq!(code, if status == 400 { "BadRequest" } else { "UnprocessableEntity" });
     for word in words {
@@ -28,10 +28,10 @@ async fn check_refused(client: &Client<'_>, body: impl Into<reqwest::Body>, stat
 }
 
 /// Neither a job nor a message came of what was refused.
-async fn check_no_trace(client: &Client<'_>) {
+async fn check_no_trace(home: &Home, client: &Client) {
     assert_eq!(client.get("/jobs").await.data(200), json!([]));
     assert_eq!(client.active_jobs().await, 0);
-    let counts = client.home.run.queue().counts().await.expect("counts");
+    let counts = home.queue().counts().await.expect("counts");
     assert_eq!(counts.visible + counts.in_flight + counts.dead, 0);
 }
 
@@ -46,7 +46,7 @@ async fn a_body_that_is_no_json_object_is_a_400() {
     for (body, kind) in [("[]", "an array"), ("null", "null"), ("7", "a number"), ("\"x\"", "a string")] {
         check_refused(&acme, body, 400, &["object", kind]).await;
     }
-    check_no_trace(&acme).await;
+    check_no_trace(&home, &acme).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,7 +73,7 @@ async fn type_action_and_data_have_to_be_there_and_of_the_right_kind() {
     let mut empty = whole;
     empty["data"] = json!([]);
     check_refused(&acme, empty.to_string(), 422, &["data", "at least one"]).await;
-    check_no_trace(&acme).await;
+    check_no_trace(&home, &acme).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,7 +88,7 @@ async fn a_pair_outside_the_table_is_refused_and_each_pair_inside_makes_a_job() 
             }
         }
     }
-    check_no_trace(&acme).await;
+    check_no_trace(&home, &acme).await;
     for (job_type, action) in OPERATIONS {
         let job = acme.post_text("/jobs", body(job_type, action)).await.data(201);
         assert_eq!((text(&job["type"]), text(&job["action"])), (job_type, action));
@@ -134,7 +134,7 @@ async fn a_job_has_at_most_10000_items() {
     let acme = home.acme();
     let of = |count: usize| json!({"type": "resources", "action": "post", "data": vec![json!({}); count]}).to_string();
     check_refused(&acme, of(10_001), 422, &["10000", "10001"]).await;
-    check_no_trace(&acme).await;
+    check_no_trace(&home, &acme).await;
 
     let job = acme.post_text("/jobs", of(10_000)).await.data(201);
     let job = acme.wait(text(&job["id"])).await;
@@ -161,7 +161,7 @@ async fn a_body_has_at_most_6000000_bytes() {
     let stream = reqwest::Body::wrap(StreamBody::new(pieces));
     let detail = answer(acme.request(Method::POST, "/jobs").body(stream)).await.error(413).1;
     assert!(detail.contains("6000000"), "{detail}");
-    check_no_trace(&acme).await;
+    check_no_trace(&home, &acme).await;
 
     assert_eq!(acme.post_text("/jobs", padded(6_000_000)).await.status, 201);
 }

@@ -1,6 +1,7 @@
 //! Each item has its effect once, and its result says what happened, however its chunk is delivered and wherever a
 //! worker dies.
 
+mod buried;
 mod chains;
 mod crashes;
 mod later_writes;
@@ -9,4 +10,5 @@ mod poison;
 mod redelivery;
 mod scene;
 mod starts_and_ends;
+mod swept;
 mod uncommitted;

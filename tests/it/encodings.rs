@@ -5,44 +5,14 @@ use std::io::Write;
 use flate2::Compression;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tests::compressed::{BODY, BROTLI, gzip, raw_deflate, zlib, zstd};
 use tests::{Answer, Client, Home, answer, outcomes, text};
-
-const BODY: &str =
-    r#"{"type":"resources","action":"post","data":[{"type":"product","external_id":"1","attributes":{"name":"Gum"}}]}"#;
-
-/// [`BODY`], compressed by the reference tool.
-const BROTLI: &[u8] = b"\x1b\x6d\x00\x00\x2c\x0e\x78\x93\xc6\x95\xa8\x38\x36\xc7\xc9\xe0\x8f\x55\x2d\xf7\xea\xd2\x32\
-    \xe6\xc8\xad\x75\x58\xba\xfa\xb6\x48\xdb\xd7\xd6\x0a\x23\xd3\xc9\x89\x5f\xec\x20\x70\x6f\xe1\xd7\xca\x12\x88\x02\
-    \x8f\xe1\x73\xa8\x21\x92\xed\x03\x55\x02\x18\xc9\x16\x7e\x19\x5e\x55\x2d\x61\xfc\xc2\xbb\x3c\x30\x61\x9d\xce\xbf\
-    \x03";
 
 /// 32 MiB of spaces and one more.
 const BROTLI_BOMB: &[u8] = b"\xcf\xff\xff\x7f\xf8\x25\x40\xe2\xb1\x40\x20\xf7\xfe\x9f\xff\xff\xff\xf0\x4b\x00\xc4\
     \x61\x01\x80\xee\xfd\x3f\x00\x00\x02\x20\x03";
 
 const MOST_DECOMPRESSED: usize = 32 * 1024 * 1024;
-
-fn gzip(body: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(body).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-fn zlib(body: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(body).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-fn raw_deflate(body: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(body).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-fn zstd(body: &[u8]) -> Vec<u8> {
-    zstd::bulk::compress(body, 1).expect("memory")
-}
 
 /// [`BODY`] with spaces after it.
 fn padded(bytes: usize) -> Vec<u8> {
@@ -51,7 +21,7 @@ fn padded(bytes: usize) -> Vec<u8> {
     body
 }
 
-async fn post(client: &Client<'_>, encoding: &str, body: Vec<u8>) -> Answer {
+async fn post(client: &Client, encoding: &str, body: Vec<u8>) -> Answer {
     let request = client.request(Method::POST, "/jobs").header("content-encoding", encoding);
     answer(request.header("content-type", "application/json").body(body)).await
 }

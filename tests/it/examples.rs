@@ -169,7 +169,7 @@ async fn a_failed_and_an_aborted_and_a_processing_job_and_their_list() {
     let body = json!({"type": "resources", "action": "external_id_set", "data": items}).to_string();
     let job = curl(&home, body.leak()).await.data(201);
     let show = format!("/jobs/{}", text(&job["id"]));
-    assert_eq!(home.run.queue().receive(1, 1).await.expect("a queue").len(), 1);
+    assert_eq!(home.queue().receive(1, 1).await.expect("a queue").len(), 1);
     home.run.poller().resume();
     let progress = async {
         while get(&home, &show).await.data(200)["progress"]["processed"] == 0 {

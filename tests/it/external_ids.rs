@@ -11,7 +11,7 @@ fn product(external_id: &str, name: &str) -> Value {
     json!({"type": "product", "external_id": external_id, "attributes": {"name": name}})
 }
 
-async fn check_same(client: &Client<'_>, kept: &str, other: &str) {
+async fn check_same(client: &Client, kept: &str, other: &str) {
     let posted = client.run_job("resources", "post", json!([product(kept, "First")])).await;
     assert_eq!(outcomes(&posted), ["done"], "{kept}");
     let again = client.run_job("resources", "post", json!([product(other, "Second")])).await;

@@ -15,12 +15,12 @@ fn body(name: &str) -> String {
         .to_string()
 }
 
-async fn post(client: &Client<'_>, key: &[u8], body: &str) -> Answer {
+async fn post(client: &Client, key: &[u8], body: &str) -> Answer {
     let key = reqwest::header::HeaderValue::from_bytes(key).expect("a header value");
     answer(client.request(Method::POST, "/jobs").header("idempotency-key", key).body(body.to_owned())).await
 }
 
-async fn count(client: &Client<'_>, list: &str) -> usize {
+async fn count(client: &Client, list: &str) -> usize {
     client.get(list).await.data(200).as_array().expect("a list").len()
 }
 

@@ -15,7 +15,7 @@ fn wrong(item: &Value, outcome: &'static str) -> Wrong {
 /// Runs one job with a good item before, between and behind the wrong ones. Each good one succeeds, each wrong one
 /// fails with its own error, each at its own position.
 async fn check_among_good(
-    client: &Client<'_>,
+    client: &Client,
     (job_type, action): (&str, &str),
     good: impl Fn(usize) -> Value,
     wrong: &[Wrong],
@@ -104,7 +104,7 @@ fn good_product(number: usize) -> Value {
     json!({"type": "product", "external_id": format!("good-{number}"), "attributes": {"name": format!("Good {number}")}})
 }
 
-async fn check_products(client: &Client<'_>, good: usize) {
+async fn check_products(client: &Client, good: usize) {
     let records = client.get("/objects/records?type=product&order=asc").await.data(200);
     let is_good = |record: &&Value| record["external_id"].as_str().is_some_and(|id| id.starts_with("good-"));
     assert_eq!(records.as_array().expect("a list").iter().filter(is_good).count(), good);

@@ -12,8 +12,8 @@ use crate::examples::check;
 const BODY: &str = r#"{"type":"resources","action":"post","data":[{}]}"#;
 
 /// Puts so many queued jobs into the database.
-async fn queue_jobs(client: &Client<'_>, count: u64) {
-    let store = client.home.run.store();
+async fn queue_jobs(client: &Client, count: u64) {
+    let store = &client.store;
     let commit = async |_| {
         let job = Job::queued(JobId::new(store.ambient()), Operation::CreateObjects, 1, 1);
         assert_eq!(

@@ -8,7 +8,7 @@ use tests::{Answer, Client, Home, text};
 const START: u64 = 1_509_724_806_400;
 
 /// Makes so many jobs in one and the same millisecond.
-async fn jobs_of_one_moment(client: &Client<'_>, count: usize) {
+async fn jobs_of_one_moment(client: &Client, count: usize) {
     for _ in 0..count {
         let _ = client.create_job("resources", "post", json!([{}])).await.data(201);
     }
@@ -19,7 +19,7 @@ fn ids(answer: &Answer) -> Vec<String> {
 }
 
 /// Every page of the list from this one on, in the direction of `link`.
-async fn pages(client: &Client<'_>, first: Answer, link: &str) -> Vec<Vec<String>> {
+async fn pages(client: &Client, first: Answer, link: &str) -> Vec<Vec<String>> {
     let mut pages = vec![ids(&first)];
     let mut next = first.json()["links"][link].clone();
     while !next.is_null() {
@@ -130,7 +130,7 @@ async fn a_status_selects_the_jobs_that_have_it_now() {
         .create_job("resources", "post", json!(vec![json!({}); domain::limits::ITEMS_PER_CHUNK + 1]))
         .await
         .data(201);
-    let held = home.run.queue().receive(1, 1).await.expect("a queue");
+    let held = home.queue().receive(1, 1).await.expect("a queue");
     assert_eq!(held.len(), 1);
     home.run.poller().resume();
     acme.wait_for_progress(text(&processing["id"])).await;

@@ -29,7 +29,7 @@ async fn a_job_goes_from_queued_through_processing_to_completed() {
 
     // One chunk is held back until its visibility ends.
     home.advance(Duration::from_secs(2));
-    assert_eq!(home.run.queue().receive(1, 1).await.expect("a queue").len(), 1);
+    assert_eq!(home.queue().receive(1, 1).await.expect("a queue").len(), 1);
     home.run.poller().resume();
     let processing = acme.wait_for_progress(text(&queued["id"])).await;
     assert_eq!(processing["job_status"], "processing");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tests::{Client, Home, outcomes, text};
 
-async fn account(home: &Home) -> Client<'_> {
+async fn account(home: &Home) -> Client {
     let acme = home.acme();
     acme.define_product().await;
     acme.define("shop", json!({"properties": {"name": {"type": "string"}}})).await;
@@ -15,7 +15,7 @@ async fn account(home: &Home) -> Client<'_> {
     acme
 }
 
-async fn shops(client: &Client<'_>, count: usize) -> Vec<String> {
+async fn shops(client: &Client, count: usize) -> Vec<String> {
     let shop = json!({"type": "shop", "attributes": {"name": "Shop"}});
     let job = client.run_job("resources", "post", json!(vec![shop; count])).await;
     let id = |result: &Value| text(&result["data"]["id"]).to_owned();
@@ -26,7 +26,7 @@ fn link(key: &str, source: &str, target: &str) -> Value {
     json!({"relationship_type": key, "source": source, "target": target})
 }
 
-async fn relate(client: &Client<'_>, links: &[Value]) -> (Vec<String>, Vec<Value>) {
+async fn relate(client: &Client, links: &[Value]) -> (Vec<String>, Vec<Value>) {
     let job = client.run_job("relationships", "post", json!(links)).await;
     let ids = job["results"].as_array().expect("results").iter().map(|result| result["data"]["id"].clone()).collect();
     (outcomes(&job), ids)

@@ -16,13 +16,14 @@ pub(crate) async fn abort(
     let missing = || Failure::not_found(format!("No job has the id {}", quoted(&id)));
     let job_id = JobId::parse(&id).ok_or_else(missing)?;
     let store = &accept.store;
-    let found = store.find_job(&identity.account, job_id, store.ambient().now()).await?;
-    let job = match found.ok_or_else(missing)? {
-        queued if queued.status == JobStatus::Queued => {
-            store.abort(&identity.account, job_id, store.ambient().now()).await?.ok_or_else(missing)?
+    let find = async || store.find_job(&identity.account, job_id, store.ambient().now()).await;
+    let mut job = find().await?.ok_or_else(missing)?;
+    if job.status == JobStatus::Queued {
+        if store.abort(&identity.account, job_id, store.ambient().now()).await? {
+            telemetry::job_ended(JobStatus::Aborted);
         }
-        other => other,
-    };
+        job = find().await?.ok_or_else(missing)?;
+    }
     if job.status == JobStatus::Aborted {
         return Ok(Rendered(StatusCode::OK, render::job(&job, &[]).into()));
     }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::LOCATION;
@@ -11,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::account::AccountId;
 use domain::chunk::{Chunk, pack};
-use domain::job::{Job, JobId, quoted};
+use domain::job::{Job, JobId, JobStatus, quoted};
 use domain::limits;
 use domain::problem::Problem;
 use domain::render;
@@ -21,7 +22,7 @@ use store::jobs::{Commit, Earlier, Fenced, IdempotencyKey};
 use store::queue::Outgoing;
 use store::rows::JobRow;
 use tokio::time::Instant;
-use wire::{Agent, BASE, Failure, Rendered, check_content_type, read_body};
+use wire::{Agent, BASE, Failure, Rendered, TraceContext, check_content_type, read_body};
 
 use crate::Accept;
 use crate::encoding::{DecodeError, Encoding, Unsupported};
@@ -40,13 +41,14 @@ const RETRY: u32 = 2;
 pub(crate) async fn create(
     State(accept): State<Accept>,
     Agent(identity): Agent,
+    Extension(trace): Extension<TraceContext>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
     let started = Instant::now();
     check_content_type(&headers)?;
     let key = key_of(&headers)?;
-    let accepting = Accepting { accept: &accept, account: &identity.account, started };
+    let accepting = Accepting { accept: &accept, account: &identity.account, trace, started };
     let encoding = match Encoding::of(&headers) {
         Ok(encoding) => encoding,
         Err(unsupported) => {
@@ -74,6 +76,7 @@ fn undecodable(error: DecodeError) -> Failure {
 struct Accepting<'request> {
     accept: &'request Accept,
     account: &'request AccountId,
+    trace: TraceContext,
     started: Instant,
 }
 
@@ -137,9 +140,14 @@ impl Accepting<'_> {
             let later = later.into_iter().map(|chunk| (chunk.index, chunk.to_message())).collect();
             self.accept.store.stash(self.account, job.id, later, job.expires_at()).await?;
         }
+        let trace = self.trace.to_string();
         let messages = first
             .into_iter()
-            .map(|chunk| Outgoing { account: self.account.clone(), body: chunk.to_message() })
+            .map(|chunk| Outgoing {
+                account: self.account.clone(),
+                body: chunk.to_message(),
+                trace: Some(trace.clone()),
+            })
             .collect();
         let sending = self.accept.queue.send(messages);
         // Whatever arrives of a job that is not committed has no effect.
@@ -157,7 +165,7 @@ impl Accepting<'_> {
         }
         let store = &self.accept.store;
         match store.commit(self.account, &job, key, store.ambient().now()).await {
-            Ok(Commit::Done) => Ok(created(&job, render::job(&job, &[]))),
+            Ok(Commit::Done) => Ok(accepted(&job, &job)),
             Ok(Commit::NoSlot) => {
                 self.give_up(&job).await;
                 Err(no_slot())
@@ -170,7 +178,7 @@ impl Accepting<'_> {
                 }
             }
             Ok(Commit::AlreadyThere) => match store.find_job_row(self.account, job.id).await? {
-                Some(JobRow::Job(there)) => Ok(created(&there, render::job(&there, &[]))),
+                Some(JobRow::Job(there)) => Ok(accepted(&job, &there)),
                 Some(JobRow::Void) | None => Err(Failure::unavailable(RETRY).because("the job was fenced")),
             },
             Err(error) => self.settle(&job, error).await,
@@ -180,7 +188,7 @@ impl Accepting<'_> {
     /// The answer to the commit was lost. The fence says what came of it, and keeps it so.
     async fn settle(&self, job: &Job, error: StoreError) -> Result<Response, Failure> {
         match self.accept.store.fence(self.account, job.id).await {
-            Ok(Fenced::Committed(there)) => Ok(created(&there, render::job(&there, &[]))),
+            Ok(Fenced::Committed(there)) => Ok(accepted(job, &there)),
             Ok(Fenced::Never) => Err(error.into()),
             Err(unsettled) => Err(Failure::internal(format!("a commit is unsettled: {error}; {unsettled}"))),
         }
@@ -202,6 +210,15 @@ impl Accepting<'_> {
     }
 }
 
+/// A job that this request made, and as it stands by now.
+fn accepted(made: &Job, stands: &Job) -> Response {
+    telemetry::jobs_accepted();
+    if made.status == JobStatus::Failed {
+        telemetry::job_ended(JobStatus::Failed);
+    }
+    created(stands, render::job(stands, &[]))
+}
+
 fn created(job: &Job, json: Vec<u8>) -> Response {
     let location = format!("{BASE}/jobs/{}", job.id);
     ([(LOCATION, location)], Rendered(StatusCode::CREATED, json.into())).into_response()
@@ -212,4 +229,65 @@ fn no_slot() -> Failure {
         format!("At most {} jobs of an account may be queued or processing at the same time", limits::ACTIVE_JOBS),
         RETRY_FOR_SLOT,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::http::Request;
+    use domain::ambient::Ambient;
+    use store::Store;
+    use store::clients::{self, AwsSettings};
+    use store::queue::{Queue, SendFuture};
+    use store::tables::{self, TableNames};
+    use tower::ServiceExt;
+    use wire::Directory;
+
+    use super::*;
+
+    /// Keeps what it is given.
+    #[derive(Default)]
+    struct Sent(Mutex<Vec<Outgoing>>);
+
+    impl Queue for Sent {
+        fn send(&self, messages: Vec<Outgoing>) -> SendFuture<'_> {
+            self.0.lock().unwrap().extend(messages);
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    async fn store() -> Store {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let database = dynoxide::Database::memory().unwrap();
+        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
+        let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
+        let names = TableNames::with_prefix("test");
+        tables::create_missing(&client, &names).await.unwrap();
+        Store::new(client, names, Ambient::system())
+    }
+
+    #[tokio::test]
+    async fn every_message_of_a_job_goes_on_with_the_trace_of_its_request() {
+        const TRACE: &str = "Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=1";
+        let sent = Arc::new(Sent::default());
+        let routes = crate::routes(Accept::new(store().await, Arc::clone(&sent) as Arc<dyn Queue>));
+        let router = wire::conventions(routes, Directory::local(), Ambient::system());
+        // Given a job that takes more than one message,
+        let items: Vec<_> =
+            (0..600).map(|item| format!(r#"{{"type":"product","attributes":{{"item":{item}}}}}"#)).collect();
+        let body = format!(r#"{{"type":"resources","action":"post","data":[{}]}}"#, items.join(","));
+        let request = Request::post(format!("{BASE}/jobs"))
+            .header("authorization", "Bearer local-token")
+            .header("content-type", "application/json")
+            .header("x-amzn-trace-id", format!("{TRACE};Lineage=16f3a795:0"));
+        // when it is posted within a trace,
+        let response = router.oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        // then each message says so.
+        assert_eq!(response.status(), StatusCode::CREATED);
+        let sent = sent.0.lock().unwrap();
+        assert!(sent.len() > 1);
+        assert!(sent.iter().all(|message| message.trace.as_deref() == Some(TRACE)));
+    }
 }

@@ -13,15 +13,11 @@ use std::time::{Duration, Instant};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::chunk::Chunk;
-use futures_util::future::join_all;
 use store::Store;
 use store::queue::Queue;
 
-use crate::processing::{ChunkEnd, ChunkError};
+use crate::processing::{ChunkEnd, ChunkError, Delivery};
 use crate::types::SchemaCache;
-
-/// Time kept at the end of an invocation to report what is unfinished.
-const MARGIN: Duration = Duration::from_secs(2);
 
 /// Applies chunks. One per process; cheap to clone.
 #[derive(Clone)]
@@ -42,39 +38,38 @@ impl Consumer {
     /// Nothing runs on past `deadline`: what is not done a little before it is reported unfinished, and its redelivery
     /// goes on where it stopped.
     pub async fn handle(&self, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
-        let until = tokio::time::Instant::from_std(deadline.checked_sub(MARGIN).unwrap_or(deadline));
-        let outcomes = event.records.iter().map(|message| async move {
-            let outcome = tokio::time::timeout_at(until, self.process(message)).await;
-            outcome.unwrap_or(Err(ChunkError::OutOfTime))
-        });
-        let outcomes = join_all(outcomes).await;
-        let mut response = SqsBatchResponse::default();
-        for (message, outcome) in event.records.iter().zip(outcomes) {
-            let message_id = message.message_id.clone().unwrap_or_default();
-            if let Err(error) = outcome {
-                // Logged once, here. It names no payload: see each error's text.
-                if error.is_expected() {
-                    tracing::info!(message.id = message_id, reason = %error, "chunk comes back");
-                } else {
-                    tracing::warn!(message.id = message_id, reason = %error, "chunk comes back");
-                }
-                response.add_failure(message_id);
+        let report = |message_id: &str, error: &ChunkError| {
+            // Logged once, here. It names no payload: see each error's text.
+            if error.is_expected() {
+                tracing::info!(message.id = message_id, reason = %error, "chunk comes back");
+            } else {
+                tracing::warn!(message.id = message_id, reason = %error, "chunk comes back");
             }
-        }
-        response
+        };
+        lifecycle::each(&event, deadline, |message| self.process(message), report).await
     }
 
     async fn process(&self, message: &SqsMessage) -> Result<(), ChunkError> {
         let chunk = Chunk::from_message(message.body.as_deref().unwrap_or_default())?;
-        let received = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+        let attribute = |name: &str| message.attributes.get(name);
+        let receives = attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
+        if receives > 1 {
+            telemetry::redelivered();
+        } else if let Some(sent_at) = attribute("SentTimestamp").and_then(|millis| millis.parse().ok()) {
+            let waited = self.store.ambient().now().as_millis().saturating_sub(sent_at);
+            telemetry::queue_waited(Duration::from_millis(waited));
+        }
+        let delivery = Delivery { receives, trace: attribute("AWSTraceHeader").cloned() };
         let started = Instant::now();
-        let end = processing::process(self, &chunk, received.unwrap_or(1)).await?;
+        let end = processing::process(self, &chunk, delivery.clone()).await?;
+        telemetry::chunk_processed(started.elapsed());
         tracing::info!(
             account.id = %chunk.account,
             job.id = %chunk.job,
             chunk.index = chunk.index,
             chunk.items = chunk.items.len(),
-            chunk.receives = received,
+            chunk.receives = receives,
+            trace.id = delivery.trace,
             chunk.milliseconds = started.elapsed().as_millis(),
             end = match end {
                 ChunkEnd::Recorded => "recorded",

@@ -11,16 +11,16 @@ use store::{Store, clients, sqs::SqsQueue};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda_runtime::tracing::init_default_subscriber();
+    let telemetry = telemetry::start("consume")?;
     let settings = Settings::from_environment()?;
     let http_client = clients::http_client();
     let store = Store::new(clients::dynamodb(&settings.aws, http_client.clone()), settings.tables, Ambient::system());
     let queue = Arc::new(SqsQueue::new(clients::sqs(&settings.aws, http_client), settings.queue_url));
-    let consumer = Consumer::new(store, queue);
-    run(service_fn(|event: LambdaEvent<SqsEvent>| {
+    let consumer = Consumer::new(store.clone(), queue);
+    let handler = service_fn(|event: LambdaEvent<SqsEvent>| {
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
         let consumer = consumer.clone();
         async move { Ok::<_, Error>(consumer.handle(event.payload, Instant::now() + left).await) }
-    }))
-    .await
+    });
+    run(telemetry.observe(&store, handler)).await
 }

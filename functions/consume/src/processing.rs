@@ -26,16 +26,14 @@ use domain::decide::{
     Agreed, Context, Decision, Ends, RelationshipDecision, Write, decide_object, decide_relationship, version_of,
 };
 use domain::item::Item;
-use domain::job::{Job, JobStatus, Operation};
+use domain::job::{Job, Operation};
 use domain::operations::Operations;
 use domain::outcome::{Budget, Entry, Outcome, Plan};
-use domain::problem::{Code, Problem};
+use domain::problem::Problem;
 use domain::record::{RecordId, Row};
-use store::jobs::Fenced;
-use store::queue::{Outgoing, QueueUnavailable};
+use lifecycle::{OutOfTime, Postponed, Started, conclude, record, start};
 use store::records::Written;
 use store::retry::Backoff;
-use store::rows::JobRow;
 use store::{Store, StoreError};
 
 use crate::Consumer;
@@ -56,107 +54,60 @@ pub enum ChunkEnd {
 pub enum ChunkError {
     #[error(transparent)]
     Unreadable(#[from] UnreadableChunk),
-    #[error("its job is not committed yet")]
-    NotCommitted,
+    #[error(transparent)]
+    Postponed(#[from] Postponed),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error(transparent)]
-    Queue(#[from] QueueUnavailable),
     #[error("its records are written by others too often")]
     Contended,
-    #[error("the time of the invocation is over")]
-    OutOfTime,
+    #[error(transparent)]
+    OutOfTime(#[from] OutOfTime),
 }
 
 impl ChunkError {
     /// Whether it is part of ordinary work rather than a sign of trouble.
     #[must_use]
     pub const fn is_expected(&self) -> bool {
-        matches!(self, Self::NotCommitted)
+        matches!(self, Self::Postponed(Postponed::NotCommitted))
     }
 }
-
-/// A chunk is sent before its job is committed. Accept gives up after 25 s, so a job that is not there after this long
-/// was never accepted.
-const NEVER_COMMITTED_MILLIS: u64 = 60_000;
-
-/// How long a worker waits for the commit before it lets the chunk come back.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Rounds after which a chunk whose rows keep moving is left to a later delivery.
 const ROUNDS: u32 = 40;
 
-/// Applies a chunk that was received `receives` times, this time included.
+/// A message as the queue delivers it, besides its body.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Delivery {
+    /// How often it was received, this time included.
+    pub receives: u32,
+    /// The trace of the request that the chunk came with, as its message carries it.
+    pub trace: Option<String>,
+}
+
+/// Applies a chunk.
 ///
 /// # Errors
 /// When it has to be delivered again.
-pub async fn process(consumer: &Consumer, chunk: &Chunk<'_>, receives: u32) -> Result<ChunkEnd, ChunkError> {
-    let store = &consumer.store;
-    let job = match start(store, chunk).await? {
-        Ok(job) => job,
-        Err(why) => return Ok(ChunkEnd::Dropped(why)),
+pub async fn process(consumer: &Consumer, chunk: &Chunk<'_>, delivery: Delivery) -> Result<ChunkEnd, ChunkError> {
+    let (store, queue) = (&consumer.store, &*consumer.queue);
+    let job = match start(store, &chunk.account, chunk.job).await? {
+        Started::Processing(job) => job,
+        Started::Drop(why) => return Ok(ChunkEnd::Dropped(why)),
     };
     if job.done.contains(&chunk.index) {
-        return conclude(consumer, chunk, &job).await;
+        conclude(store, queue, &chunk.account, &job, chunk.then, delivery.trace).await?;
+        return Ok(ChunkEnd::Recorded);
     }
-    let plan = Round::new(consumer, chunk).run(receives, &job).await?;
-    match store.record_chunk(&chunk.account, chunk.job, chunk.index, &plan, store.ambient().now()).await? {
-        Some(JobRow::Job(job)) => conclude(consumer, chunk, &job).await,
-        _ => Ok(ChunkEnd::Dropped("its job is gone")),
-    }
-}
-
-/// The job, processing; or why the chunk is to be dropped.
-async fn start(store: &Store, chunk: &Chunk<'_>) -> Result<Result<Job, &'static str>, ChunkError> {
-    let waiting_since = tokio::time::Instant::now();
-    let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(250));
-    let mut row = store.find_job_row(&chunk.account, chunk.job).await?;
-    loop {
-        let now = store.ambient().now();
-        match row {
-            Some(JobRow::Void) => return Ok(Err("its job was never accepted")),
-            Some(JobRow::Job(job)) if job.is_expired(now) => return Ok(Err("its job has expired")),
-            Some(JobRow::Job(job)) => match job.status {
-                JobStatus::Processing => return Ok(Ok(job)),
-                JobStatus::Queued => {
-                    row = store.start(&chunk.account, chunk.job, now).await?;
-                }
-                JobStatus::Aborted => return Ok(Err("its job is aborted")),
-                JobStatus::Completed | JobStatus::Failed => return Ok(Err("its job has ended")),
-            },
-            None if now >= chunk.job.made_at().plus_millis(NEVER_COMMITTED_MILLIS) => {
-                // The fence makes it so: a commit that is still under way somewhere can no longer succeed.
-                match store.fence(&chunk.account, chunk.job).await? {
-                    Fenced::Never => return Ok(Err("its job was never accepted")),
-                    Fenced::Committed(job) => row = Some(JobRow::Job(job)),
-                }
-            }
-            None if waiting_since.elapsed() < PATIENCE => {
-                backoff.wait(store.ambient()).await;
-                row = store.find_job_row(&chunk.account, chunk.job).await?;
-            }
-            None => return Err(ChunkError::NotCommitted),
+    let Some(plan) = Round::new(consumer, chunk).run(delivery.receives, &job).await? else {
+        return Ok(ChunkEnd::Dropped("it was given up"));
+    };
+    match record(store, &chunk.account, &job, chunk.index, &plan, None).await? {
+        Some(job) => {
+            conclude(store, queue, &chunk.account, &job, chunk.then, delivery.trace).await?;
+            Ok(ChunkEnd::Recorded)
         }
+        None => Ok(ChunkEnd::Dropped("its job has ended")),
     }
-}
-
-/// After the chunk is recorded: sends the chunk that waits for it, and ends the job if it was the last.
-async fn conclude(consumer: &Consumer, chunk: &Chunk<'_>, job: &Job) -> Result<ChunkEnd, ChunkError> {
-    let store = &consumer.store;
-    if job.status != JobStatus::Processing {
-        return Ok(ChunkEnd::Dropped("its job has ended"));
-    }
-    if let Some(next) = chunk.then.filter(|next| !job.done.contains(next)) {
-        let Some(body) = store.stashed(&chunk.account, chunk.job, next).await? else {
-            return Err(StoreError::UnreadableRow(format!("chunk {next} of a chain is missing")).into());
-        };
-        // Sent before this message is deleted: a crash in between sends it twice, which does no harm.
-        consumer.queue.send(vec![Outgoing { account: chunk.account.clone(), body }]).await?;
-    }
-    if job.is_finished() {
-        store.finish(&chunk.account, chunk.job, JobStatus::Completed, store.ambient().now()).await?;
-    }
-    Ok(ChunkEnd::Recorded)
 }
 
 /// The rounds of one delivery.
@@ -187,12 +138,16 @@ where
         }
     }
 
-    /// Goes on until every success that is agreed is written, and answers with what is agreed.
-    async fn run(mut self, receives: u32, job: &Job) -> Result<Plan, ChunkError> {
+    /// Goes on until every success that is agreed is written, and answers with what is agreed; `None` when the chunk was
+    /// given up meanwhile, so that nothing of it may be written any more.
+    async fn run(mut self, receives: u32, job: &Job) -> Result<Option<Plan>, ChunkError> {
         let (items, refused) = items(self.chunk);
         self.load_named_types(&items).await?;
         if receives > 1 {
             self.adopt().await?;
+        }
+        if self.is_given_up() {
+            return Ok(None);
         }
         let (mut open, mut stray) = group(self.context(), items, self.plan.as_ref());
         let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
@@ -203,15 +158,22 @@ where
             let rows = self.read(&open).await?;
             let decided = self.decide(&mut open, &rows, &refused, &stray).await?;
             if decided.must_agree && !self.agree(decided.entries, job).await? {
+                if self.is_given_up() {
+                    return Ok(None);
+                }
                 (open, stray) = group(self.context(), ungroup(open, stray), self.plan.as_ref());
                 continue;
             }
             open = self.write(open, decided.writes).await?;
             if open.is_empty() {
-                return self.plan.ok_or(ChunkError::Contended);
+                return self.plan.map(Some).ok_or(ChunkError::Contended);
             }
         }
         Err(ChunkError::Contended)
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.closed)
     }
 
     fn context(&self) -> Context<'_> {
@@ -360,8 +322,8 @@ where
     /// Agrees on these entries. When another worker was first, takes over what it agreed and answers `false`.
     async fn agree(&mut self, entries: Vec<Entry>, job: &Job) -> Result<bool, StoreError> {
         let plan = match &self.plan {
-            None => Plan { revision: 1, made_at: self.store.ambient().now(), entries },
-            Some(plan) => Plan { revision: plan.revision + 1, made_at: plan.made_at, entries },
+            None => Plan { revision: 1, made_at: self.store.ambient().now(), closed: false, entries },
+            Some(plan) => Plan { revision: plan.revision + 1, made_at: plan.made_at, closed: false, entries },
         };
         let (account, id, index) = (&self.chunk.account, self.chunk.job, self.chunk.index);
         if self.store.agree(account, id, index, &plan, job.expires_at()).await? {
@@ -418,12 +380,9 @@ struct Decided {
     must_agree: bool,
 }
 
-/// Beyond what a record remembers: rather than apply an item a second time, its result says that nobody knows.
+/// Beyond what a record remembers, nothing is applied a second time.
 fn unknown(group: &Group<'_>) -> Decision {
-    let problem = Problem::new(
-        Code::InternalServerError,
-        "An unexpected error occurred: whether this item was applied is not known, read the record to see",
-    );
+    let problem = Problem::outcome_unknown();
     let undecided = group.steps.iter().filter(|step| step.agreed != Agreed::Failure);
     let outcomes = undecided.map(|step| (step.position, Outcome::failure(problem.clone()))).collect();
     Decision { outcomes, write: None }

@@ -21,7 +21,7 @@ use store::clients::{self, AwsSettings};
 use store::records::Written;
 use store::tables::{self, TableNames};
 use tower::ServiceExt;
-use wire::{BASE, CursorKey, Directory, conventions};
+use wire::{BASE, Directory, conventions};
 
 /// The routes, as one caller sees them.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ impl Service {
             .with_agent(&account, "agent@acme.example", "password", "agent")
             .with_agent(&AccountId::parse("stranger").unwrap(), "agent@stranger.example", "password", "stranger")
             .with_end_user(&account, "user@acme.example", "password");
-        let records = crate::Records::new(store.clone(), CursorKey::new([7; 32]));
+        let records = crate::Records::new(store.clone());
         let router = conventions(crate::routes(records), directory, ambient);
         Self { router, store, account, authorization: "Bearer agent" }
     }

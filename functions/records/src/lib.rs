@@ -18,7 +18,7 @@ use domain::types::TypeKey;
 use store::Store;
 use store::keys::TypeKind;
 use store::page::Page;
-use wire::{CursorKey, Failure};
+use wire::{CursorKeys, Failure};
 
 use crate::paging::{PAGE_BYTES, Paging};
 
@@ -26,14 +26,14 @@ use crate::paging::{PAGE_BYTES, Paging};
 #[derive(Clone, Debug)]
 pub struct Records {
     store: Store,
-    cursors: CursorKey,
+    cursors: CursorKeys,
 }
 
 impl Records {
-    /// Reads and writes `store`, by whose clock types are dated, and signs the cursors of its lists with `cursors`.
+    /// Reads and writes `store`, by whose clock types are dated.
     #[must_use]
-    pub const fn new(store: Store, cursors: CursorKey) -> Self {
-        Self { store, cursors }
+    pub fn new(store: Store) -> Self {
+        Self { cursors: CursorKeys::of(store.clone()), store }
     }
 
     /// The page of the records of one type. A row of which `of_kind` makes nothing is of another kind, and not listed.

@@ -48,7 +48,7 @@ pub(crate) async fn list(
     let account = &caller.account;
     let selection = Selection::parse(&query)?;
     let name = selection.list_name();
-    let paging = Paging::parse(&query, records.cursors.scope(account, &name))?;
+    let paging = Paging::parse(&query, records.cursors.get().await?.scope(account, &name))?;
     if let Some(key) = selection.object_type() {
         object_types::find(&records, account, key.as_str()).await?;
     }

@@ -47,7 +47,7 @@ pub(crate) async fn list(
     State(records): State<Records>,
     query: Query,
 ) -> Result<List<ObjectType>, Failure> {
-    let paging = Paging::parse(&query, records.cursors.scope(&caller.account, "objects/types"))?;
+    let paging = Paging::parse(&query, records.cursors.get().await?.scope(&caller.account, "objects/types"))?;
     let types = records.store.object_types(&caller.account).await?;
     let position = |object_type: &ObjectType| type_position(object_type.created_at, &object_type.key);
     Ok(paging.answer(paging.cut(types, position), position))

@@ -34,7 +34,7 @@ pub(crate) async fn list(
     let given = query.get("type").ok_or_else(|| Failure::bad_request("`type` is needed"))?;
     let key = relationship_types::parse_key(given)?;
     let name = format!("relationships/records?type={}", key.folded());
-    let paging = Paging::parse(&query, records.cursors.scope(account, &name))?;
+    let paging = Paging::parse(&query, records.cursors.get().await?.scope(account, &name))?;
     relationship_types::find(&records, account, given).await?;
     let relationships = |state| if let RowState::Relationship(record) = state { Some(record) } else { None };
     let page = records.page_of_type(account, TypeKind::Relationship, &key, &paging, relationships).await?;

@@ -69,7 +69,7 @@ pub(crate) async fn list(
     State(records): State<Records>,
     query: Query,
 ) -> Result<List<RelationshipType>, Failure> {
-    let paging = Paging::parse(&query, records.cursors.scope(&caller.account, "relationships/types"))?;
+    let paging = Paging::parse(&query, records.cursors.get().await?.scope(&caller.account, "relationships/types"))?;
     let types = records.store.relationship_types(&caller.account).await?;
     let position = |listed: &RelationshipType| type_position(listed.created_at, &listed.key);
     Ok(paging.answer(paging.cut(types, position), position))

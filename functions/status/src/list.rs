@@ -13,7 +13,7 @@ pub(crate) async fn list(
 ) -> Result<List<Job>, Failure> {
     let filter = query.get("status").map(job_status).transpose()?;
     let name = filter.map_or_else(|| "jobs".to_owned(), |filter| format!("jobs?status={}", filter.as_str()));
-    let scope = status.cursors.scope(&identity.account, &name);
+    let scope = status.cursors.get().await?.scope(&identity.account, &name);
     let request = PageRequest::parse(&query, &scope, Order::Descending)?;
     let now = status.store.ambient().now();
     let page = status.store.list_jobs(&identity.account, filter, &request.query(), now).await?;

@@ -7,39 +7,66 @@ use std::time::Instant;
 
 use accept::Accept;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use aws_sdk_sqs::config::SharedHttpClient;
 use axum::Router;
+use bury::Bury;
 use consume::Consumer;
 use domain::ambient::Ambient;
 use records::Records;
 use status::Status;
 use store::clients::{self, AwsSettings};
 use store::queue::Queue;
+use store::sqs::SqsQueue;
 use store::tables::{self, TableNames};
 use store::{Store, StoreError};
-use wire::CursorKey;
+use sweep::Sweep;
+
+use crate::queue::LocalQueue;
+use crate::source::sqs::SqsOptions;
 
 /// What the local run's tables start with.
 const TABLE_PREFIX: &str = "sundial";
+
+/// Gives a function, by its name, the HTTP client beneath its SDK clients: the one it is handed, or one wrapped around it.
+pub type HttpClients = Arc<dyn Fn(&'static str, SharedHttpClient) -> SharedHttpClient + Send + Sync>;
+
+/// Where chunks are sent.
+#[derive(Clone, Debug)]
+pub(crate) enum SendingTo {
+    Own(LocalQueue),
+    Sqs(SqsOptions),
+}
 
 /// What the functions are made of.
 pub(crate) struct Parts {
     /// Where DynamoDB is served.
     pub(crate) dynamodb_url: String,
-    pub(crate) queue: Arc<dyn Queue>,
-    pub(crate) cursor_key: [u8; 32],
+    pub(crate) queue: SendingTo,
     pub(crate) ambient: Ambient,
+    /// Without it every function shares one client.
+    pub(crate) http_clients: Option<HttpClients>,
 }
 
 /// A consumer's answer, on its way.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = SqsBatchResponse> + Send>>;
 
+/// A function that consumes a queue: it is given a batch and its deadline.
+pub(crate) type BatchFunction = Arc<dyn Fn(SqsEvent, Instant) -> Answer + Send + Sync>;
+
 /// Every function of the service, with its tables made.
 pub(crate) struct Functions {
+    /// The database, for whoever is none of the functions.
     pub(crate) store: Store,
+    pub(crate) tables: TableNames,
+    /// What accept sends with.
+    pub(crate) sender: Arc<dyn Queue>,
     /// The bare routes of all HTTP functions.
     pub(crate) routes: Router,
-    /// The consumer of the queue, which is given a batch and its deadline.
-    pub(crate) consume: Arc<dyn Fn(SqsEvent, Instant) -> Answer + Send + Sync>,
+    /// The consumer of the queue.
+    pub(crate) consume: BatchFunction,
+    /// The consumer of the dead letters.
+    pub(crate) bury: BatchFunction,
+    pub(crate) sweep: Sweep,
 }
 
 /// Makes the tables that are missing, and the functions.
@@ -47,22 +74,67 @@ pub(crate) struct Functions {
 /// # Errors
 /// When DynamoDB does not answer or refuses a table.
 pub(crate) async fn assemble(parts: Parts) -> Result<Functions, StoreError> {
-    let Parts { dynamodb_url, queue, cursor_key, ambient } = parts;
-    let dynamodb = clients::dynamodb(&AwsSettings::emulator(&dynamodb_url), clients::http_client());
+    let http_client = clients::http_client();
+    let aws = AwsSettings::emulator(&parts.dynamodb_url);
     let tables = TableNames::with_prefix(TABLE_PREFIX);
+    let dynamodb = clients::dynamodb(&aws, http_client.clone());
     tables::create_missing(&dynamodb, &tables).await?;
-    let store = Store::new(dynamodb, tables, ambient);
+    let store = Store::new(dynamodb, tables.clone(), parts.ambient.clone());
+    let wiring = Wiring { parts, aws, tables, http_client, store };
 
-    let cursors = CursorKey::new(cursor_key);
-    let consumer = Consumer::new(store.clone(), Arc::clone(&queue));
+    let sender = wiring.queue("accept");
+    let consumer = Consumer::new(wiring.store("consume"), wiring.queue("consume"));
+    let bury = Bury::new(wiring.store("bury"), wiring.queue("bury"));
     Ok(Functions {
-        routes: accept::routes(Accept::new(store.clone(), queue))
-            .merge(status::routes(Status::new(store.clone(), cursors.clone())))
-            .merge(records::routes(Records::new(store.clone(), cursors))),
+        routes: accept::routes(Accept::new(wiring.store("accept"), Arc::clone(&sender)))
+            .merge(status::routes(Status::new(wiring.store("status"))))
+            .merge(records::routes(Records::new(wiring.store("records")))),
         consume: Arc::new(move |event, deadline| {
             let consumer = consumer.clone();
             Box::pin(async move { consumer.handle(event, deadline).await })
         }),
-        store,
+        bury: Arc::new(move |event, deadline| {
+            let bury = bury.clone();
+            Box::pin(async move { bury.handle(event, deadline).await })
+        }),
+        sweep: Sweep::new(wiring.store("sweep")),
+        sender,
+        store: wiring.store,
+        tables: wiring.tables,
     })
+}
+
+/// What gives each function its clients.
+struct Wiring {
+    parts: Parts,
+    aws: AwsSettings,
+    tables: TableNames,
+    http_client: SharedHttpClient,
+    /// Shared by every function, unless each has an HTTP client of its own.
+    store: Store,
+}
+
+impl Wiring {
+    fn http_client(&self, function: &'static str) -> SharedHttpClient {
+        let shared = self.http_client.clone();
+        self.parts.http_clients.as_ref().map_or(shared.clone(), |wrap| wrap(function, shared))
+    }
+
+    fn store(&self, function: &'static str) -> Store {
+        if self.parts.http_clients.is_none() {
+            return self.store.clone();
+        }
+        let dynamodb = clients::dynamodb(&self.aws, self.http_client(function));
+        Store::new(dynamodb, self.tables.clone(), self.parts.ambient.clone())
+    }
+
+    fn queue(&self, function: &'static str) -> Arc<dyn Queue> {
+        match &self.parts.queue {
+            SendingTo::Own(queue) => Arc::new(queue.clone()),
+            SendingTo::Sqs(options) => {
+                let client = clients::sqs(&options.aws, self.http_client(function));
+                Arc::new(SqsQueue::new(client, options.url.clone()))
+            }
+        }
+    }
 }

@@ -4,20 +4,22 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand, value_parser};
 use domain::ambient::Ambient;
+use store::clients::AwsSettings;
 use tracing_subscriber::EnvFilter;
 use wire::Directory;
 
 use crate::demo;
 use crate::poller::Polling;
 use crate::queue::QueueOptions;
-use crate::run::{LocalOptions, LocalRun, Storage};
+use crate::run::{LocalOptions, LocalRun, QueueHome, Storage};
+use crate::source::sqs::SqsOptions;
 
 /// What is logged unless `RUST_LOG` says otherwise: warnings, and what Sundial itself says of its work. A condition that
 /// does not hold is an everyday answer of a database, though dynoxide warns of it.
-const LOG: &str =
-    "warn,dynoxide=error,local=info,accept=info,consume=info,records=info,status=info,store=info,wire=info";
+const LOG: &str = "warn,dynoxide=error,local=info,accept=info,bury=info,consume=info,records=info,status=info,store=info,sweep=info,wire=info";
 
 /// The demo tells its own story: only what goes wrong is logged beside it.
 const DEMO_LOG: &str = "warn,dynoxide=error";
@@ -39,8 +41,20 @@ pub struct CommandLine {
     #[arg(long, conflicts_with = "data")]
     memory: bool,
     /// Use the DynamoDB served there, and not one of its own
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_DYNAMODB", value_parser = NonEmptyStringValueParser::new())]
     endpoint_url: Option<String>,
+    /// Use this SQS queue, and not one of its own
+    ///
+    /// Needs `AWS_REGION`, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` in the environment, unless --sqs-endpoint-url
+    /// leads to an emulator.
+    #[arg(long, value_name = "URL", env = "QUEUE_URL", value_parser = NonEmptyStringValueParser::new())]
+    queue_url: Option<String>,
+    /// Bury what SQS moves from that queue to this one, its dead-letter queue
+    #[arg(long, value_name = "URL", env = "DEAD_LETTERS_URL", value_parser = NonEmptyStringValueParser::new())]
+    dead_letters_url: Option<String>,
+    /// Where SQS is served, when it is not on AWS; says nothing without --queue-url
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_SQS", value_parser = NonEmptyStringValueParser::new())]
+    sqs_endpoint_url: Option<String>,
     /// How many batches of messages are handled at a time
     #[arg(long, value_name = "NUMBER", default_value = "8", value_parser = value_parser!(u16).range(1..=256))]
     consumers: u16,
@@ -76,7 +90,7 @@ impl CommandLine {
     async fn serve(self) -> Result<(), String> {
         // Before anything is started, so that no signal finds it half started.
         let ended = end_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
-        let run = LocalRun::start(self.options()).await.map_err(|error| error.to_string())?;
+        let run = LocalRun::start(self.options()?).await.map_err(|error| error.to_string())?;
         welcome(&run.base_url());
         ended.await;
         tracing::info!("stopping");
@@ -84,16 +98,29 @@ impl CommandLine {
         Ok(())
     }
 
-    fn options(self) -> LocalOptions {
-        LocalOptions {
+    fn options(self) -> Result<LocalOptions, String> {
+        let queue = self.queue()?;
+        Ok(LocalOptions {
             listen: self.listen,
             storage: if self.memory { Storage::Memory } else { Storage::Directory(self.data) },
             endpoint_url: self.endpoint_url,
-            queue: QueueOptions::default(),
+            queue,
             polling: Polling { receivers: self.consumers.into(), ..Polling::default() },
             directory: Directory::local(),
             ambient: Ambient::system(),
-        }
+            http_clients: None,
+        })
+    }
+
+    fn queue(&self) -> Result<QueueHome, String> {
+        let Some(url) = self.queue_url.clone() else { return Ok(QueueHome::Own(QueueOptions::default())) };
+        let aws = match (AwsSettings::from_environment(), &self.sqs_endpoint_url) {
+            (Ok(aws), None) => aws,
+            (Ok(aws), Some(endpoint)) => AwsSettings { sqs_endpoint: Some(endpoint.clone()), ..aws },
+            (Err(_), Some(endpoint)) => AwsSettings::emulator(endpoint),
+            (Err(error), None) => return Err(format!("{error}, which SQS needs")),
+        };
+        Ok(QueueHome::Sqs(SqsOptions { aws, url, dead_letters_url: self.dead_letters_url.clone() }))
     }
 }
 
@@ -153,7 +180,7 @@ mod tests {
     use super::*;
 
     fn options(arguments: &[&str]) -> LocalOptions {
-        CommandLine::try_parse_from([&["sundial-local"], arguments].concat()).unwrap().options()
+        CommandLine::try_parse_from([&["sundial-local"], arguments].concat()).unwrap().options().unwrap()
     }
 
     #[test]
@@ -173,8 +200,24 @@ mod tests {
     }
 
     #[test]
+    fn the_queue_is_its_own_unless_another_is_named() {
+        let own = options(&["--sqs-endpoint-url", "http://sqs:1", "--dead-letters-url", "http://sqs:1/0/dead"]).queue;
+        assert!(matches!(own, QueueHome::Own(_)), "{own:?}");
+        let arguments = ["--queue-url", "http://sqs:1/0/jobs", "--sqs-endpoint-url", "http://sqs:1"];
+        let QueueHome::Sqs(sqs) = options(&arguments).queue else { panic!("not SQS") };
+        assert_eq!((sqs.url.as_str(), sqs.dead_letters_url), ("http://sqs:1/0/jobs", None));
+        assert_eq!(sqs.aws.sqs_endpoint.as_deref(), Some("http://sqs:1"));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
-        for arguments in [&["--memory", "--data", "x"][..], &["--consumers", "0"], &["--memory", "demo"], &["serve"]] {
+        for arguments in [
+            &["--memory", "--data", "x"][..],
+            &["--consumers", "0"],
+            &["--memory", "demo"],
+            &["--queue-url", ""],
+            &["serve"],
+        ] {
             let parsed = CommandLine::try_parse_from([&["sundial-local"], arguments].concat());
             assert!(parsed.is_err(), "{arguments:?}");
         }

@@ -10,7 +10,8 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::queue::{LocalQueue, MOST_PER_RECEIVE, Receipt, Received};
+use crate::queue::MOST_PER_RECEIVE;
+use crate::source::Source;
 
 /// How long a receiver rests after the queue itself failed.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -49,10 +50,10 @@ pub struct Poller {
     receivers: JoinSet<()>,
 }
 
-/// Consumes `queue` with `handler`, which gets a batch and the moment at which it is stopped. A message it does not report as
+/// Consumes `source` with `handler`, which gets a batch and the moment at which it is stopped. A message it does not report as
 /// failed is deleted. When it panics, takes too long, or reports a message it was not given, the whole batch counts as
 /// failed; what failed is received again when its visibility ends.
-pub fn consume_from<Handler, Answer>(queue: &LocalQueue, polling: Polling, handler: Handler) -> Poller
+pub fn consume_from<Handler, Answer>(source: &impl Source, polling: Polling, handler: Handler) -> Poller
 where
     Handler: Fn(SqsEvent, Instant) -> Answer + Clone + Send + Sync + 'static,
     Answer: Future<Output = SqsBatchResponse> + Send + 'static,
@@ -60,13 +61,14 @@ where
     let (mode, watched) = watch::channel(Mode::Running);
     let mut receivers = JoinSet::new();
     for _ in 0..polling.receivers {
-        receivers.spawn(receive_for_ever(queue.clone(), polling, handler.clone(), watched.clone()));
+        receivers.spawn(receive_for_ever(source.clone(), polling, handler.clone(), watched.clone()));
     }
     Poller { mode, receivers }
 }
 
 impl Poller {
-    /// Receives nothing more until [`resume`](Self::resume). Handlers that are running go on.
+    /// Receives nothing more until [`resume`](Self::resume). Handlers that are running go on, and what a receive that has
+    /// begun still brings is handled.
     pub fn pause(&self) {
         self.mode.send_replace(Mode::Paused);
     }
@@ -89,7 +91,7 @@ impl Poller {
 }
 
 async fn receive_for_ever<Handler, Answer>(
-    queue: LocalQueue,
+    source: impl Source,
     polling: Polling,
     handler: Handler,
     mut mode: watch::Receiver<Mode>,
@@ -109,17 +111,17 @@ async fn receive_for_ever<Handler, Answer>(
             }
             Mode::Stopped => return,
         }
-        match queue.receive(polling.batch, polling.receivers).await {
+        match source.receive(polling.batch, polling.receivers).await {
             Ok(batch) if batch.is_empty() => {
                 tokio::select! {
-                    () = queue.arrival() => {}
+                    () = source.arrival() => {}
                     changed = mode.changed() => if changed.is_err() { return },
                 }
             }
             Ok(batch) => {
                 let done = handle(batch, polling.time_limit, &handler).await;
                 if !done.is_empty()
-                    && let Err(error) = queue.delete(done).await
+                    && let Err(error) = source.delete(done).await
                 {
                     tracing::error!(%error, "handled messages could not be deleted and will be received again");
                 }
@@ -135,15 +137,18 @@ async fn receive_for_ever<Handler, Answer>(
     }
 }
 
-/// Gives a batch to the handler and answers with what may be deleted.
-async fn handle<Handler, Answer>(batch: Vec<Received>, time_limit: Duration, handler: &Handler) -> Vec<Receipt>
+/// Gives a batch to the handler and answers with the receipt handles of what may be deleted.
+async fn handle<Handler, Answer>(batch: Vec<SqsMessage>, time_limit: Duration, handler: &Handler) -> Vec<String>
 where
     Handler: Fn(SqsEvent, Instant) -> Answer,
     Answer: Future<Output = SqsBatchResponse>,
 {
-    let given: Vec<_> = batch.iter().map(|message| (message.message_id.clone(), message.receipt)).collect();
+    let known = |text: &Option<String>| text.clone().unwrap_or_default();
+    let given: Vec<_> =
+        batch.iter().map(|message| (known(&message.message_id), known(&message.receipt_handle))).collect();
     let deadline = Instant::now() + time_limit;
-    let event = as_event(batch);
+    let mut event = SqsEvent::default();
+    event.records = batch;
     let guarded = AssertUnwindSafe(async { handler(event, deadline).await }).catch_unwind();
     let Ok(outcome) = tokio::time::timeout_at(deadline.into(), guarded).await else {
         tracing::error!(messages = given.len(), "a handler ran out of time: its batch will be received again");
@@ -165,34 +170,8 @@ where
     given
         .into_iter()
         .filter(|(message_id, _)| !failed.contains(message_id.as_str()))
-        .map(|(_, receipt)| receipt)
+        .map(|(_, receipt_handle)| receipt_handle)
         .collect()
-}
-
-/// A batch as Lambda hands it to a function.
-fn as_event(batch: Vec<Received>) -> SqsEvent {
-    let mut event = SqsEvent::default();
-    event.records = batch.into_iter().map(as_message).collect();
-    event
-}
-
-fn as_message(received: Received) -> SqsMessage {
-    let mut message = SqsMessage::default();
-    message.attributes = [
-        ("ApproximateReceiveCount", received.receives.to_string()),
-        ("SentTimestamp", received.sent_at.as_millis().to_string()),
-        ("ApproximateFirstReceiveTimestamp", received.first_received_at.as_millis().to_string()),
-        ("MessageGroupId", received.account),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into();
-    message.message_id = Some(received.message_id);
-    message.receipt_handle = Some(received.receipt.to_string());
-    message.body = Some(received.body);
-    message.event_source = Some("aws:sqs".into());
-    message.event_source_arn = Some("arn:aws:sqs:local:000000000000:jobs".into());
-    message.aws_region = Some("local".into());
-    message
 }
 
 #[cfg(test)]

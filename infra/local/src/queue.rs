@@ -80,6 +80,8 @@ pub struct Received {
     pub receives: u32,
     pub sent_at: Timestamp,
     pub first_received_at: Timestamp,
+    /// The trace that its sender gave it (`AWSTraceHeader`).
+    pub trace: Option<String>,
 }
 
 /// One receive of one message (`ReceiptHandle`).

@@ -3,41 +3,65 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::middleware::map_request;
 use axum::serve::ListenerExt;
 use domain::ambient::Ambient;
+use store::clients;
+use store::queue::Queue;
+use store::tables::TableNames;
 use store::{Store, StoreError};
+use sweep::{Report, Sweep};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use wire::Directory;
 
-use crate::assembly::{Functions, Parts, assemble};
+pub use crate::assembly::HttpClients;
+use crate::assembly::{BatchFunction, Functions, Parts, SendingTo, assemble};
 use crate::data_directory::{DataDirectory, DataDirectoryError};
 use crate::database::{DatabaseError, LocalDatabase};
 use crate::drain;
 use crate::poller::{Poller, Polling, consume_from};
 use crate::queue::{LocalQueue, OpenError, QueueOptions};
+use crate::source::sqs::{SqsOptions, SqsSource};
 
 /// How long requests and handlers that are running may hold up the end. With the database's own time the whole stays
 /// under five seconds.
 const GRACE: Duration = Duration::from_millis(3_500);
 
+/// How often overdue jobs are looked for, as the deployed schedule does it.
+const SWEEP_EVERY: Duration = Duration::from_mins(5);
+
+/// How long one sweep may take.
+const SWEEP_TIME: Duration = Duration::from_mins(1);
+
 /// What a local run is started with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LocalOptions {
     /// `ADDRESS:PORT`; port 0 picks a free one.
     pub listen: String,
     pub storage: Storage,
     /// Where another DynamoDB is served, to be used instead of the local one.
     pub endpoint_url: Option<String>,
-    pub queue: QueueOptions,
+    pub queue: QueueHome,
     pub polling: Polling,
     /// Who may call.
     pub directory: Directory,
     pub ambient: Ambient,
+    /// Wraps the HTTP client of each function (`accept`, `consume`, `status`, `records`, `bury`, `sweep`), so that a test
+    /// can see or disturb what that one asks of AWS. Without it all share one client.
+    pub http_clients: Option<HttpClients>,
+}
+
+/// Which queue the chunks of jobs go through.
+#[derive(Clone, Debug)]
+pub enum QueueHome {
+    /// One in this process, kept where everything else is kept.
+    Own(QueueOptions),
+    /// SQS, or what is served in its place. It keeps its own visibility timeout and counts of receives.
+    Sqs(SqsOptions),
 }
 
 /// Where everything is kept.
@@ -57,10 +81,11 @@ impl LocalOptions {
             listen: "127.0.0.1:0".into(),
             storage: Storage::Memory,
             endpoint_url: None,
-            queue: QueueOptions::default(),
+            queue: QueueHome::Own(QueueOptions::default()),
             polling: Polling::default(),
             directory: Directory::local(),
             ambient: Ambient::system(),
+            http_clients: None,
         }
     }
 }
@@ -90,9 +115,15 @@ pub struct LocalRun {
     ambient: Ambient,
     directory: Directory,
     store: Store,
-    queue: LocalQueue,
+    tables: TableNames,
+    sender: Arc<dyn Queue>,
+    /// None when SQS is used.
+    queue: Option<LocalQueue>,
     dynamodb: Dynamodb,
-    poller: Poller,
+    pollers: Pollers,
+    sweep: Sweep,
+    /// Dropping it ends the sweeps.
+    sweeping: JoinSet<()>,
     server: JoinHandle<()>,
     /// Dropping it tells the server to stop.
     stop_serving: oneshot::Sender<()>,
@@ -100,11 +131,16 @@ pub struct LocalRun {
     data: Option<DataDirectory>,
 }
 
+struct Pollers {
+    chunks: Poller,
+    /// None when SQS is used and its dead letters are not named.
+    dead_letters: Option<Poller>,
+}
+
 /// What is opened before the functions can start.
 struct Opened {
     data: Option<DataDirectory>,
-    cursor_key: [u8; 32],
-    queue: LocalQueue,
+    queue: SendingTo,
     dynamodb: Dynamodb,
 }
 
@@ -128,23 +164,21 @@ impl LocalRun {
     /// # Errors
     /// When the address is taken, the data directory is in use or damaged, or the tables cannot be made.
     pub async fn start(options: LocalOptions) -> Result<Self, StartError> {
-        let LocalOptions { listen, storage, endpoint_url, queue, polling, directory, ambient } = options;
+        let LocalOptions { listen, storage, endpoint_url, queue, polling, directory, ambient, http_clients } = options;
         let listener = bind(&listen).await?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address: listen, source })?;
 
         let clock = ambient.clone();
         let opening = tokio::task::spawn_blocking(move || open(&storage, endpoint_url, queue, &clock));
-        let Opened { data, cursor_key, queue, dynamodb } = opening.await??;
+        let Opened { data, queue, dynamodb } = opening.await??;
 
-        let parts = Parts {
-            dynamodb_url: dynamodb.url(),
-            queue: Arc::new(queue.clone()),
-            cursor_key,
-            ambient: ambient.clone(),
-        };
-        let Functions { store, routes, consume } = assemble(parts).await?;
+        let parts =
+            Parts { dynamodb_url: dynamodb.url(), queue: queue.clone(), ambient: ambient.clone(), http_clients };
+        let Functions { store, tables, sender, routes, consume, bury, sweep } = assemble(parts).await?;
 
-        let poller = consume_from(&queue, polling, move |event, deadline| consume(event, deadline));
+        let pollers = Pollers::start(&queue, polling, consume, bury);
+        let mut sweeping = JoinSet::new();
+        sweeping.spawn(sweep_for_ever(sweep.clone()));
         let routes =
             wire::conventions(routes, directory.clone(), ambient.clone()).layer(map_request(drain::to_the_end));
         let (stop_serving, stopping) = oneshot::channel::<()>();
@@ -156,7 +190,26 @@ impl LocalRun {
                 tracing::error!(%error, "requests are no longer answered");
             }
         });
-        Ok(Self { address, ambient, directory, store, queue, dynamodb, poller, server, stop_serving, data })
+        let queue = match queue {
+            SendingTo::Own(queue) => Some(queue),
+            SendingTo::Sqs(_) => None,
+        };
+        Ok(Self {
+            address,
+            ambient,
+            directory,
+            store,
+            tables,
+            sender,
+            queue,
+            dynamodb,
+            pollers,
+            sweep,
+            sweeping,
+            server,
+            stop_serving,
+            data,
+        })
     }
 
     /// Where requests are answered: `http://ADDRESS:PORT`.
@@ -183,15 +236,42 @@ impl LocalRun {
         &self.store
     }
 
+    /// What the tables of this run are called.
     #[must_use]
-    pub fn queue(&self) -> &LocalQueue {
-        &self.queue
+    pub fn tables(&self) -> &TableNames {
+        &self.tables
+    }
+
+    /// The queue as accept sends to it.
+    #[must_use]
+    pub fn sender(&self) -> &Arc<dyn Queue> {
+        &self.sender
+    }
+
+    /// The queue of this run; none when it uses SQS.
+    #[must_use]
+    pub fn queue(&self) -> Option<&LocalQueue> {
+        self.queue.as_ref()
     }
 
     /// What consumes the queue; it may be paused.
     #[must_use]
     pub fn poller(&self) -> &Poller {
-        &self.poller
+        &self.pollers.chunks
+    }
+
+    /// What buries the dead letters, which may be paused; none when SQS is used and they are not named.
+    #[must_use]
+    pub fn dead_letter_poller(&self) -> Option<&Poller> {
+        self.pollers.dead_letters.as_ref()
+    }
+
+    /// Ends the jobs that are overdue now. Happens by itself every five minutes.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn sweep(&self) -> Result<Report, StoreError> {
+        self.sweep.run(Instant::now() + SWEEP_TIME).await
     }
 
     /// The database of this run; none when it uses another one.
@@ -212,19 +292,71 @@ impl LocalRun {
     /// Takes no new requests and messages, lets the running ones finish, and closes the files: in less than five seconds.
     /// What is left in the queue is handled by the next run on the same data.
     pub async fn stop(self) {
-        let Self { queue, dynamodb, poller, server, stop_serving, data, .. } = self;
+        let Self { queue, dynamodb, pollers, mut sweeping, server, stop_serving, data, .. } = self;
         drop(stop_serving);
-        let (served, ()) = tokio::join!(tokio::time::timeout(GRACE, server), poller.stop(GRACE));
+        // A sweep takes jobs one by one: what it leaves is found by the next.
+        sweeping.abort_all();
+        let (served, ()) = tokio::join!(tokio::time::timeout(GRACE, server), pollers.stop());
         if served.is_err() {
             tracing::warn!("requests were still running at the end of the grace time");
         }
         if let Dynamodb::Own(database) = dynamodb {
             database.stop().await;
         }
-        if let Err(error) = queue.close().await {
+        if let Some(queue) = queue
+            && let Err(error) = queue.close().await
+        {
             tracing::warn!(%error, "the queue was not closed");
         }
         drop(data);
+    }
+}
+
+impl Pollers {
+    fn start(queue: &SendingTo, polling: Polling, consume: BatchFunction, bury: BatchFunction) -> Self {
+        let consume = move |event, deadline| consume(event, deadline);
+        let bury = move |event, deadline| bury(event, deadline);
+        // Dead letters are rare: one receiver is enough, and disturbs nobody.
+        let dead_letter_polling = Polling { receivers: 1, ..polling };
+        match queue {
+            SendingTo::Own(queue) => Self {
+                chunks: consume_from(queue, polling, consume),
+                dead_letters: Some(consume_from(&queue.dead_letters(), dead_letter_polling, bury)),
+            },
+            SendingTo::Sqs(SqsOptions { aws, url, dead_letters_url }) => {
+                let source = |url: &String| {
+                    let client = clients::sqs(aws, clients::http_client());
+                    SqsSource::new(client, url.clone(), aws.region.clone())
+                };
+                let dead_letters = dead_letters_url.as_ref().map(source);
+                Self {
+                    chunks: consume_from(&source(url), polling, consume),
+                    dead_letters: dead_letters.map(|letters| consume_from(&letters, dead_letter_polling, bury)),
+                }
+            }
+        }
+    }
+
+    async fn stop(self) {
+        let Self { chunks, dead_letters } = self;
+        let dead_letters = async {
+            if let Some(poller) = dead_letters {
+                poller.stop(GRACE).await;
+            }
+        };
+        tokio::join!(chunks.stop(GRACE), dead_letters);
+    }
+}
+
+/// Sweeps at once, since the run may have been away for hours, and then by the wall clock.
+async fn sweep_for_ever(sweep: Sweep) {
+    loop {
+        match sweep.run(Instant::now() + SWEEP_TIME).await {
+            Ok(Report { ended: 0, left: 0, .. }) => {}
+            Ok(Report { ended, left, .. }) => tracing::info!(ended, left, "overdue jobs were swept"),
+            Err(error) => tracing::error!(%error, "overdue jobs could not be looked for"),
+        }
+        tokio::time::sleep(SWEEP_EVERY).await;
     }
 }
 
@@ -238,22 +370,28 @@ async fn bind(listen: &str) -> Result<TcpListener, StartError> {
 fn open(
     storage: &Storage,
     endpoint_url: Option<String>,
-    options: QueueOptions,
+    queue: QueueHome,
     ambient: &Ambient,
 ) -> Result<Opened, StartError> {
     let elsewhere = endpoint_url.map(Dynamodb::Elsewhere).ok_or(());
+    let open_queue = |path: Option<PathBuf>| match queue {
+        QueueHome::Sqs(options) => Ok(SendingTo::Sqs(options)),
+        QueueHome::Own(options) => match path {
+            None => LocalQueue::in_memory(options, ambient.clone()),
+            Some(path) => LocalQueue::open(&path, options, ambient.clone()),
+        }
+        .map(SendingTo::Own),
+    };
     match storage {
         Storage::Memory => Ok(Opened {
             data: None,
-            cursor_key: ambient.random(),
-            queue: LocalQueue::in_memory(options, ambient.clone())?,
+            queue: open_queue(None)?,
             dynamodb: elsewhere.or_else(|()| LocalDatabase::in_memory(ambient.clone()).map(Dynamodb::Own))?,
         }),
         Storage::Directory(path) => {
             let data = DataDirectory::lock(path)?;
             Ok(Opened {
-                cursor_key: data.cursor_key(ambient)?,
-                queue: LocalQueue::open(&data.queue(), options, ambient.clone())?,
+                queue: open_queue(Some(data.queue()))?,
                 dynamodb: elsewhere.or_else(|()| LocalDatabase::open(&data.database()).map(Dynamodb::Own))?,
                 data: Some(data),
             })
@@ -286,6 +424,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn each_function_has_an_http_client_of_its_own_when_that_is_asked_for() {
+        let named = Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::new()));
+        let names = Arc::clone(&named);
+        let http_clients: HttpClients = Arc::new(move |function, client| {
+            names.lock().unwrap().insert(function);
+            client
+        });
+        let options = LocalOptions { http_clients: Some(http_clients), ..LocalOptions::in_memory() };
+        LocalRun::start(options).await.unwrap().stop().await;
+        let named: Vec<_> = named.lock().unwrap().iter().copied().collect();
+        assert_eq!(named, ["accept", "bury", "consume", "records", "status", "sweep"]);
+    }
+
+    #[tokio::test]
     async fn a_taken_address_and_a_bad_one_are_named() {
         let run = LocalRun::start(LocalOptions::in_memory()).await.unwrap();
         let taken = run.address.to_string();
@@ -311,7 +463,6 @@ mod tests {
         for (file, message) in [
             ("queue.db", "cannot open the queue: file is not a database"),
             ("database.db", "cannot open the database: "),
-            ("cursor.key", "cannot use the data directory: "),
         ] {
             let directory = tempfile::tempdir().unwrap();
             std::fs::write(directory.path().join(file), "neither a database nor a key".repeat(100)).unwrap();

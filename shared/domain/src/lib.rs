@@ -16,5 +16,6 @@ pub mod problem;
 pub mod record;
 pub mod render;
 pub mod request;
+pub mod settle;
 pub mod time;
 pub mod types;

@@ -3,6 +3,9 @@
 /// How long a job can be seen: 24 hours, to the second.
 pub const JOB_LIFETIME_SECONDS: u64 = 24 * 60 * 60;
 
+/// A job that is still active after so long is given up: an hour before it can no longer be seen.
+pub const JOB_OVERDUE_SECONDS: u64 = 23 * 60 * 60;
+
 /// Jobs of one account that are `queued` or `processing` at the same time.
 pub const ACTIVE_JOBS: u64 = 1_000;
 

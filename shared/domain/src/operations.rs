@@ -46,6 +46,11 @@ impl Operations {
         self.0.iter().any(|token| token.job == job && token.position == position)
     }
 
+    /// Where the writes for this job ended that are among them.
+    pub fn positions_of(&self, job: JobId) -> impl Iterator<Item = u32> {
+        self.0.iter().filter(move |token| token.job == job).map(|token| token.position)
+    }
+
     /// Whether a write that left the row at `version_after` can have lost its token since: whether so much was
     /// written, or so long ago, that the token may have been dropped.
     #[must_use]

@@ -69,6 +69,8 @@ pub struct Plan {
     pub revision: u64,
     /// When the first was made, in whole seconds: no token of the chunk is older.
     pub made_at: Timestamp,
+    /// Whether it is the last: nobody agrees on anything after it, and nothing in it is still to be written.
+    pub closed: bool,
     /// Ordered by position.
     pub entries: Vec<Entry>,
 }
@@ -129,7 +131,7 @@ impl Plan {
 
     /// # Errors
     /// When the bytes were not made by [`pack`](Self::pack).
-    pub fn unpack(revision: u64, bytes: &[u8]) -> Result<Self, UnreadablePlan> {
+    pub fn unpack(revision: u64, closed: bool, bytes: &[u8]) -> Result<Self, UnreadablePlan> {
         let mut reader = Reader(bytes);
         if reader.byte()? != FORMAT {
             return Err(UnreadablePlan);
@@ -151,7 +153,7 @@ impl Plan {
             };
             entries.push(Entry { position, outcome, base });
         }
-        if reader.0.is_empty() { Ok(Self { revision, made_at, entries }) } else { Err(UnreadablePlan) }
+        if reader.0.is_empty() { Ok(Self { revision, made_at, closed, entries }) } else { Err(UnreadablePlan) }
     }
 }
 
@@ -307,13 +309,14 @@ mod tests {
                 let base = if outcome.is_success() { base } else { 0 };
                 Entry { position, outcome, base }
             });
-            let plan = Plan { revision: 7, made_at: Timestamp::from_seconds(1_700_000_000), entries: entries.collect() };
-            prop_assert_eq!(Plan::unpack(7, &plan.pack()), Ok(plan));
+            let made_at = Timestamp::from_seconds(1_700_000_000);
+            let plan = Plan { revision: 7, made_at, closed: true, entries: entries.collect() };
+            prop_assert_eq!(Plan::unpack(7, true, &plan.pack()), Ok(plan));
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = Plan::unpack(1, &bytes);
+            let _ = Plan::unpack(1, false, &bytes);
         }
 
         #[test]
@@ -349,7 +352,7 @@ mod tests {
             let outcome = Budget::of_job(total).fit(long);
             let items = total.min(u32::try_from(limits::ITEMS_PER_CHUNK).unwrap());
             let entries = (0..items).map(|position| Entry { position, outcome: outcome.clone(), base: 0 }).collect();
-            let packed = Plan { revision: 1, made_at: Timestamp::default(), entries }.pack().len();
+            let packed = Plan { revision: 1, made_at: Timestamp::default(), closed: false, entries }.pack().len();
             assert!(packed < 380_000, "{total}: {packed}");
         }
     }

@@ -116,6 +116,21 @@ impl Problem {
     pub const fn internal() -> Self {
         Self { code: Code::InternalServerError, detail: Cow::Borrowed("An unexpected error occurred") }
     }
+
+    /// Of an item that nobody will try any more.
+    #[must_use]
+    pub const fn not_applied() -> Self {
+        const DETAIL: &str = "An unexpected error occurred: this item was not applied";
+        Self { code: Code::InternalServerError, detail: Cow::Borrowed(DETAIL) }
+    }
+
+    /// Of an item whose record has forgotten whether it was applied: rather than apply it a second time, say so.
+    #[must_use]
+    pub const fn outcome_unknown() -> Self {
+        const DETAIL: &str =
+            "An unexpected error occurred: whether this item was applied is not known, read the record to see";
+        Self { code: Code::InternalServerError, detail: Cow::Borrowed(DETAIL) }
+    }
 }
 
 impl Serialize for Problem {

@@ -1,11 +1,12 @@
 //! A job with its results as JSON, written straight into bytes.
 
 use crate::job::Job;
-use crate::outcome::{Entry, Plan, append};
+use crate::outcome::{Entry, Outcome, Plan, append};
+use crate::problem::Problem;
 
 /// `{"data":{…}}` of one job. `plans` are the results of its chunks, in any order; none where it shows no results.
 ///
-/// An item without an entry (its chunk was never recorded) shows a failed result that says so.
+/// An item without an entry (its chunk was given up before any worker agreed on it) shows a failed result that says so.
 #[must_use]
 pub fn job(job: &Job, plans: &[Plan]) -> Vec<u8> {
     let mut json = Vec::with_capacity(512 + job.total as usize * 80);
@@ -28,29 +29,23 @@ fn results(json: &mut Vec<u8>, total: u32, plans: &[Plan]) {
             *place = Some(entry);
         }
     }
+    let not_applied = Outcome::failure(Problem::not_applied());
     for (position, entry) in by_position.into_iter().enumerate() {
         if position > 0 {
             json.push(b',');
         }
         match entry {
             Some(entry) => entry.outcome.render(json),
-            None => json.extend_from_slice(NO_OUTCOME.as_bytes()),
+            None => not_applied.render(json),
         }
     }
 }
-
-const NO_OUTCOME: &str = concat!(
-    r#"{"success":false,"errors":[{"code":"InternalServerError","status":"500","title":"Internal Server Error","#,
-    r#""detail":"The job ended before the outcome of this item was known"}]}"#
-);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ambient::Ambient;
     use crate::job::{JobId, JobStatus, Operation};
-    use crate::outcome::Outcome;
-    use crate::problem::Problem;
     use crate::record::RecordId;
     use crate::time::Timestamp;
 
@@ -82,10 +77,11 @@ mod tests {
         let entry = |position, outcome| Entry { position, outcome, base: 0 };
         let success = |byte| Outcome::Success(RecordId::from_bytes([byte; 16]));
         let plans = [
-            Plan { revision: 1, made_at: Timestamp::default(), entries: vec![entry(1, success(1))] },
+            Plan { revision: 1, made_at: Timestamp::default(), closed: false, entries: vec![entry(1, success(1))] },
             Plan {
                 revision: 1,
                 made_at: Timestamp::default(),
+                closed: false,
                 entries: vec![entry(0, success(0)), entry(2, Outcome::failure(Problem::unprocessable("no")))],
             },
         ];
@@ -114,7 +110,7 @@ mod tests {
         processing.status = JobStatus::Processing;
         let entries = vec![Entry { position: 0, outcome: Outcome::failure(Problem::internal()), base: 0 }];
         assert!(
-            text(job(&processing, &[Plan { revision: 1, made_at: Timestamp::default(), entries }]))
+            text(job(&processing, &[Plan { revision: 1, made_at: Timestamp::default(), closed: false, entries }]))
                 .ends_with(r#""results":[]}}"#)
         );
     }

@@ -8,7 +8,7 @@ use domain::limits;
 use domain::time::Timestamp;
 use domain::types::{Cardinality, EndType, ObjectType, RelationshipType, Schema, TypeKey};
 
-use crate::attributes::{Attributes, Reader, broken, millis, number, text};
+use crate::attributes::{Attributes, Reader, binary, broken, millis, number, text};
 use crate::jobs::built;
 use crate::keys::TypeKind;
 use crate::transaction::Transacted;
@@ -37,6 +37,31 @@ pub enum Deleted {
 }
 
 impl Store {
+    /// The secret that this deployment signs cursors with. The first call of all makes it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn cursor_secret(&self) -> Result<[u8; 32], StoreError> {
+        let key = Attributes::from([
+            ("pk".to_owned(), text(keys::deployment())),
+            ("sk".to_owned(), text(keys::cursor_secret())),
+        ]);
+        if let Some(row) = self.read_row(&self.tables.catalog, key.clone()).await? {
+            return secret_of(&row);
+        }
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.catalog)
+            .set_item(Some(key.clone()))
+            .item("secret", binary(self.ambient.random::<32>().to_vec()))
+            // Closes the race between two that find none: the first one's secret is everybody's.
+            .condition_expression("attribute_not_exists(pk)");
+        self.put_if(put).await?;
+        let row = self.read_row(&self.tables.catalog, key).await?;
+        secret_of(&row.ok_or_else(|| broken("secret"))?)
+    }
+
     /// # Errors
     /// When the outcome is not known.
     pub async fn define_object_type(
@@ -368,4 +393,9 @@ fn relationship_type_from_row(row: &Attributes) -> Result<RelationshipType, Stor
         cardinality: if many { Cardinality::OneToMany } else { Cardinality::OneToOne },
         created_at: reader.millis("created_at")?,
     })
+}
+
+fn secret_of(row: &Attributes) -> Result<[u8; 32], StoreError> {
+    let secret = Reader(row).optional_binary("secret")?.and_then(|secret| secret.try_into().ok());
+    secret.ok_or_else(|| broken("secret"))
 }

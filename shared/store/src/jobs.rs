@@ -10,6 +10,7 @@ use domain::account::AccountId;
 use domain::job::{Job, JobId, JobStatus};
 use domain::limits;
 use domain::outcome::Plan;
+use domain::problem::Problem;
 use domain::time::Timestamp;
 use futures_util::future::try_join_all;
 
@@ -70,6 +71,15 @@ pub enum Fenced {
     Never,
 }
 
+/// What came of noting a chunk on its job.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Recorded {
+    /// Whether this call counted the chunk: no call before it did, and the job was still processing.
+    pub counted: bool,
+    /// The job's row as it then stands.
+    pub job: Option<JobRow>,
+}
+
 impl Store {
     /// Reads the account's active count and what the idempotency key was used for, in one request.
     ///
@@ -120,9 +130,11 @@ impl Store {
             let take_slot = Update::builder()
                 .table_name(&self.tables.jobs)
                 .set_key(Some(job_key(account, keys::slots())))
-                .update_expression("ADD active :one")
+                // The first time it also puts the account into the index, where the sweep finds those that have jobs.
+                .update_expression("SET status_key = :counters ADD active :one")
                 // Closes the race between two accepts for the last slot: the limit is exact.
                 .condition_expression("attribute_not_exists(active) OR active < :most")
+                .expression_attribute_values(":counters", text(keys::counters()))
                 .expression_attribute_values(":one", number(1_u64))
                 .expression_attribute_values(":most", number(limits::ACTIVE_JOBS));
             writes.push(TransactWriteItem::builder().update(built(take_slot.build())?).build());
@@ -219,28 +231,38 @@ impl Store {
         }
     }
 
-    /// Takes a job from `queued` to `aborted`, gives its slot back and answers with it as it then stands. A job in any
-    /// other state is left as it is.
+    /// Takes a job from `queued` to `aborted` and gives its slot back. Answers whether this call did it: a job in any other
+    /// state is left as it is.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn abort(&self, account: &AccountId, id: JobId, now: Timestamp) -> Result<Option<Job>, StoreError> {
-        self.end(account, id, JobStatus::Queued, JobStatus::Aborted, now).await?;
-        self.find_job(account, id, now).await
+    pub async fn abort(&self, account: &AccountId, id: JobId, now: Timestamp) -> Result<bool, StoreError> {
+        self.end(account, id, JobStatus::Queued, JobStatus::Aborted, None, now).await
     }
 
-    /// Takes a job from `processing` to its last state and gives its slot back, once however often it is called.
+    /// Takes a job from `processing` to `completed` and gives its slot back. Answers whether this call did it: it happens
+    /// once however often it is called.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn finish(
+    pub async fn complete(&self, account: &AccountId, id: JobId, now: Timestamp) -> Result<bool, StoreError> {
+        self.end(account, id, JobStatus::Processing, JobStatus::Completed, None, now).await
+    }
+
+    /// Takes a job from `from`, which is `queued` or `processing`, to `failed` and gives its slot back. Answers whether
+    /// this call did it. Items that no chunk has counted count as failed.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn fail(
         &self,
         account: &AccountId,
         id: JobId,
-        last: JobStatus,
+        from: JobStatus,
+        why: &Problem,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.end(account, id, JobStatus::Processing, last, now).await
+    ) -> Result<bool, StoreError> {
+        self.end(account, id, from, JobStatus::Failed, Some(why), now).await
     }
 
     async fn end(
@@ -249,12 +271,18 @@ impl Store {
         id: JobId,
         from: JobStatus,
         to: JobStatus,
+        why: Option<&Problem>,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let end_job = Update::builder()
+    ) -> Result<bool, StoreError> {
+        let mut changes =
+            "SET #status = :to, status_key = :status_key, updated_at = :now, completed_at = :now".to_owned();
+        if why.is_some() {
+            changes.push_str(", failed = #total - succeeded, error_code = :code, error_detail = :detail");
+        }
+        let mut end_job = Update::builder()
             .table_name(&self.tables.jobs)
             .set_key(Some(job_key(account, &keys::job(id))))
-            .update_expression("SET #status = :to, status_key = :status_key, updated_at = :now, completed_at = :now")
+            .update_expression(changes)
             // Closes the race between two ends of one job: the slot is given back with the first and only there.
             .condition_expression("#status = :from")
             .expression_attribute_names("#status", "status")
@@ -262,6 +290,12 @@ impl Store {
             .expression_attribute_values(":to", text(to.as_str()))
             .expression_attribute_values(":status_key", text(keys::by_status(account, to)))
             .expression_attribute_values(":now", seconds(now));
+        if let Some(why) = why {
+            end_job = end_job
+                .expression_attribute_names("#total", "total")
+                .expression_attribute_values(":code", number(why.code.number()))
+                .expression_attribute_values(":detail", text(why.detail.as_ref()));
+        }
         let give_slot_back = Update::builder()
             .table_name(&self.tables.jobs)
             .set_key(Some(job_key(account, keys::slots())))
@@ -272,11 +306,11 @@ impl Store {
             TransactWriteItem::builder().update(built(give_slot_back.build())?).build(),
         ];
         // Refused means that another was first.
-        self.transact(writes).await.map(drop)
+        Ok(matches!(self.transact(writes).await?, Transacted::Done))
     }
 
-    /// Notes that a chunk's results are recorded and answers with the job as it then stands. Counts the chunk once,
-    /// however often it is called.
+    /// Notes that a chunk's results are recorded, and answers with the job as it then stands. Counts the chunk once,
+    /// however often it is called. With `trouble` the job is marked: it will end `failed`, for that reason.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -286,14 +320,19 @@ impl Store {
         id: JobId,
         chunk: u32,
         plan: &Plan,
+        trouble: Option<&Problem>,
         now: Timestamp,
-    ) -> Result<Option<JobRow>, StoreError> {
-        let update = self
+    ) -> Result<Recorded, StoreError> {
+        let mut changes = "ADD done :chunks, succeeded :succeeded, failed :failed SET updated_at = :now".to_owned();
+        if trouble.is_some() {
+            changes.push_str(", error_code = :code, error_detail = :detail");
+        }
+        let mut update = self
             .client
             .update_item()
             .table_name(&self.tables.jobs)
             .set_key(Some(job_key(account, &keys::job(id))))
-            .update_expression("ADD done :chunks, succeeded :succeeded, failed :failed SET updated_at = :now")
+            .update_expression(changes)
             // Closes the race between two deliveries of one chunk: its counts are added once. And a job that has ended
             // stays as it ended.
             .condition_expression("#status = :processing AND NOT contains(done, :chunk)")
@@ -304,9 +343,14 @@ impl Store {
             .expression_attribute_values(":succeeded", number(plan.succeeded()))
             .expression_attribute_values(":failed", number(plan.failed()))
             .expression_attribute_values(":now", seconds(now));
+        if let Some(trouble) = trouble {
+            update = update
+                .expression_attribute_values(":code", number(trouble.code.number()))
+                .expression_attribute_values(":detail", text(trouble.detail.as_ref()));
+        }
         match self.update_if(update).await? {
-            Some(row) => job_from_row(&row).map(Some),
-            None => self.find_job_row(account, id).await,
+            Some(row) => Ok(Recorded { counted: true, job: Some(job_from_row(&row)?) }),
+            None => Ok(Recorded { counted: false, job: self.find_job_row(account, id).await? }),
         }
     }
 
@@ -333,11 +377,15 @@ impl Store {
             .item("expires_at", seconds(expires_at));
         let (name, packed) = compressed(plan.pack());
         put = put.item(name, binary(packed));
+        if plan.closed {
+            put = put.item("closed", AttributeValue::Bool(true));
+        }
         // Closes the race between two deliveries of one chunk: each works only on what both have agreed to.
         put = if plan.revision == 1 {
             put.condition_expression("attribute_not_exists(pk)")
         } else {
-            put.condition_expression("revision = :before")
+            // A closed plan is the last, whoever knows its revision.
+            put.condition_expression("revision = :before AND attribute_not_exists(closed)")
                 .expression_attribute_values(":before", number(plan.revision - 1))
         };
         self.put_if(put).await
@@ -432,7 +480,10 @@ impl Store {
             self.meter.count_write(answer.consumed_capacity());
             let unprocessed = answer.unprocessed_items.and_then(|mut tables| tables.remove(&self.tables.jobs));
             match unprocessed {
-                Some(rest) if !rest.is_empty() => writes = rest,
+                Some(rest) if !rest.is_empty() => {
+                    self.meter.count_throttles(rest.len());
+                    writes = rest;
+                }
                 _ => return Ok(()),
             }
             backoff.wait(&self.ambient).await;
@@ -523,7 +574,11 @@ impl Store {
     }
 
     /// The rows of the table that entries of the index lead to, in the index's order.
-    async fn job_rows_of(&self, account: &AccountId, entries: &[Attributes]) -> Result<Vec<Attributes>, StoreError> {
+    pub(crate) async fn job_rows_of(
+        &self,
+        account: &AccountId,
+        entries: &[Attributes],
+    ) -> Result<Vec<Attributes>, StoreError> {
         let keys: Result<Vec<&str>, _> = entries.iter().map(|entry| Reader(entry).text("sk")).collect();
         let keys = keys?;
         let wanted = keys.iter().map(|key| job_key(account, key)).collect();
@@ -574,7 +629,10 @@ impl Store {
             self.meter.count_read(answer.consumed_capacity());
             rows.extend(answer.responses.and_then(|mut tables| tables.remove(table)).unwrap_or_default());
             match answer.unprocessed_keys.and_then(|mut tables| tables.remove(table)) {
-                Some(rest) if !rest.keys().is_empty() => wanted = rest,
+                Some(rest) if !rest.keys().is_empty() => {
+                    self.meter.count_throttles(rest.keys().len());
+                    wanted = rest;
+                }
                 _ => return Ok(rows),
             }
             backoff.wait(&self.ambient).await;
@@ -583,7 +641,7 @@ impl Store {
     }
 }
 
-fn job_key(account: &AccountId, sort: &str) -> Attributes {
+pub(crate) fn job_key(account: &AccountId, sort: &str) -> Attributes {
     Attributes::from([("pk".to_owned(), text(keys::account(account))), ("sk".to_owned(), text(sort))])
 }
 
@@ -616,5 +674,5 @@ fn plan_from_row(row: &Attributes) -> Result<Plan, StoreError> {
         decompressed = zstd::bulk::decompress(smaller, LONGEST).map_err(|_| broken("zstd"))?;
         &decompressed
     };
-    Plan::unpack(reader.number("revision")?, packed).map_err(|_| broken("packed"))
+    Plan::unpack(reader.number("revision")?, row.contains_key("closed"), packed).map_err(|_| broken("packed"))
 }

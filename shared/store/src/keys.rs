@@ -42,6 +42,13 @@ pub const fn slots() -> &'static str {
     "SLOTS"
 }
 
+/// Partition of the index `by_status` that has the active count of every account that ever had a job. No account id has
+/// an upper-case letter in it.
+#[must_use]
+pub const fn counters() -> &'static str {
+    "SLOTS"
+}
+
 /// An idempotency key, by the hex of its hash.
 #[must_use]
 pub fn idempotency(hash: &str) -> String {
@@ -85,6 +92,18 @@ pub fn record(account: &AccountId, id: RecordId) -> String {
 #[must_use]
 pub fn record_of(key: &str) -> Option<RecordId> {
     key.split_once('#').and_then(|(_, id)| RecordId::parse(id))
+}
+
+/// The partition of the catalog that belongs to no account. No account id has an upper-case letter in it.
+#[must_use]
+pub const fn deployment() -> &'static str {
+    "SYSTEM"
+}
+
+/// What cursors are signed with.
+#[must_use]
+pub const fn cursor_secret() -> &'static str {
+    "CURSOR_SECRET"
 }
 
 /// Whether a type is of object records or of relationship records: their keys are apart.

@@ -17,7 +17,9 @@ pub mod records;
 pub mod retry;
 pub mod rows;
 pub mod settings;
+pub mod settle;
 pub mod sqs;
+pub mod sweep;
 pub mod tables;
 mod transaction;
 
@@ -39,8 +41,10 @@ pub struct Store {
 
 impl Store {
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "nothing but the store asks the database")]
     pub fn new(client: Client, tables: TableNames, ambient: Ambient) -> Self {
-        Self { client, tables, ambient, meter: Meter::default() }
+        let meter = Meter::default();
+        Self { client: meter.watch(&client), tables, ambient, meter }
     }
 
     /// The clock and the randomness that everything around this store goes by.

@@ -4,9 +4,14 @@ use std::ops::Sub;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::interceptors::AfterDeserializationInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::types::{Capacity, ConsumedCapacity};
+use serde_json::Value;
 
-/// Counts requests and capacity units, those of reads and of writes apart. Clones count together.
+/// Counts requests and capacity units, those of reads and of writes apart, and throttles. Clones count together.
 ///
 /// A request counts once however often the SDK had to send it. Of a condition that failed, the database's answer says
 /// nothing when it was the only one of its request, though it is charged like a write; within a batch it is counted.
@@ -17,6 +22,7 @@ pub struct Meter(Arc<Counts>);
 struct Counts {
     reads: Counters,
     writes: Counters,
+    throttles: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +38,9 @@ struct Counters {
 pub struct Reading {
     pub reads: Consumed,
     pub writes: Consumed,
+    /// What the database throttled: each attempt of a request, whether or not the SDK made another one; and within a
+    /// request that it answered, each row that it left out.
+    pub throttles: u64,
 }
 
 /// What requests of one kind consumed.
@@ -57,7 +66,11 @@ impl Sub for Reading {
     type Output = Self;
 
     fn sub(self, earlier: Self) -> Self {
-        Self { reads: self.reads - earlier.reads, writes: self.writes - earlier.writes }
+        Self {
+            reads: self.reads - earlier.reads,
+            writes: self.writes - earlier.writes,
+            throttles: self.throttles.saturating_sub(earlier.throttles),
+        }
     }
 }
 
@@ -66,7 +79,7 @@ impl Sub for Consumed {
 
     fn sub(self, earlier: Self) -> Self {
         Self {
-            requests: self.requests - earlier.requests,
+            requests: self.requests.saturating_sub(earlier.requests),
             table_units: self.table_units - earlier.table_units,
             index_units: self.index_units - earlier.index_units,
         }
@@ -84,10 +97,70 @@ impl Meter {
         self.0.writes.count(consumed);
     }
 
+    /// So many rows that the database left out of a request because it throttles.
+    pub(crate) fn count_throttles(&self, rows: usize) {
+        self.0.throttles.fetch_add(u64::try_from(rows).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// The same client, with every attempt of its requests that the database throttles counted here.
+    pub(crate) fn watch(&self, client: &Client) -> Client {
+        Client::from_conf(client.config().to_builder().interceptor(ThrottledAttempts(self.clone())).build())
+    }
+
     #[must_use]
     pub fn read(&self) -> Reading {
-        Reading { reads: self.0.reads.read(), writes: self.0.writes.read() }
+        Reading {
+            reads: self.0.reads.read(),
+            writes: self.0.writes.read(),
+            throttles: self.0.throttles.load(Ordering::Relaxed),
+        }
     }
+}
+
+/// Error codes by which the database throttles, of whole requests and of single rows.
+pub(crate) fn is_throttle(code: &str) -> bool {
+    matches!(
+        code,
+        "ProvisionedThroughputExceededException"
+            | "ProvisionedThroughputExceeded"
+            | "ThrottlingException"
+            | "ThrottlingError"
+            | "RequestLimitExceeded"
+    )
+}
+
+/// Sees the answer to each attempt, those that the SDK repeats by itself included: a caller sees only the last.
+#[derive(Debug)]
+struct ThrottledAttempts(Meter);
+
+impl Intercept for ThrottledAttempts {
+    fn name(&self) -> &'static str {
+        "ThrottledAttempts"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response();
+        if !response.status().is_success()
+            && let Some(body) = response.body().bytes()
+            && error_code(body).is_some_and(|code| is_throttle(&code))
+        {
+            self.0.count_throttles(1);
+        }
+        Ok(())
+    }
+}
+
+/// The code that an error's body names, as `{"__type":"namespace#code"}`. The SDK reads it too, but into a type for each
+/// operation.
+fn error_code(body: &[u8]) -> Option<String> {
+    let error: Value = serde_json::from_slice(body).ok()?;
+    let code = error.get("__type")?.as_str()?;
+    Some(code.rsplit_once('#').map_or(code, |(_, code)| code).to_owned())
 }
 
 impl Counters {
@@ -117,3 +190,6 @@ impl Counters {
 fn add(counter: &AtomicU64, units: f64) {
     counter.fetch_add((units * 1_000.0).round() as u64, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@ pub struct Outgoing {
     pub account: AccountId,
     /// A chunk, as `domain::message` spells it. At most 240 KiB of UTF-8 that a queue may carry.
     pub body: String,
+    /// The trace that the request belongs to, as `X-Amzn-Trace-Id` spells it: the queue hands it on to the consumer.
+    pub trace: Option<String>,
 }
 
 /// A message could not be handed over, or the answer was lost: it may or may not arrive.

@@ -17,6 +17,7 @@ use crate::attributes::{Attributes, Reader, broken, number, text};
 use crate::error::is_passing;
 use crate::jobs::{KEYS_PER_READ, built};
 use crate::keys::TypeKind;
+use crate::meter::is_throttle;
 use crate::page::{Page, PageQuery};
 use crate::retry::Backoff;
 use crate::rows::{OBJECT_ATTRIBUTES, record_from_row, record_to_row};
@@ -117,6 +118,7 @@ impl Store {
                         None => Some(Written::Done),
                         Some(("DuplicateItem" | "ConditionalCheckFailed", _)) => Some(Written::Lost),
                         Some((code, error)) => {
+                            self.meter.count_throttles(usize::from(is_throttle(code)));
                             reason = format!("{code}: {}", error.message().unwrap_or_default());
                             if !is_passing(code) {
                                 return Err(StoreError::Refused { call: CALL, reason });

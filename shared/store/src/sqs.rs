@@ -1,7 +1,11 @@
 //! The queue on AWS.
 
+use std::collections::HashMap;
+
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use aws_sdk_sqs::types::{
+    MessageSystemAttributeNameForSends, MessageSystemAttributeValue, SendMessageBatchRequestEntry,
+};
 use futures_util::future::try_join_all;
 
 use crate::queue::{Outgoing, Queue, QueueUnavailable, SendFuture};
@@ -27,14 +31,7 @@ impl SqsQueue {
     async fn send_batch(&self, batch: Vec<Outgoing>) -> Result<(), QueueUnavailable> {
         let mut request = self.client.send_message_batch().queue_url(&self.url);
         for (place, message) in batch.into_iter().enumerate() {
-            let entry = SendMessageBatchRequestEntry::builder()
-                .id(place.to_string())
-                // On a standard queue the group makes the queue fair: a loud tenant does not hold up a quiet one.
-                .message_group_id(message.account.as_str())
-                .message_body(message.body)
-                .build()
-                .map_err(|error| QueueUnavailable(error.to_string()))?;
-            request = request.entries(entry);
+            request = request.entries(entry(place, message)?);
         }
         let answer = request.send().await.map_err(|error| QueueUnavailable(format!("{error:?}")))?;
         match answer.failed().first() {
@@ -55,6 +52,26 @@ impl Queue for SqsQueue {
             try_join_all(batches).await.map(drop)
         })
     }
+}
+
+fn entry(place: usize, message: Outgoing) -> Result<SendMessageBatchRequestEntry, QueueUnavailable> {
+    SendMessageBatchRequestEntry::builder()
+        .id(place.to_string())
+        // On a standard queue the group makes the queue fair: a loud tenant does not hold up a quiet one.
+        .message_group_id(message.account.as_str())
+        .message_body(message.body)
+        .set_message_system_attributes(message.trace.map(trace_attribute).transpose()?)
+        .build()
+        .map_err(|error| QueueUnavailable(error.to_string()))
+}
+
+/// The one system attribute that a sender may set. It counts towards no limit.
+fn trace_attribute(
+    trace: String,
+) -> Result<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>, QueueUnavailable> {
+    let value = MessageSystemAttributeValue::builder().data_type("String").string_value(trace).build();
+    let value = value.map_err(|error| QueueUnavailable(error.to_string()))?;
+    Ok(HashMap::from([(MessageSystemAttributeNameForSends::AwsTraceHeader, value)]))
 }
 
 fn batches(messages: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
@@ -86,7 +103,8 @@ mod tests {
 
     #[test]
     fn batches_hold_ten_messages_or_a_mebibyte() {
-        let message = |bytes| Outgoing { account: AccountId::parse("a").unwrap(), body: "x".repeat(bytes) };
+        let message =
+            |bytes| Outgoing { account: AccountId::parse("a").unwrap(), body: "x".repeat(bytes), trace: None };
         let sizes = |bytes: &[usize]| {
             let batches = batches(bytes.iter().map(|bytes| message(*bytes)).collect());
             batches.iter().map(Vec::len).collect::<Vec<_>>()
@@ -94,5 +112,22 @@ mod tests {
         assert_eq!(sizes(&[1; 25]), [10, 10, 5]);
         assert_eq!(sizes(&[240 * 1024; 9]), [4, 4, 1]);
         assert_eq!(sizes(&[]), [0; 0]);
+    }
+
+    #[test]
+    fn a_message_takes_its_trace_along_as_the_attribute_that_lambda_reads() {
+        let account = AccountId::parse("acme").unwrap();
+        let sent = |trace: Option<&str>| {
+            let message = Outgoing { account: account.clone(), body: "x".to_owned(), trace: trace.map(str::to_owned) };
+            let entry = entry(0, message).unwrap();
+            let attributes = entry.message_system_attributes()?;
+            assert_eq!(attributes.len(), 1);
+            let attribute = &attributes[&MessageSystemAttributeNameForSends::AwsTraceHeader];
+            assert_eq!(attribute.data_type(), "String");
+            attribute.string_value().map(str::to_owned)
+        };
+        let trace = "Root=1-67891233-abcdef012345678912345678;Sampled=1";
+        assert_eq!(sent(Some(trace)).as_deref(), Some(trace));
+        assert_eq!(sent(None), None);
     }
 }

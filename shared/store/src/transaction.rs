@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, TransactWriteItem};
 
 use crate::error::is_passing;
+use crate::meter::is_throttle;
 use crate::retry::Backoff;
 use crate::{Store, StoreError};
 
@@ -53,6 +54,7 @@ impl Store {
             };
             let codes: Vec<_> =
                 cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")).collect();
+            self.meter.count_throttles(codes.iter().filter(|code| is_throttle(code)).count());
             if codes.contains(&"ConditionalCheckFailed") {
                 return Ok(Transacted::Refused(codes.iter().map(|code| *code == "ConditionalCheckFailed").collect()));
             }

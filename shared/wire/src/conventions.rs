@@ -1,15 +1,20 @@
 //! What stands around every router.
 
 use std::any::Any;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
+use domain::account::{AccountId, Identity};
 use domain::ambient::Ambient;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use telemetry::{TraceContext, X_AMZN_TRACE_ID};
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::{Instrument, Level};
 
 use crate::authentication::authenticate;
 use crate::compression;
@@ -18,8 +23,8 @@ use crate::failure::{Cause, Failure, internal_body};
 use crate::query::cut;
 use crate::request_id::{RequestId, X_REQUEST_ID};
 
-/// Gives a bare router what all routes share: a request id, authentication, JSON answers where no route answers (404,
-/// 405 with `Allow`), a 500 for a panic, and gzip.
+/// Gives a bare router what all routes share: a request id, a trace, authentication, JSON answers where no route answers
+/// (404, 405 with `Allow`), a 500 for a panic, gzip, and one log line.
 ///
 /// The router must have no fallback of its own.
 pub fn conventions(router: Router, directory: Directory, ambient: Ambient) -> Router {
@@ -32,6 +37,7 @@ pub fn conventions(router: Router, directory: Directory, ambient: Ambient) -> Ro
     // stand further out.
     Router::new()
         .fallback_service(router)
+        .layer(map_request(note_caller))
         .layer(from_fn_with_state(directory, authenticate))
         .layer(CatchPanicLayer::custom(|payload: Box<dyn Any + Send>| panicked(&*payload)))
         .layer(from_fn_with_state(ambient, identify))
@@ -39,34 +45,74 @@ pub fn conventions(router: Router, directory: Directory, ambient: Ambient) -> Ro
         .layer(map_request(compression::plainly))
 }
 
-/// Names the request, and completes the answer with that name. A failure is logged here and nowhere else.
+/// The account of the caller, once it is known: what stands inside the authentication tells what stands around it.
+#[derive(Clone, Default)]
+struct Caller(Arc<OnceLock<AccountId>>);
+
+async fn note_caller(request: Request) -> Request {
+    let extensions = request.extensions();
+    if let (Some(Caller(account)), Some(identity)) = (extensions.get(), extensions.get::<Identity>()) {
+        account.get_or_init(|| identity.account.clone());
+    }
+    request
+}
+
+/// Names the request, and completes the answer with that name. Every request is logged and counted here, and a failure
+/// nowhere else.
 async fn identify(State(ambient): State<Ambient>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
     let request_id = RequestId::random(&ambient);
-    request.extensions_mut().insert(request_id);
+    let trace = trace_of(request.headers()).unwrap_or_else(|| TraceContext::begin(&ambient));
+    let caller = Caller::default();
+    let extensions = request.extensions_mut();
+    extensions.insert(request_id);
+    extensions.insert(trace);
+    extensions.insert(caller.clone());
     let (method, uri) = (request.method().clone(), request.uri().clone());
 
-    let mut response = next.run(request).await;
+    // At the highest level, so that the lines of handlers have its fields whatever is filtered out.
+    let span = tracing::error_span!("request", request.id = %request_id, trace.id = %trace.id());
+    let mut response = next.run(request).instrument(span).await;
 
     let cause = response.extensions_mut().remove::<Cause>();
-    let text = cause.as_ref().map_or("no cause given", Cause::as_str);
+    let status = response.status();
     // The query is left out: it may hold what clients call their records.
     let path = cut(uri.path());
-    if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
-        tracing::error!(
-            request.id = %request_id, request.method = %method, request.path = %path, error = text,
-            "the request failed unexpectedly"
-        );
-        response = with_internal_body(response, request_id);
-    } else if cause.is_some() {
-        tracing::warn!(
-            request.id = %request_id, request.method = %method, request.path = %path, error = text,
-            response.status = response.status().as_u16(), "the request failed"
-        );
+    macro_rules! log {
+        ($level:expr, $error:expr, $message:literal) => {
+            tracing::event!(
+                $level,
+                request.id = %request_id,
+                trace.id = %trace.id(),
+                account.id = caller.0.get().map(AccountId::as_str),
+                request.method = %method,
+                request.path = %path,
+                response.status = status.as_u16(),
+                response.milliseconds = started.elapsed().as_millis(),
+                error = $error,
+                $message
+            )
+        };
     }
+    let error = cause.as_ref().map(Cause::as_str);
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        log!(Level::ERROR, Some(error.unwrap_or("no cause given")), "the request failed unexpectedly");
+        response = with_internal_body(response, request_id);
+    } else if error.is_some() {
+        log!(Level::WARN, error, "the request failed");
+    } else {
+        log!(Level::INFO, None::<&str>, "the request is answered");
+    }
+    telemetry::request_answered(status.as_u16());
     if let Some(value) = request_id.header() {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     response
+}
+
+/// The trace that the request comes with. What is not one is nobody's fault and changes nothing.
+fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
+    TraceContext::parse(headers.get(X_AMZN_TRACE_ID)?.to_str().ok()?)
 }
 
 /// Whatever a 500 said before, it now says the contract's error and the request id.
@@ -111,6 +157,8 @@ mod tests {
         let routes = Router::new()
             .route("/who", get(async |Agent(identity): Agent| Data(StatusCode::OK, identity.account.to_string())))
             .route("/id", get(async |Extension(id): Extension<RequestId>| id.to_string()))
+            .route("/trace", get(async |Extension(trace): Extension<TraceContext>| trace.to_string()))
+            .route("/logs", get(async || tracing::info!("in a handler")))
             .route("/make", axum::routing::post(async || Data(StatusCode::CREATED, "x".repeat(5_000))))
             .route("/long", get(async || Data(StatusCode::OK, "x".repeat(5_000))))
             .route("/short", get(async || Data(StatusCode::OK, "x")))
@@ -199,30 +247,35 @@ mod tests {
     }
 
     /// The answer to `GET path`, and the one line it left in the log.
-    async fn logged(path: &str) -> (Reply, String) {
+    async fn logged(path: &str, headers: &[(&str, &str)]) -> (Reply, String) {
+        let (reply, text) = all_logged(path, headers).await;
+        assert_eq!(text.lines().count(), 1, "{text}");
+        (reply, text)
+    }
+
+    async fn all_logged(path: &str, headers: &[(&str, &str)]) -> (Reply, String) {
         let log = Log::default();
         let writer = log.clone();
         let subscriber =
             tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).with_target(false).finish();
         let guard = tracing::subscriber::set_default(subscriber);
-        let reply = call("GET", path, &[AGENT]).await;
+        let reply = call("GET", path, headers).await;
         drop(guard);
         let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(text.lines().count(), 1, "{text}");
         (reply, text)
     }
 
     #[tokio::test]
     async fn a_500_says_only_the_request_id_and_the_log_says_the_rest() {
         for (path, cause) in [("/broken", "table sundial-jobs is gone"), ("/panics", "panicked: index out of bounds")] {
-            let (reply, line) = logged(path).await;
+            let (reply, line) = logged(path, &[AGENT]).await;
             let id = reply.header("x-request-id").unwrap().to_owned();
             let detail = format!("An unexpected error occurred; request id {id}");
             assert_eq!(reply.status, 500);
             assert_eq!(reply.json(), error("InternalServerError", "500", "Internal Server Error", &detail));
             assert_eq!(reply.header("content-type"), Some("application/json"));
             assert!(line.contains("ERROR"), "{line}");
-            for piece in [cause, &id, "request.method=GET", path] {
+            for piece in [cause, &format!("request.id={id}"), "trace.id=1-", "request.method=GET", path] {
                 assert!(line.contains(piece), "{line}");
             }
         }
@@ -230,10 +283,54 @@ mod tests {
 
     #[tokio::test]
     async fn a_cause_behind_another_status_is_logged_too() {
-        let (reply, line) = logged("/throttled").await;
+        let (reply, line) = logged("/throttled", &[AGENT]).await;
         assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (503, Some("3")));
         assert!(line.contains("WARN") && line.contains("table sundial-jobs throttles"), "{line}");
         assert!(!reply.text().contains("table"));
+    }
+
+    #[tokio::test]
+    async fn every_other_request_leaves_one_line_too() {
+        let trace = ("x-amzn-trace-id", "Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=1");
+        let (reply, line) = logged("/who?secret=1", &[AGENT, trace]).await;
+        let id = format!("request.id={}", reply.header("x-request-id").unwrap());
+        assert!(line.contains("INFO") && !line.contains("secret"), "{line}");
+        for piece in [
+            id.as_str(),
+            "trace.id=1-67891233-abcdef012345678912345678",
+            "account.id=\"local\"",
+            "request.method=GET",
+            "request.path=/who",
+            "response.status=200",
+            "response.milliseconds=",
+        ] {
+            assert!(line.contains(piece), "{piece}: {line}");
+        }
+        for (path, headers, status) in [("/nowhere", &[AGENT][..], 404), ("/who", &[], 401), ("/who", &[END_USER], 403)]
+        {
+            let (_, line) = logged(path, headers).await;
+            assert!(line.contains("INFO") && line.contains(&format!("response.status={status}")), "{line}");
+            assert_eq!(line.contains("account.id"), status != 401, "{line}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_handler_logs_has_the_ids_of_its_request() {
+        let (reply, lines) = all_logged("/logs", &[AGENT]).await;
+        let line = lines.lines().next().unwrap();
+        assert!(line.contains("in a handler") && line.contains("trace.id=1-"), "{lines}");
+        assert!(line.contains(reply.header("x-request-id").unwrap()), "{lines}");
+    }
+
+    #[tokio::test]
+    async fn a_handler_sees_the_trace_that_the_request_came_with_or_a_new_one() {
+        let header = "Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=1";
+        let name = "x-amzn-trace-id";
+        assert_eq!(call("GET", "/trace", &[AGENT, (name, header)]).await.text(), header);
+        for headers in [&[AGENT][..], &[AGENT, (name, "Root=1-2-3")], &[AGENT, (name, "\u{e9}")]] {
+            let trace = call("GET", "/trace", headers).await;
+            assert!(trace.text().starts_with("Root=1-00000000-"), "{}", trace.text());
+        }
     }
 
     async fn check_gzip(method: &str, path: &str, accept_encoding: &str, status: u16, compressed: bool) {

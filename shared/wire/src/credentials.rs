@@ -18,7 +18,25 @@ pub(crate) enum Credentials {
 }
 
 /// What is kept of credentials: enough to know them again, and not enough to present them.
-pub(crate) type Fingerprint = [u8; 32];
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct Fingerprint {
+    kind: Kind,
+    digest: [u8; 32],
+}
+
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Kind {
+    Password,
+    ApiToken,
+    Bearer,
+}
+
+impl Fingerprint {
+    /// Of a bearer token of which only the SHA-256 is known.
+    pub(crate) const fn of_bearer(digest: [u8; 32]) -> Self {
+        Self { kind: Kind::Bearer, digest }
+    }
+}
 
 impl Credentials {
     /// Reads the one `Authorization` header. None when there is none, when there are several, or when it is malformed.
@@ -44,21 +62,20 @@ impl Credentials {
         })
     }
 
-    /// One digest over the kind, the email without regard to case, and the secret.
+    /// A digest of a bearer token, or of the email without regard to case and the secret.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         let (kind, email, secret) = match self {
-            Self::Password { email, password } => (0_u8, email.as_str(), password),
-            Self::ApiToken { email, token } => (1, email.as_str(), token),
-            Self::Bearer { token } => (2, "", token),
+            Self::Password { email, password } => (Kind::Password, email, password),
+            Self::ApiToken { email, token } => (Kind::ApiToken, email, token),
+            Self::Bearer { token } => return Fingerprint::of_bearer(Sha256::digest(token).into()),
         };
         let email = email.to_lowercase();
         let mut digest = Sha256::new();
-        digest.update([kind]);
         // The length keeps an email's end apart from the secret's beginning.
         digest.update((email.len() as u64).to_be_bytes());
         digest.update(email.as_bytes());
         digest.update(secret.as_bytes());
-        digest.finalize().into()
+        Fingerprint { kind, digest: digest.finalize().into() }
     }
 }
 

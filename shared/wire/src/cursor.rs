@@ -11,13 +11,14 @@
 //! It is signed, not encrypted: a position may hold what the list shows and nothing else.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::AccountId;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use store::settings::{SettingError, required};
+use store::{Store, StoreError};
 
 use crate::failure::Failure;
 use crate::page::Order;
@@ -55,20 +56,6 @@ impl CursorKey {
         Self(secret)
     }
 
-    /// Reads `CURSOR_KEY`, 32 bytes in base64.
-    ///
-    /// # Errors
-    /// When it is missing or is not that.
-    pub fn from_environment() -> Result<Self, SettingError> {
-        const NAME: &str = "CURSOR_KEY";
-        Self::from_base64(&required(NAME)?)
-            .ok_or(SettingError::Unreadable { name: NAME, expected: "32 bytes in base64" })
-    }
-
-    fn from_base64(text: &str) -> Option<Self> {
-        STANDARD.decode(text).ok()?.try_into().ok().map(Self)
-    }
-
     /// Of one account and one list. `list` names the route with every parameter that decides what is in the list, such
     /// as `jobs?status=queued`; a cursor of another list is refused.
     #[must_use]
@@ -80,6 +67,31 @@ impl CursorKey {
 impl fmt::Debug for CursorKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("CursorKey(…)")
+    }
+}
+
+/// The key of a deployment, which its database keeps: read at the first use, and made when there is none. So it is nobody's
+/// task to make a secret, and it is in no function's settings.
+#[derive(Clone, Debug)]
+pub struct CursorKeys {
+    store: Store,
+    key: Arc<OnceLock<CursorKey>>,
+}
+
+impl CursorKeys {
+    #[must_use]
+    pub fn of(store: Store) -> Self {
+        Self { store, key: Arc::default() }
+    }
+
+    /// # Errors
+    /// When the database does not answer, and never did.
+    pub async fn get(&self) -> Result<&CursorKey, StoreError> {
+        if let Some(key) = self.key.get() {
+            return Ok(key);
+        }
+        let secret = self.store.cursor_secret().await?;
+        Ok(self.key.get_or_init(|| CursorKey::new(secret)))
     }
 }
 
@@ -178,14 +190,6 @@ mod tests {
         check_refused(&key.scope(&first, "jobs?status=queued"), &text);
         check_refused(&key.scope(&account("firstj"), "obs"), &text);
         check_refused(&CursorKey::new([8; 32]).scope(&first, "jobs"), &text);
-    }
-
-    #[test]
-    fn a_key_in_a_setting_is_the_base64_of_32_bytes() {
-        assert!(CursorKey::from_base64("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").is_some());
-        for wrong in ["", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "!"] {
-            assert!(CursorKey::from_base64(wrong).is_none(), "{wrong}");
-        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use domain::account::{AccountId, Identity, Role};
 use http::HeaderMap;
+use store::settings::SettingError;
 
 use crate::credentials::{Credentials, Fingerprint};
 
@@ -37,6 +38,32 @@ impl Directory {
             directory.add(&account, Role::EndUser, "user@example.com", "sunshine", None);
         }
         directory
+    }
+
+    /// The agents of a deployment, from `AGENT_TOKENS`: `account=digest` pairs with commas between them, where the digest is
+    /// the SHA-256, in hex, of the bearer token that lets an agent of the account in. Without it nobody is let in.
+    ///
+    /// # Errors
+    /// When the variable is set to something else; the error shows nothing of it.
+    pub fn from_environment() -> Result<Self, SettingError> {
+        const NAME: &str = "AGENT_TOKENS";
+        let tokens = std::env::var(NAME).unwrap_or_default();
+        Self::of_tokens(&tokens).ok_or(SettingError::Unreadable {
+            name: NAME,
+            expected: "a list of account=digest, where a digest is 64 hex digits",
+        })
+    }
+
+    fn of_tokens(tokens: &str) -> Option<Self> {
+        let mut users = HashMap::new();
+        for pair in tokens.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+            let (account, digest) = pair.split_once('=')?;
+            let account = AccountId::parse(account).ok()?;
+            let digest = hex::decode(digest).ok()?.try_into().ok()?;
+            let identity = Identity { user: format!("agent of {account}").into(), account, role: Role::Agent };
+            users.insert(Fingerprint::of_bearer(digest), identity);
+        }
+        Some(Self { users: Arc::new(RwLock::new(users)) })
     }
 
     /// This directory and an agent.
@@ -131,6 +158,21 @@ mod tests {
             assert_eq!(who(&Directory::local(), &authorization), None, "{authorization}");
         }
         assert_eq!(who(&Directory::empty(), "Bearer local-token"), None);
+    }
+
+    #[test]
+    fn a_deployment_knows_tokens_by_their_digests() {
+        // SHA-256 of `abc` and of nothing, as FIPS 180-2 gives it and as everybody knows it.
+        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let nothing = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855";
+        let directory = Directory::of_tokens(&format!("first={abc}, second={nothing},")).unwrap();
+        assert_eq!(who(&directory, "Bearer abc"), Some(("agent of first of first".to_owned(), Role::Agent)));
+        assert_eq!(who(&directory, &format!("Bearer {abc}")), None);
+        assert_eq!(who(&directory, &basic("agent of first:abc")), None);
+        assert_eq!(who(&Directory::of_tokens("").unwrap(), "Bearer abc"), None);
+        for wrong in ["first", "first=", "first=abc", "First=00", &format!("a b={abc}"), &abc[1..]] {
+            assert!(Directory::of_tokens(wrong).is_none(), "{wrong}");
+        }
     }
 
     #[test]

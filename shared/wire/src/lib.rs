@@ -30,13 +30,15 @@ pub use authentication::Agent;
 pub use body::{DataBody, RawDataBody, data_member, read_body};
 pub use content_type::check_content_type;
 pub use conventions::conventions;
-pub use cursor::{Cursor, CursorKey, CursorScope, Direction};
+pub use cursor::{Cursor, CursorKey, CursorKeys, CursorScope, Direction};
 pub use directory::Directory;
 pub use failure::Failure;
 pub use page::{DEFAULT_PER_PAGE, MAX_PER_PAGE, Order, PageRequest};
 pub use query::{Query, bad_parameter};
 pub use request_id::{RequestId, X_REQUEST_ID};
 pub use segments::Segments;
+/// The trace of a request, which a handler takes as `Extension<TraceContext>`.
+pub use telemetry::TraceContext;
 
 /// What every route's path starts with.
 pub const BASE: &str = "/api/sunshine";

@@ -8,7 +8,7 @@ use tests::{Client, Deliveries, Delivery, Home, LastStep, crash_after, outcomes}
 const ITEMS: usize = 2 * ITEMS_PER_CHUNK + 100;
 
 /// A job that sets one record so many times, and the message of the first of its three chunks.
-async fn accepted_chain(deliveries: &Deliveries<'_>, acme: &Client<'_>) -> (String, Delivery) {
+async fn accepted_chain(deliveries: &Deliveries<'_>, acme: &Client) -> (String, Delivery) {
     acme.define_product().await;
     let set = |number: usize| {
         let attributes = json!({"name": "gum", "price": number});
@@ -19,14 +19,14 @@ async fn accepted_chain(deliveries: &Deliveries<'_>, acme: &Client<'_>) -> (Stri
     (id, deliveries.take_one().await)
 }
 
-async fn assert_applied_once(acme: &Client<'_>, id: &str) {
+async fn assert_applied_once(acme: &Client, id: &str) {
     let job = acme.job(id).await;
     assert_eq!(job["job_status"], "completed");
     assert_eq!(outcomes(&job), vec!["done"; ITEMS]);
     assert_eq!(job["progress"]["succeeded"], ITEMS);
     assert_eq!(acme.record("product", "gum").await["attributes"]["price"], ITEMS - 1);
     let record = acme.record("product", "gum").await["id"].as_str().and_then(domain::record::RecordId::parse);
-    let row = acme.home.run.store().record(&acme.account, record.expect("an id")).await.expect("the database");
+    let row = acme.store.record(&acme.account, record.expect("an id")).await.expect("the database");
     assert_eq!(row.expect("a row").version, 3, "it was written once for each chunk");
     assert_eq!(acme.active_jobs().await, 0);
 }

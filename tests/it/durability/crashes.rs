@@ -8,7 +8,7 @@ use tests::{Client, Deliveries, Home, LastStep, crash_after};
 use super::scene::{Scene, Size, Traces, define_types};
 
 /// The traces of a job of this action that is delivered once and meets no mishap.
-async fn undisturbed(acme: &Client<'_>, deliveries: &Deliveries<'_>, operation: Operation) -> Traces {
+async fn undisturbed(acme: &Client, deliveries: &Deliveries<'_>, operation: Operation) -> Traces {
     let scene = Scene::set(acme, deliveries, &format!("{operation:?} undisturbed"), operation, Size::OneChunk).await;
     deliveries.deliver(&scene.chunks[0]).await;
     scene.traces().await

@@ -9,7 +9,7 @@ const TAKEN: &str = "UnprocessableEntity: External Id is already in use for the 
 /// A job of one item whose worker died.
 struct Interrupted<'home> {
     deliveries: &'home Deliveries<'home>,
-    acme: &'home Client<'home>,
+    acme: &'home Client,
     id: String,
     chunk: Delivery,
 }
@@ -18,13 +18,13 @@ impl<'home> Interrupted<'home> {
     async fn after(
         last: LastStep,
         deliveries: &'home Deliveries<'home>,
-        acme: &'home Client<'home>,
+        acme: &'home Client,
         action: &str,
         item: Value,
     ) -> Self {
         let id = acme.accepted("resources", action, json!([item])).await;
         let chunk = deliveries.take_one().await;
-        crash_after(last, acme.home.run.store(), &chunk).await;
+        crash_after(last, &acme.store, &chunk).await;
         Self { deliveries, acme, id, chunk }
     }
 
@@ -42,14 +42,14 @@ fn gum(attributes: &Value) -> Value {
 }
 
 /// Another job with one item, which must succeed.
-async fn another_job(deliveries: &Deliveries<'_>, acme: &Client<'_>, action: &str, item: Value) -> Value {
+async fn another_job(deliveries: &Deliveries<'_>, acme: &Client, action: &str, item: Value) -> Value {
     let job = deliveries.run_job(acme, "resources", action, json!([item])).await;
     assert_eq!(outcomes(&job), ["done"]);
     job["results"][0]["data"]["id"].clone()
 }
 
 /// A record `gum` that a job made.
-async fn given_gum(deliveries: &Deliveries<'_>, acme: &Client<'_>) -> Value {
+async fn given_gum(deliveries: &Deliveries<'_>, acme: &Client) -> Value {
     acme.define_product().await;
     another_job(deliveries, acme, "post", gum(&json!({"name": "gum", "price": 1}))).await
 }

@@ -10,7 +10,7 @@ const UNKNOWN: &str = "InternalServerError: An unexpected error occurred: whethe
                        read the record to see";
 
 /// Writes the record `gum` so many times, each by a job of its own.
-async fn other_jobs(deliveries: &Deliveries<'_>, acme: &Client<'_>, count: u32) {
+async fn other_jobs(deliveries: &Deliveries<'_>, acme: &Client, count: u32) {
     for price in 0..count {
         let set = json!({"type": "product", "external_id": "gum", "attributes": {"price": price}});
         let job = deliveries.run_job(acme, "resources", "external_id_set", json!([set])).await;

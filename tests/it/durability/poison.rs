@@ -45,7 +45,7 @@ async fn after_five_receives_poison_is_a_dead_letter() {
     home.run.poller().resume();
     assert_eq!(outcomes(&acme.wait(&id).await), ["done"]);
 
-    let queue = home.run.queue();
+    let queue = home.queue();
     let mut counts = queue.counts().await.expect("the queue");
     let waiting_since = tokio::time::Instant::now();
     while counts.dead < POISON.len() {

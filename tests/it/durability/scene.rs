@@ -9,8 +9,8 @@ use tests::{Client, Deliveries, Delivery, outcomes};
 
 /// Records of a test's own inside an account that [`define_types`] was called for. Two scenes differ in nothing but
 /// their ids.
-pub struct Scene<'home> {
-    client: Client<'home>,
+pub struct Scene {
+    client: Client,
     tag: String,
     operation: Operation,
     job: String,
@@ -21,12 +21,30 @@ pub struct Scene<'home> {
 /// What a job left behind, with names instead of ids.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Traces {
-    status: Value,
-    progress: Value,
+    pub status: Value,
+    pub progress: Value,
     /// Each result, and how often it comes in a row.
-    outcomes: Vec<(usize, String)>,
-    records: Vec<String>,
-    active_jobs: u64,
+    pub outcomes: Vec<(usize, String)>,
+    pub records: Vec<String>,
+    pub active_jobs: u64,
+}
+
+impl Traces {
+    /// What the records hold, however often they were written. A tombstone holds nothing.
+    pub fn contents(&self) -> Vec<String> {
+        let content = |told: &String| {
+            let (name, rest) = told.split_once(": ").expect("a name");
+            let held = rest.split_once(" tokens, ").map_or(rest, |(_, held)| held);
+            format!("{name}: {}", if held == "tombstone" { "none" } else { held })
+        };
+        self.records.iter().map(content).collect()
+    }
+
+    /// The results of the items that succeeded.
+    pub fn successes(&self) -> Vec<&str> {
+        let succeeded = self.outcomes.iter().filter(|(_, outcome)| outcome.contains(r#""success":true"#));
+        succeeded.flat_map(|(times, outcome)| std::iter::repeat_n(outcome.as_str(), *times)).collect()
+    }
 }
 
 /// Whether the job of a scene is one chunk or two. The second is full of items that fail without touching anything.
@@ -42,16 +60,16 @@ const NOBODY: &str = "00000000-0000-8000-8000-000000000000";
 const OBJECTS: [&str; 8] = ["a", "b", "c", "d", "e", "x", "y", "z"];
 const PAIRS: [(&str, &str); 4] = [("a", "b"), ("b", "c"), ("c", "d"), ("e", "c")];
 
-pub async fn define_types(client: &Client<'_>) {
+pub async fn define_types(client: &Client) {
     client.define_product().await;
     let likes = json!({"data": {"key": "likes", "source": "product", "target": ["product"]}});
     let _ = client.post("/relationships/types", &likes).await.data(201);
 }
 
-impl<'home> Scene<'home> {
+impl Scene {
     /// The records `a` to `e`, of which `a` likes `b`, and a job that is accepted and not yet delivered.
     pub async fn set(
-        client: &Client<'home>,
+        client: &Client,
         deliveries: &Deliveries<'_>,
         tag: &str,
         operation: Operation,
@@ -138,7 +156,7 @@ impl<'home> Scene<'home> {
     pub async fn traces(&self) -> Traces {
         let job = self.client.job(&self.job).await;
         let ids = self.ids();
-        let rows = self.client.home.run.store().records(&self.client.account, ids.iter().map(|(_, id)| *id)).await;
+        let rows = self.client.store.records(&self.client.account, ids.iter().map(|(_, id)| *id)).await;
         let rows = rows.expect("the database");
         let named = |text: String| {
             let names = ids.iter().fold(text, |text, (name, id)| text.replace(&id.to_string(), name));

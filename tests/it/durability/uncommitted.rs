@@ -11,22 +11,22 @@ use store::jobs::{Commit, Fenced};
 use tests::{Client, Deliveries, Delivery, Home, outcomes};
 
 /// A chunk as accept sends it, and the job as accept would commit it.
-fn sent(acme: &Client<'_>) -> (Delivery, Job) {
+fn sent(acme: &Client) -> (Delivery, Job) {
     let item = json!({"type": "product", "external_id": "gum", "attributes": {"name": "gum"}});
     let body = json!({"type": "resources", "action": "post", "data": [item]}).to_string();
     let request = JobRequest::parse(body.as_bytes()).expect("a request");
-    let id = JobId::new(acme.home.run.ambient());
+    let id = JobId::new(acme.store.ambient());
     let chunks = pack(&acme.account, id, &request);
     let delivery = Delivery { body: chunks[0].to_message(), receives: 1 };
     (delivery, Job::queued(id, request.operation, 1, 1))
 }
 
-async fn commit(acme: &Client<'_>, job: &Job) -> Commit {
-    let store = acme.home.run.store();
+async fn commit(acme: &Client, job: &Job) -> Commit {
+    let store = &acme.store;
     store.commit(&acme.account, job, None, store.ambient().now()).await.expect("the database")
 }
 
-async fn assert_no_trace(acme: &Client<'_>, job: &Job) {
+async fn assert_no_trace(acme: &Client, job: &Job) {
     assert_eq!(acme.get(&format!("/jobs/{}", job.id)).await.status, 404);
     assert_eq!(acme.get("/jobs").await.data(200), json!([]));
     assert!(acme.record("product", "gum").await.is_null());

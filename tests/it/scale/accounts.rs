@@ -8,7 +8,7 @@ fn products(owner: &str) -> Value {
     (0..300).map(product).collect()
 }
 
-async fn names(client: &Client<'_>) -> Vec<String> {
+async fn names(client: &Client) -> Vec<String> {
     let listed = client.get("/objects/records?type=product").await.data(200);
     let listed = listed.as_array().expect("a list").iter();
     let mut names: Vec<String> =

@@ -20,7 +20,7 @@ fn products(client: usize) -> Value {
 
 /// Reads the lists over and over until all jobs are listed as completed, and checks each of them.
 struct Watcher<'test> {
-    acme: &'test Client<'test>,
+    acme: &'test Client,
     /// Ids of the jobs that were answered with 201.
     accepted: &'test Mutex<Vec<String>>,
     /// How far each job was when a list last showed it: a job never goes back.

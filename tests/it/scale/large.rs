@@ -8,7 +8,7 @@ use tests::{Client, Home, outcomes};
 const ITEMS: usize = 10_000;
 
 /// Every external id of the type, each of which may be listed once.
-async fn external_ids(client: &Client<'_>, per_page: usize) -> HashSet<String> {
+async fn external_ids(client: &Client, per_page: usize) -> HashSet<String> {
     let mut ids = HashSet::new();
     let mut page = client.get(&format!("/objects/records?type=product&per_page={per_page}")).await;
     loop {
@@ -62,6 +62,6 @@ async fn one_item_more_is_refused_and_leaves_no_trace() {
     assert!(detail.contains("10000") || detail.contains("10,000"), "{detail}");
     assert!(detail.contains("10001") || detail.contains("10,001"), "{detail}");
     assert_eq!(acme.get("/jobs").await.data(200), json!([]));
-    assert_eq!(home.run.queue().counts().await.expect("the queue").visible, 0);
+    assert_eq!(home.queue().counts().await.expect("the queue").visible, 0);
     home.run.stop().await;
 }

@@ -10,13 +10,13 @@ use tests::{Answer, Client, Home, PATIENCE, answer};
 
 const MOST: usize = 1_000;
 
-async fn post(acme: &Client<'_>, number: usize) -> Answer {
+async fn post(acme: &Client, number: usize) -> Answer {
     let product = json!({"type": "product", "external_id": number.to_string(), "attributes": {"name": "x"}});
     acme.create_job("resources", "post", json!([product])).await
 }
 
 /// Posts jobs with these numbers, twenty at a time, and answers with the ids of those that were accepted.
-async fn post_all(acme: &Client<'_>, numbers: std::ops::Range<usize>) -> (Vec<String>, usize) {
+async fn post_all(acme: &Client, numbers: std::ops::Range<usize>) -> (Vec<String>, usize) {
     let answers: Vec<Answer> =
         stream::iter(numbers).map(|number| post(acme, number)).buffer_unordered(20).collect().await;
     let (mut ids, mut refused) = (Vec::new(), 0);
@@ -40,7 +40,7 @@ fn assert_refused(answer: &Answer) {
     assert!(seconds.expect("seconds") > 0);
 }
 
-async fn listed(acme: &Client<'_>, path: &str) -> HashSet<String> {
+async fn listed(acme: &Client, path: &str) -> HashSet<String> {
     let listed = acme.get(path).await.data(200);
     let ids = listed.as_array().expect("a list").iter().map(|job| job["id"].as_str().expect("an id").to_owned());
     ids.collect()
@@ -64,14 +64,14 @@ async fn the_thousand_and_first_job_is_refused_and_the_thousand_others_complete(
     assert_eq!(listed(&acme, "/jobs?status=queued").await, ids);
 
     // The next one costs not even a message, and does not use up its idempotency key.
-    let messages = home.run.queue().counts().await.expect("the queue");
+    let messages = home.queue().counts().await.expect("the queue");
     let with_key = || {
         let data = json!([{"type": "product", "external_id": "kept for later", "attributes": {"name": "x"}}]);
         let body = json!({"type": "resources", "action": "post", "data": data});
         answer(acme.request(reqwest::Method::POST, "/jobs").header("Idempotency-Key", "later").json(&body))
     };
     assert_refused(&with_key().await);
-    assert_eq!(home.run.queue().counts().await.expect("the queue"), messages);
+    assert_eq!(home.queue().counts().await.expect("the queue"), messages);
     assert_eq!(listed(&acme, "/jobs").await, ids);
     assert_eq!(acme.active_jobs().await, MOST as u64);
     // Another account is not concerned.
@@ -98,9 +98,9 @@ async fn the_thousand_and_first_job_is_refused_and_the_thousand_others_complete(
 }
 
 /// What was sent for jobs that then found no slot is dropped after a minute.
-async fn assert_no_leftovers(home: &Home, acme: &Client<'_>) {
+async fn assert_no_leftovers(home: &Home, acme: &Client) {
     home.advance(Duration::from_secs(61));
-    let queue = home.run.queue();
+    let queue = home.queue();
     let mut counts = queue.counts().await.expect("the queue");
     let waiting_since = tokio::time::Instant::now();
     while counts.visible + counts.in_flight > 0 {

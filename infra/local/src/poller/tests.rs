@@ -7,7 +7,7 @@ use domain::time::Timestamp;
 use store::queue::{Outgoing, Queue};
 
 use super::*;
-use crate::queue::{Counts, QueueOptions};
+use crate::queue::{Counts, LocalQueue, QueueOptions};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -18,7 +18,7 @@ fn queue() -> (LocalQueue, Ambient) {
 
 async fn send(queue: &LocalQueue, bodies: &[&str]) {
     let account = AccountId::parse("acme").unwrap();
-    let outgoing = bodies.iter().map(|body| Outgoing { account: account.clone(), body: (*body).into() });
+    let outgoing = bodies.iter().map(|body| Outgoing { account: account.clone(), body: (*body).into(), trace: None });
     queue.send(outgoing.collect()).await.unwrap();
 }
 
@@ -43,7 +43,8 @@ fn bodies(event: &SqsEvent) -> Vec<String> {
 #[tokio::test]
 async fn a_handler_gets_what_lambda_would_give_it_and_what_it_handled_is_deleted() {
     let (queue, _) = queue();
-    send(&queue, &["hello"]).await;
+    let account = AccountId::parse("acme").unwrap();
+    queue.send(vec![Outgoing { account, body: "hello".into(), trace: Some("Root=1-2-3".into()) }]).await.unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let poller = consume_from(&queue, Polling::default(), {
         let seen = Arc::clone(&seen);
@@ -66,6 +67,7 @@ async fn a_handler_gets_what_lambda_would_give_it_and_what_it_handled_is_deleted
     let attributes: std::collections::BTreeMap<_, _> =
         record.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let expected = [
+        ("AWSTraceHeader", "Root=1-2-3"),
         ("ApproximateFirstReceiveTimestamp", "1700000000000"),
         ("ApproximateReceiveCount", "1"),
         ("MessageGroupId", "acme"),

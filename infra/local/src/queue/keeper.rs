@@ -232,10 +232,10 @@ fn send(
     messages: &[Outgoing],
     change: &mut Change,
 ) -> rusqlite::Result<()> {
-    for Outgoing { account, body } in messages {
+    for message in messages {
         let message_id = uuid::Builder::from_random_bytes(ambient.random()).into_uuid().to_string();
-        let row = rows::insert(transaction, &message_id, account.as_str(), body, now)?;
-        change.added.push((row, Entry::waiting(account.as_str().into(), 0)));
+        let row = rows::insert(transaction, &message_id, message, now)?;
+        change.added.push((row, Entry::waiting(message.account.as_str().into(), 0)));
     }
     Ok(())
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use store::queue::Outgoing;
 
 use super::index::RowId;
 use super::{Lane, OpenError, Received};
 
-/// The version of the table below; another one is refused rather than guessed at.
-const LAYOUT: i64 = 1;
+/// The version of the table below. A file of the version before is brought up to it; any other is refused rather than
+/// guessed at.
+const LAYOUT: i64 = 2;
 
 /// The body stands last, so that reading the rest of a row at the start does not walk through the pages of the body.
 const TABLE: &str = "
@@ -22,8 +24,12 @@ const TABLE: &str = "
         sent_at INTEGER NOT NULL,
         receives INTEGER NOT NULL DEFAULT 0,
         first_received_at INTEGER,
+        trace TEXT,
         body TEXT NOT NULL
     ) STRICT";
+
+/// What layout 2 has that layout 1 had not.
+const SINCE_LAYOUT_1: &str = "ALTER TABLE messages ADD COLUMN trace TEXT";
 
 /// A message as it stands in the file when the queue is opened. Nothing is in flight then: whoever held it is gone.
 pub(super) struct Kept {
@@ -35,7 +41,7 @@ pub(super) struct Kept {
 
 /// Opens the file at `path`, or a database in memory, and makes the table when it is not there.
 pub(super) fn open(path: Option<&Path>) -> Result<Connection, OpenError> {
-    let connection = match path {
+    let mut connection = match path {
         Some(path) => Connection::open(path)?,
         None => Connection::open_in_memory()?,
     };
@@ -43,12 +49,21 @@ pub(super) fn open(path: Option<&Path>) -> Result<Connection, OpenError> {
     // A send is answered with 201, so what is committed must outlive a power cut and not only the process.
     connection.pragma_update(None, "synchronous", "FULL")?;
     let layout: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if layout != 0 && layout != LAYOUT {
-        return Err(OpenError::OtherLayout { found: layout });
+    match layout {
+        0 => change(&mut connection, TABLE)?,
+        1 => change(&mut connection, SINCE_LAYOUT_1)?,
+        LAYOUT => {}
+        _ => return Err(OpenError::OtherLayout { found: layout }),
     }
-    connection.execute_batch(TABLE)?;
-    connection.pragma_update(None, "user_version", LAYOUT)?;
     Ok(connection)
+}
+
+/// Brings the file to the present layout, wholly or not at all.
+fn change(connection: &mut Connection, statement: &str) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(statement)?;
+    transaction.pragma_update(None, "user_version", LAYOUT)?;
+    transaction.commit()
 }
 
 pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Kept>> {
@@ -67,13 +82,15 @@ pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Kept>> {
 pub(super) fn insert(
     transaction: &Transaction<'_>,
     message_id: &str,
-    account: &str,
-    body: &str,
+    message: &Outgoing,
     sent_at: Timestamp,
 ) -> rusqlite::Result<RowId> {
+    let Outgoing { account, body, trace } = message;
     transaction
-        .prepare_cached("INSERT INTO messages (lane, message_id, account, sent_at, body) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .insert(params![lane_number(Lane::Main), message_id, account, millis(sent_at), body])
+        .prepare_cached(
+            "INSERT INTO messages (lane, message_id, account, sent_at, trace, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .insert(params![lane_number(Lane::Main), message_id, account.as_str(), millis(sent_at), trace, body])
         .map(RowId)
 }
 
@@ -84,7 +101,7 @@ pub(super) fn receive(transaction: &Transaction<'_>, row: RowId, now: Timestamp)
             "UPDATE messages
              SET receives = receives + 1, first_received_at = coalesce(first_received_at, ?2)
              WHERE row = ?1
-             RETURNING message_id, account, body, receives, sent_at, first_received_at",
+             RETURNING message_id, account, body, receives, sent_at, first_received_at, trace",
         )?
         .query_row(params![row.0, millis(now)], |found| {
             let receives = found.get(3)?;
@@ -96,6 +113,7 @@ pub(super) fn receive(transaction: &Transaction<'_>, row: RowId, now: Timestamp)
                 receives,
                 sent_at: timestamp(found.get(4)?),
                 first_received_at: timestamp(found.get(5)?),
+                trace: found.get(6)?,
             })
         })
         .optional()

@@ -13,7 +13,7 @@ fn clock() -> Ambient {
 }
 
 fn message(account: &str, body: &str) -> Outgoing {
-    Outgoing { account: AccountId::parse(account).unwrap(), body: body.into() }
+    Outgoing { account: AccountId::parse(account).unwrap(), body: body.into(), trace: None }
 }
 
 fn messages(account: &str, count: usize) -> Vec<Outgoing> {
@@ -48,11 +48,12 @@ async fn counts(queue: &LocalQueue) -> (usize, usize, usize) {
 async fn a_message_is_handed_out_with_what_sqs_says_about_it_and_ends_with_its_deletion() {
     let ambient = clock();
     let queue = in_memory(&ambient);
-    queue.send(vec![message("acme", "hello")]).await.unwrap();
+    queue.send(vec![Outgoing { trace: Some("Root=1-2-3".into()), ..message("acme", "hello") }]).await.unwrap();
     ambient.advance(1_500);
 
     let received = receive_one(&queue).await;
     assert_eq!((received.account.as_str(), received.body.as_str(), received.receives), ("acme", "hello", 1));
+    assert_eq!(received.trace.as_deref(), Some("Root=1-2-3"));
     assert_eq!(received.sent_at, Timestamp::from_seconds(1_700_000_000));
     assert_eq!(received.first_received_at, Timestamp::from_millis(1_700_000_001_500));
     assert!(uuid::Uuid::parse_str(&received.message_id).is_ok());
@@ -250,6 +251,36 @@ fn what_is_no_queue_of_this_version_is_refused() {
     std::fs::remove_file(home.path()).unwrap();
     rusqlite::Connection::open(home.path()).unwrap().pragma_update(None, "user_version", 7).unwrap();
     assert_eq!(open().unwrap_err().to_string(), "its layout is 7, which this version does not know");
+}
+
+/// The table as version 0.1.0 made it.
+const LAYOUT_1: &str = "
+    CREATE TABLE messages (
+        row INTEGER PRIMARY KEY AUTOINCREMENT,
+        lane INTEGER NOT NULL,
+        message_id TEXT NOT NULL,
+        account TEXT NOT NULL,
+        sent_at INTEGER NOT NULL,
+        receives INTEGER NOT NULL DEFAULT 0,
+        first_received_at INTEGER,
+        body TEXT NOT NULL
+    ) STRICT;
+    INSERT INTO messages (lane, message_id, account, sent_at, body) VALUES (0, 'kept', 'acme', 1700000000000, 'hello');
+    PRAGMA user_version = 1";
+
+#[tokio::test]
+async fn a_file_of_the_version_before_goes_on_with_what_it_holds() {
+    let home = Home::new();
+    rusqlite::Connection::open(home.path()).unwrap().execute_batch(LAYOUT_1).unwrap();
+    for _ in 0..2 {
+        let queue = home.open();
+        queue.send(vec![Outgoing { trace: Some("Root=1-2-3".into()), ..message("acme", "new") }]).await.unwrap();
+        queue.close().await.unwrap();
+    }
+    let kept = receive(&home.open()).await;
+    assert_eq!(bodies(&kept), ["hello", "new", "new"]);
+    let traces: Vec<_> = kept.iter().map(|message| message.trace.as_deref()).collect();
+    assert_eq!(traces, [None, Some("Root=1-2-3"), Some("Root=1-2-3")]);
 }
 
 #[tokio::test]

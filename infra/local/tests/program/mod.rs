@@ -21,6 +21,8 @@ impl Program {
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
             .env("RUST_LOG", "error")
+            .env_remove("AWS_ENDPOINT_URL_DYNAMODB")
+            .env_remove("QUEUE_URL")
             .stdout(Stdio::piped())
             .spawn()
             .expect("the program starts");

@@ -1,0 +1,103 @@
+//! Bury: ends what a dead letter leaves unfinished.
+//!
+//! A chunk that was received too often ends in the dead-letter queue. Here it is closed: items whose writes are found on
+//! their records are done, the others fail with an `InternalServerError` and never have an effect. Its job goes on with its
+//! other chunks and ends `failed`. No item's rules are evaluated here, since they may be what kept the chunk from being
+//! finished.
+
+pub mod settings;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use domain::chunk::{Chunk, UnreadableChunk};
+use domain::job::Job;
+use domain::problem::{Code, Problem};
+use lifecycle::{OutOfTime, Postponed, Started, conclude, record, settle, start};
+use store::queue::Queue;
+use store::{Store, StoreError};
+
+/// Buries chunks. One per process; cheap to clone.
+#[derive(Clone)]
+pub struct Bury {
+    store: Store,
+    queue: Arc<dyn Queue>,
+}
+
+/// Why a dead letter has to be delivered again.
+#[derive(Debug, thiserror::Error)]
+enum BuryError {
+    /// A message of a later version, or one that is not ours. It is kept, for the alarm and for whoever looks into it.
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableChunk),
+    #[error(transparent)]
+    Postponed(#[from] Postponed),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    OutOfTime(#[from] OutOfTime),
+}
+
+impl Bury {
+    /// `queue` is where the chunks of a chain are sent on.
+    #[must_use]
+    pub fn new(store: Store, queue: Arc<dyn Queue>) -> Self {
+        Self { store, queue }
+    }
+
+    /// Buries every message of the event and names those that have to be delivered again. Nothing runs on past
+    /// `deadline`.
+    pub async fn handle(&self, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
+        let report = |message_id: &str, error: &BuryError| {
+            tracing::error!(message.id = message_id, reason = %error, "a dead letter is not buried");
+        };
+        lifecycle::each(&event, deadline, |message| self.bury(message), report).await
+    }
+
+    async fn bury(&self, message: &SqsMessage) -> Result<(), BuryError> {
+        let chunk = Chunk::from_message(message.body.as_deref().unwrap_or_default())?;
+        let trace = message.attributes.get("AWSTraceHeader").cloned();
+        let end = match start(&self.store, &chunk.account, chunk.job).await? {
+            Started::Drop(why) => why,
+            Started::Processing(job) if job.done.contains(&chunk.index) => {
+                // Its items are done: only what follows was not.
+                self.conclude(&chunk, &job, trace.clone()).await?;
+                "was recorded"
+            }
+            Started::Processing(job) => self.close(&chunk, &job, trace.clone()).await?,
+        };
+        tracing::error!(
+            account.id = %chunk.account,
+            job.id = %chunk.job,
+            chunk.index = chunk.index,
+            chunk.items = chunk.items.len(),
+            trace.id = trace,
+            end,
+            "a dead letter is buried"
+        );
+        Ok(())
+    }
+
+    async fn close(&self, chunk: &Chunk<'_>, job: &Job, trace: Option<String>) -> Result<&'static str, BuryError> {
+        let plan = settle(&self.store, &chunk.account, job, chunk.index, Some(chunk)).await?;
+        telemetry::chunk_buried();
+        match record(&self.store, &chunk.account, job, chunk.index, &plan, Some(&trouble())).await? {
+            Some(job) => {
+                self.conclude(chunk, &job, trace).await?;
+                Ok("closed")
+            }
+            None => Ok("its job has ended"),
+        }
+    }
+
+    async fn conclude(&self, chunk: &Chunk<'_>, job: &Job, trace: Option<String>) -> Result<(), Postponed> {
+        conclude(&self.store, &*self.queue, &chunk.account, job, chunk.then, trace).await
+    }
+}
+
+/// Why the job as a whole failed.
+fn trouble() -> Problem {
+    const DETAIL: &str = "An unexpected error kept some items from being applied: the results say which";
+    Problem::new(Code::InternalServerError, DETAIL)
+}

@@ -1,0 +1,154 @@
+//! Sweep: ends jobs that are still active after 23 hours.
+//!
+//! A job ends with its last chunk. Should that never come (its messages outlived the queue's retention, or somebody emptied
+//! a queue), the job ends here: an hour before it expires, so that the database never deletes a job that holds a slot.
+
+pub mod settings;
+
+use std::time::Instant;
+
+use domain::account::AccountId;
+use domain::job::{Job, JobStatus};
+use domain::limits;
+use domain::problem::{Code, Problem};
+use domain::time::Timestamp;
+use lifecycle::{Postponed, end, record, settle};
+use store::rows::JobRow;
+use store::{Store, StoreError};
+
+/// Ends overdue jobs. One per process; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    store: Store,
+}
+
+/// What one sweep did.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Report {
+    /// Accounts with active jobs.
+    pub accounts: u32,
+    /// Overdue jobs that were ended.
+    pub ended: u32,
+    /// Overdue jobs that could not be ended now. Each is logged; the next sweep tries again.
+    pub left: u32,
+}
+
+/// Some overdue jobs could not be ended. Their errors are in the log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0} overdue jobs could not be ended")]
+pub struct LeftOver(pub u32);
+
+impl Report {
+    /// An error when something was left, so that the invocation counts as failed and its alarm is raised.
+    ///
+    /// # Errors
+    /// When something was left.
+    pub const fn check(self) -> Result<Self, LeftOver> {
+        if self.left == 0 { Ok(self) } else { Err(LeftOver(self.left)) }
+    }
+}
+
+impl Sweep {
+    #[must_use]
+    pub const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Ends every job that is overdue now. What is not done by `deadline` is left to the next sweep.
+    ///
+    /// # Errors
+    /// When the accounts cannot be listed. A job that cannot be ended is counted, and stops no other.
+    pub async fn run(&self, deadline: Instant) -> Result<Report, StoreError> {
+        let mut report = Report::default();
+        let overdue = self.store.ambient().now().minus_millis(limits::JOB_OVERDUE_SECONDS * 1_000);
+        let mut after = None;
+        loop {
+            let (accounts, next) = self.store.busy_accounts(after).await?;
+            for account in accounts {
+                if Instant::now() >= deadline {
+                    tracing::warn!(accounts = report.accounts, "the sweep ran out of time");
+                    return Ok(report);
+                }
+                report.accounts += 1;
+                self.sweep_account(&account, overdue, &mut report).await;
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(report);
+            }
+        }
+    }
+
+    async fn sweep_account(&self, account: &AccountId, overdue: Timestamp, report: &mut Report) {
+        for status in [JobStatus::Queued, JobStatus::Processing] {
+            let jobs = match self.store.overdue_jobs(account, status, overdue).await {
+                Ok(jobs) => jobs,
+                Err(error) => {
+                    tracing::error!(account.id = %account, reason = %error, "overdue jobs cannot be listed");
+                    report.left += 1;
+                    continue;
+                }
+            };
+            for job in jobs {
+                let swept = match job {
+                    Ok(job) => self.give_up(account, &job).await,
+                    Err(error) => Err(error.into()),
+                };
+                match swept {
+                    Ok(()) => report.ended += 1,
+                    Err(error) => {
+                        tracing::error!(account.id = %account, reason = %error, "an overdue job is not ended");
+                        report.left += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn give_up(&self, account: &AccountId, job: &Job) -> Result<(), Postponed> {
+        let store = &self.store;
+        tracing::error!(
+            account.id = %account, job.id = %job.id, job.status = job.status.as_str(), "a job is overdue"
+        );
+        if job.status == JobStatus::Queued {
+            let now = store.ambient().now();
+            if store.fail(account, job.id, JobStatus::Queued, &never_started(), now).await? {
+                telemetry::job_ended(JobStatus::Failed);
+                count_rest(job);
+                return Ok(());
+            }
+        }
+        // As it stands now: it may just have been started, or have ended.
+        let mut job = match store.find_job_row(account, job.id).await? {
+            Some(JobRow::Job(job)) if job.status == JobStatus::Processing => job,
+            _ => return Ok(()),
+        };
+        let missing: Vec<u32> = (0..job.chunks).filter(|index| !job.done.contains(index)).collect();
+        for index in missing {
+            let plan = settle(store, account, &job, index, None).await?;
+            match record(store, account, &job, index, &plan, Some(&not_finished())).await? {
+                Some(recorded) => job = recorded,
+                None => return Ok(()),
+            }
+        }
+        count_rest(&job);
+        Ok(end(store, account, &job).await?)
+    }
+}
+
+/// Items that were in no chunk's results count as failed.
+fn count_rest(job: &Job) {
+    if let Some(operation) = job.operation {
+        telemetry::items(operation, 0, job.total.saturating_sub(job.progress().processed).into());
+    }
+}
+
+fn never_started() -> Problem {
+    const DETAIL: &str = "The job was not started within 23 hours: none of its items was applied";
+    Problem::new(Code::InternalServerError, DETAIL)
+}
+
+fn not_finished() -> Problem {
+    const DETAIL: &str = "The job was not finished within 23 hours: the results say which items were applied";
+    Problem::new(Code::InternalServerError, DETAIL)
+}

@@ -1,0 +1,226 @@
+//! Closing a chunk that nobody will finish: which of its items were applied, and which never will be.
+//!
+//! Its workers may have agreed on successes and have died before they wrote them, or after, or be at it still. What the
+//! records say decides. A row on which a success may yet be written is first moved on, which makes that write impossible:
+//! see [`Standing::Open`]. What is known then goes over the plan by the same compare-and-set as every agreement, and no
+//! agreement follows it.
+
+use std::collections::BTreeMap;
+
+use crate::chunk::{Chunk, Content};
+use crate::job::JobId;
+use crate::operations::Operations;
+use crate::outcome::{Entry, Outcome, Plan};
+use crate::problem::Problem;
+use crate::record::RecordId;
+use crate::time::Timestamp;
+
+/// What a row says of the writes that were made to it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Footprint {
+    Row {
+        version: u64,
+        operations: Operations,
+    },
+    /// There is a row, and it is not as this code writes it.
+    Unreadable,
+}
+
+/// How an agreed write stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// The row carries its token.
+    Applied,
+    /// The row is where the write expects it: somebody may still make it, until the row is moved on.
+    Open,
+    /// The row has moved on without it: its condition never holds again.
+    Impossible,
+    /// So much was written since, or so long ago, that its token may have been dropped.
+    Unknown,
+}
+
+/// The records that the successes of a plan are written to, and the version that each write depends on.
+#[must_use]
+pub fn agreed_writes(plan: &Plan) -> BTreeMap<RecordId, u64> {
+    let successes = plan.entries.iter().filter_map(|entry| match entry.outcome {
+        Outcome::Success(id) => Some((id, entry.base)),
+        Outcome::Failure(_) => None,
+    });
+    successes.collect()
+}
+
+/// How the write that the workers of a chunk of `job` agreed on stands, given the row that is there now.
+#[must_use]
+pub fn standing(job: JobId, plan: &Plan, base: u64, row: Option<&Footprint>, now: Timestamp) -> Standing {
+    let (version, operations) = match row {
+        None if base == 0 => return Standing::Open,
+        // A tombstone that has expired; what comes after it begins at version 1 again, without this write.
+        None => return Standing::Impossible,
+        Some(Footprint::Unreadable) => return Standing::Unknown,
+        Some(Footprint::Row { version, operations }) => (*version, operations),
+    };
+    let is_of_plan = |position: u32| plan.entries.binary_search_by_key(&position, |entry| entry.position).is_ok();
+    if operations.positions_of(job).any(is_of_plan) {
+        return Standing::Applied;
+    }
+    if version == base {
+        return Standing::Open;
+    }
+    if version > base && Operations::may_have_dropped(base + 1, version, plan.made_at, now) {
+        return Standing::Unknown;
+    }
+    Standing::Impossible
+}
+
+/// The last plan of a chunk.
+///
+/// `plan` is what its workers have agreed, if anything; `standings` is how each of the [`agreed_writes`] stands, where one
+/// that is missing or open counts as unknown; `chunk` is the message, where there is one to tell which other items the
+/// chunk has. None of those was applied, and none will be.
+#[must_use]
+pub fn close(
+    plan: Option<&Plan>,
+    standings: &BTreeMap<RecordId, Standing>,
+    chunk: Option<&Chunk<'_>>,
+    now: Timestamp,
+) -> Plan {
+    let settled = plan.into_iter().flat_map(|plan| &plan.entries).map(|entry| {
+        let outcome = match &entry.outcome {
+            Outcome::Success(id) => match standings.get(id) {
+                Some(Standing::Applied) => return (entry.position, entry.clone()),
+                Some(Standing::Impossible) => Outcome::failure(Problem::not_applied()),
+                Some(Standing::Open | Standing::Unknown) | None => Outcome::failure(Problem::outcome_unknown()),
+            },
+            failure @ Outcome::Failure(_) => failure.clone(),
+        };
+        (entry.position, Entry { position: entry.position, outcome, base: 0 })
+    });
+    let mut entries: BTreeMap<u32, Entry> = settled.collect();
+    for item in chunk.into_iter().flat_map(|chunk| &chunk.items) {
+        entries.entry(item.position).or_insert_with(|| {
+            let problem = match &item.content {
+                Content::Refused(problem) => problem.clone(),
+                Content::Raw(_) => Problem::not_applied(),
+            };
+            Entry { position: item.position, outcome: Outcome::failure(problem), base: 0 }
+        });
+    }
+    Plan {
+        revision: plan.map_or(0, |plan| plan.revision) + 1,
+        made_at: plan.map_or(now, |plan| plan.made_at),
+        closed: true,
+        entries: entries.into_values().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::AccountId;
+    use crate::ambient::Ambient;
+    use crate::chunk::ChunkItem;
+    use crate::job::Operation;
+    use crate::operations::Token;
+
+    const MADE_AT: Timestamp = Timestamp::from_seconds(1_700_000_000);
+
+    fn job(seed: u64) -> JobId {
+        JobId::new(&Ambient::manual(MADE_AT, seed))
+    }
+
+    fn id(byte: u8) -> RecordId {
+        RecordId::from_bytes([byte; 16])
+    }
+
+    fn success(position: u32, byte: u8, base: u64) -> Entry {
+        Entry { position, outcome: Outcome::Success(id(byte)), base }
+    }
+
+    fn plan(entries: Vec<Entry>) -> Plan {
+        Plan { revision: 3, made_at: MADE_AT, closed: false, entries }
+    }
+
+    fn row(version: u64, tokens: &[(JobId, u32)]) -> Footprint {
+        let operations = tokens
+            .iter()
+            .fold(Operations::default(), |kept, &(job, position)| kept.with(Token { job, position, at: MADE_AT }));
+        Footprint::Row { version, operations }
+    }
+
+    fn check(base: u64, row: Option<&Footprint>, expected: Standing) {
+        let plan = plan(vec![success(4, 1, base), success(7, 1, base)]);
+        assert_eq!(standing(job(1), &plan, base, row, MADE_AT), expected, "{base} {row:?}");
+    }
+
+    #[test]
+    fn the_row_says_how_a_write_stands() {
+        check(0, None, Standing::Open);
+        check(2, None, Standing::Impossible);
+        check(2, Some(&row(2, &[])), Standing::Open);
+        check(2, Some(&row(3, &[(job(1), 7)])), Standing::Applied);
+        check(2, Some(&row(9, &[(job(1), 7), (job(2), 1)])), Standing::Applied);
+        // Tokens of another job, and of another chunk of this one, are not this write's.
+        check(2, Some(&row(3, &[(job(2), 7)])), Standing::Impossible);
+        check(2, Some(&row(3, &[(job(1), 8)])), Standing::Impossible);
+        check(0, Some(&row(1, &[])), Standing::Impossible);
+        check(2, Some(&row(3 + 32, &[])), Standing::Unknown);
+        check(2, Some(&Footprint::Unreadable), Standing::Unknown);
+    }
+
+    #[test]
+    fn after_an_hour_nobody_knows() {
+        let plan = plan(vec![success(0, 1, 2)]);
+        let later = MADE_AT.plus_millis(3_600_000);
+        assert_eq!(standing(job(1), &plan, 2, Some(&row(3, &[])), later), Standing::Unknown);
+        assert_eq!(standing(job(1), &plan, 2, Some(&row(2, &[])), later), Standing::Open);
+    }
+
+    fn details(plan: &Plan) -> Vec<(u32, String)> {
+        let detail = |entry: &Entry| match &entry.outcome {
+            Outcome::Success(id) => id.to_string()[..2].to_owned(),
+            Outcome::Failure(problems) => problems[0].detail.to_string(),
+        };
+        plan.entries.iter().map(|entry| (entry.position, detail(entry))).collect()
+    }
+
+    #[test]
+    fn a_closed_plan_says_of_every_item_what_came_of_it() {
+        let refused = Problem::unprocessable("refused");
+        let agreed = plan(vec![
+            success(0, 1, 0),
+            success(1, 2, 5),
+            success(2, 3, 5),
+            Entry { position: 3, outcome: Outcome::failure(Problem::unprocessable("agreed")), base: 0 },
+        ]);
+        let item = |position, content| ChunkItem { position, content };
+        let chunk = Chunk {
+            account: AccountId::parse("acme").unwrap(),
+            job: job(1),
+            operation: Operation::DeleteObjects,
+            index: 0,
+            total: 9,
+            then: None,
+            items: vec![
+                item(0, Content::Raw("\"x\"".into())),
+                item(5, Content::Raw("\"x\"".into())),
+                item(6, Content::Refused(refused)),
+            ],
+        };
+        let standings =
+            BTreeMap::from([(id(1), Standing::Applied), (id(2), Standing::Impossible), (id(3), Standing::Unknown)]);
+        let closed = close(Some(&agreed), &standings, Some(&chunk), MADE_AT.plus_millis(9_000));
+        assert!(closed.closed && closed.revision == 4 && closed.made_at == MADE_AT);
+        let (not_applied, unknown) = (Problem::not_applied().detail, Problem::outcome_unknown().detail);
+        let expected = ["01", &not_applied, &unknown, "agreed", &not_applied, "refused"];
+        assert_eq!(
+            details(&closed),
+            [0, 1, 2, 3, 5, 6].into_iter().zip(expected.map(str::to_owned)).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn without_plan_and_message_nothing_is_said_and_nothing_can_follow() {
+        let closed = close(None, &BTreeMap::new(), None, MADE_AT);
+        assert_eq!(closed, Plan { revision: 1, made_at: MADE_AT, closed: true, entries: Vec::new() });
+    }
+}

@@ -1,0 +1,79 @@
+//! What follows when a chunk is recorded.
+
+use domain::account::AccountId;
+use domain::job::{Job, JobStatus};
+use domain::outcome::Plan;
+use domain::problem::Problem;
+use store::queue::{Outgoing, Queue};
+use store::rows::JobRow;
+use store::{Store, StoreError};
+
+use crate::Postponed;
+
+/// Notes on its job that a chunk's results are recorded, and answers with the job as it then stands; `None` when it is not
+/// processing any more. With `trouble` the job will end `failed`, for that reason.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn record(
+    store: &Store,
+    account: &AccountId,
+    job: &Job,
+    index: u32,
+    plan: &Plan,
+    trouble: Option<&Problem>,
+) -> Result<Option<Job>, StoreError> {
+    let recorded = store.record_chunk(account, job.id, index, plan, trouble, store.ambient().now()).await?;
+    if recorded.counted
+        && let Some(operation) = job.operation
+    {
+        telemetry::items(operation, plan.succeeded().into(), plan.failed().into());
+    }
+    Ok(match recorded.job {
+        Some(JobRow::Job(job)) if job.status == JobStatus::Processing => Some(job),
+        _ => None,
+    })
+}
+
+/// Sends the chunk that waits for the recorded one, if any, and ends the job if it was the last. `job` is the job as it
+/// stands after the recording; `trace` goes on with the message.
+///
+/// # Errors
+/// When the chunk has to be delivered again, to come here once more.
+pub async fn conclude(
+    store: &Store,
+    queue: &dyn Queue,
+    account: &AccountId,
+    job: &Job,
+    then: Option<u32>,
+    trace: Option<String>,
+) -> Result<(), Postponed> {
+    if let Some(next) = then.filter(|next| !job.done.contains(next)) {
+        let Some(body) = store.stashed(account, job.id, next).await? else {
+            return Err(StoreError::UnreadableRow(format!("chunk {next} of a chain is missing")).into());
+        };
+        // Sent before this message is deleted: a crash in between sends it twice, which does no harm.
+        queue.send(vec![Outgoing { account: account.clone(), body, trace }]).await?;
+    }
+    if job.is_finished() {
+        end(store, account, job).await?;
+    }
+    Ok(())
+}
+
+/// Ends a job whose chunks are all recorded: `failed` if one of them was given up, else `completed`.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn end(store: &Store, account: &AccountId, job: &Job) -> Result<(), StoreError> {
+    let now = store.ambient().now();
+    let (status, ended) = match &job.error {
+        None => (JobStatus::Completed, store.complete(account, job.id, now).await?),
+        Some(why) => (JobStatus::Failed, store.fail(account, job.id, JobStatus::Processing, why, now).await?),
+    };
+    if ended {
+        telemetry::job_ended(status);
+        tracing::info!(account.id = %account, job.id = %job.id, job.status = status.as_str(), "job ended");
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! How a job goes on: its start, the end of a chunk, and its own end.
+//!
+//! ```text
+//! queued ──start──▶ processing ──conclude──▶ completed
+//!    │                  │  ▲                  failed, when a chunk was given up
+//!    │                  └──┘ settle: a chunk that nobody will finish
+//!    └──────────────────────▶ failed, when nothing started it within 23 hours
+//! ```
+//!
+//! The consumer takes the upper way; what buries dead letters and what sweeps overdue jobs take the others. Each step may
+//! be taken by several workers at once and again after a crash.
+
+mod batch;
+mod conclude;
+mod settle;
+mod start;
+
+use store::StoreError;
+use store::queue::QueueUnavailable;
+
+pub use crate::batch::{OutOfTime, each};
+pub use crate::conclude::{conclude, end, record};
+pub use crate::settle::settle;
+pub use crate::start::{Started, start};
+
+/// Why a step has to be taken again later.
+#[derive(Debug, thiserror::Error)]
+pub enum Postponed {
+    #[error("its job is not committed yet")]
+    NotCommitted,
+    #[error("the records of its items keep moving")]
+    Contended,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Queue(#[from] QueueUnavailable),
+}

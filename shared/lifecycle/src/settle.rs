@@ -1,0 +1,87 @@
+//! The end of a chunk that nobody will finish.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::account::AccountId;
+use domain::chunk::Chunk;
+use domain::job::Job;
+use domain::outcome::Plan;
+use domain::record::RecordId;
+use domain::settle::{Standing, agreed_writes, close, standing};
+use futures_util::future::try_join_all;
+use store::retry::Backoff;
+use store::{Store, StoreError};
+
+use crate::Postponed;
+
+/// Rounds after which a chunk whose plan or rows keep moving is left to a later try.
+const ROUNDS: u32 = 40;
+
+/// Rows that are moved on at the same time.
+const ROWS_AT_ONCE: usize = 25;
+
+/// Closes a chunk's plan: finds out which of its items were applied, makes it impossible that any other still is, and
+/// answers with what came of each. `message` is the chunk, where there is one: without it, items that no worker ever
+/// agreed on are missing from the answer.
+///
+/// Workers of the chunk may be running meanwhile. What they agree on before this is closed is settled here; afterwards
+/// they can agree on nothing.
+///
+/// # Errors
+/// When it has to be done again later.
+pub async fn settle(
+    store: &Store,
+    account: &AccountId,
+    job: &Job,
+    index: u32,
+    message: Option<&Chunk<'_>>,
+) -> Result<Plan, Postponed> {
+    let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
+    for round in 0..ROUNDS {
+        if round > 0 {
+            backoff.wait(store.ambient()).await;
+        }
+        let agreed = store.plan(account, job.id, index).await?;
+        if let Some(closed) = agreed.as_ref().filter(|plan| plan.closed) {
+            return Ok(closed.clone());
+        }
+        let standings = match &agreed {
+            None => BTreeMap::new(),
+            Some(plan) => match standings(store, account, job, plan).await? {
+                Some(standings) => standings,
+                None => continue,
+            },
+        };
+        let closed = close(agreed.as_ref(), &standings, message, store.ambient().now());
+        if store.agree(account, job.id, index, &closed, job.expires_at()).await? {
+            return Ok(closed);
+        }
+    }
+    Err(Postponed::Contended)
+}
+
+/// How each agreed write stands once none is open any more. `None` when a row moved meanwhile: then it is to be looked at
+/// again.
+async fn standings(
+    store: &Store,
+    account: &AccountId,
+    job: &Job,
+    plan: &Plan,
+) -> Result<Option<BTreeMap<RecordId, Standing>>, StoreError> {
+    let writes = agreed_writes(plan);
+    let rows = store.footprints(account, writes.keys().copied()).await?;
+    let now = store.ambient().now();
+    let mut standings: BTreeMap<RecordId, Standing> =
+        writes.iter().map(|(id, base)| (*id, standing(job.id, plan, *base, rows.get(id), now))).collect();
+    let open: Vec<(RecordId, u64)> =
+        writes.into_iter().filter(|(id, _)| standings.get(id) == Some(&Standing::Open)).collect();
+    for some in open.chunks(ROWS_AT_ONCE) {
+        let moved = some.iter().map(|(id, base)| store.move_on(account, *id, *base, now));
+        if try_join_all(moved).await?.contains(&false) {
+            return Ok(None);
+        }
+        standings.extend(some.iter().map(|(id, _)| (*id, Standing::Impossible)));
+    }
+    Ok(Some(standings))
+}

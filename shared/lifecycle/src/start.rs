@@ -1,0 +1,65 @@
+//! From `queued` to `processing`.
+
+use std::time::Duration;
+
+use domain::account::AccountId;
+use domain::job::{Job, JobId, JobStatus};
+use store::Store;
+use store::jobs::Fenced;
+use store::retry::Backoff;
+use store::rows::JobRow;
+
+use crate::Postponed;
+
+/// A chunk is sent before its job is committed. Accept gives up after 25 s, so a job that is not there after this long
+/// was never accepted.
+const NEVER_COMMITTED_MILLIS: u64 = 60_000;
+
+/// How long a worker waits for the commit before it lets the chunk come back.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What a worker that was given a chunk finds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Started {
+    /// The job, processing.
+    Processing(Job),
+    /// The chunk has no effect and never will have, for this reason.
+    Drop(&'static str),
+}
+
+/// Takes the job of a chunk to `processing`, if it is queued.
+///
+/// # Errors
+/// When the chunk has to be delivered again.
+pub async fn start(store: &Store, account: &AccountId, id: JobId) -> Result<Started, Postponed> {
+    let waiting_since = tokio::time::Instant::now();
+    let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(250));
+    let mut row = store.find_job_row(account, id).await?;
+    loop {
+        let now = store.ambient().now();
+        match row {
+            Some(JobRow::Void) => return Ok(Started::Drop("its job was never accepted")),
+            Some(JobRow::Job(job)) if job.is_expired(now) => return Ok(Started::Drop("its job has expired")),
+            Some(JobRow::Job(job)) => match job.status {
+                JobStatus::Processing => return Ok(Started::Processing(job)),
+                JobStatus::Queued => {
+                    row = store.start(account, id, now).await?;
+                }
+                JobStatus::Aborted => return Ok(Started::Drop("its job is aborted")),
+                JobStatus::Completed | JobStatus::Failed => return Ok(Started::Drop("its job has ended")),
+            },
+            None if now >= id.made_at().plus_millis(NEVER_COMMITTED_MILLIS) => {
+                // The fence makes it so: a commit that is still under way somewhere can no longer succeed.
+                match store.fence(account, id).await? {
+                    Fenced::Never => return Ok(Started::Drop("its job was never accepted")),
+                    Fenced::Committed(job) => row = Some(JobRow::Job(job)),
+                }
+            }
+            None if waiting_since.elapsed() < PATIENCE => {
+                backoff.wait(store.ambient()).await;
+                row = store.find_job_row(account, id).await?;
+            }
+            None => return Err(Postponed::NotCommitted),
+        }
+    }
+}

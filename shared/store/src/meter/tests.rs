@@ -1,0 +1,122 @@
+use domain::account::AccountId;
+use domain::ambient::Ambient;
+use domain::decide::{Before, Write};
+use domain::job::{Job, JobId, Operation};
+use domain::operations::Operations;
+use domain::record::{RecordId, Row, State};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+
+use crate::Store;
+use crate::clients::{self, AwsSettings};
+use crate::records::Written;
+use crate::tables::TableNames;
+
+const THROTTLED: (u16, &str) =
+    (400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"slow"}"#);
+
+/// A store on a database that gives these answers, one after the other, and never another.
+async fn answering<const ANSWERS: usize>(answers: [(u16, &'static str); ANSWERS]) -> Store {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        for (status, body) in answers {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = BufReader::new(stream);
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                stream.read_line(&mut line).await.unwrap();
+                let line = line.trim().to_ascii_lowercase();
+                if line.is_empty() {
+                    break;
+                }
+                if let Some(value) = line.strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            stream.read_exact(&mut vec![0; length]).await.unwrap();
+            let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await.unwrap();
+        }
+    });
+    let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
+    Store::new(client, TableNames::with_prefix("test"), Ambient::system())
+}
+
+fn acme() -> AccountId {
+    AccountId::parse("acme").unwrap()
+}
+
+fn write(id: u8) -> Write {
+    let row = Row { version: 1, operations: Operations::default(), state: State::Tombstone };
+    Write { id: RecordId::from_bytes([id; 16]), base: 0, before: Before::Nothing, row, links: Vec::new() }
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_throttled_counts_though_the_next_succeeds() {
+    let store = answering([THROTTLED, (200, r#"{"ConsumedCapacity":{"CapacityUnits":1.0}}"#)]).await;
+    let id = JobId::new(store.ambient());
+    assert_eq!(store.find_job_row(&acme(), id).await.unwrap(), None);
+    let reading = store.meter().read();
+    assert_eq!((reading.throttles, reading.reads.requests, reading.reads.table_units), (1, 1, 1.0));
+}
+
+#[tokio::test]
+async fn other_errors_are_not_throttles() {
+    let refused = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"no"}"#;
+    let store = answering([(503, "<html>"), (400, refused), (200, "{}")]).await;
+    let id = JobId::new(store.ambient());
+    assert_eq!(store.start(&acme(), id, store.ambient().now()).await.unwrap(), None);
+    assert_eq!(store.meter().read().throttles, 0);
+}
+
+#[tokio::test]
+async fn each_statement_of_a_batch_that_is_throttled_counts() {
+    let store = answering([
+        (
+            200,
+            r#"{"Responses":[
+                {"Error":{"Code":"ThrottlingError","Message":"slow"}},
+                {},
+                {"Error":{"Code":"ProvisionedThroughputExceeded","Message":"slow"}},
+                {"Error":{"Code":"TransactionConflict","Message":"busy"}}
+            ]}"#,
+        ),
+        (200, r#"{"Responses":[{},{},{"Error":{"Code":"DuplicateItem","Message":"there"}}]}"#),
+    ])
+    .await;
+    let written = store.write_objects(&acme(), &[0, 1, 2, 3].map(write), store.ambient().now()).await.unwrap();
+    assert_eq!(written, [Written::Done, Written::Done, Written::Done, Written::Lost]);
+    assert_eq!(store.meter().read().throttles, 2);
+}
+
+#[tokio::test]
+async fn rows_that_a_batch_left_out_count() {
+    let store = answering([
+        (200, r#"{"Responses":{},"UnprocessedKeys":{"test-records":{"Keys":[{"pk":{"S":"a"}},{"pk":{"S":"b"}}]}}}"#),
+        (200, r#"{"Responses":{}}"#),
+        (200, r#"{"UnprocessedItems":{"test-jobs":[{"PutRequest":{"Item":{"pk":{"S":"a"},"sk":{"S":"b"}}}}]}}"#),
+        (200, "{}"),
+    ])
+    .await;
+    let records = store.records(&acme(), [1, 2].map(|id| RecordId::from_bytes([id; 16]))).await.unwrap();
+    assert!(records.is_empty());
+    assert_eq!(store.meter().read().throttles, 2);
+    let (id, now) = (JobId::new(store.ambient()), store.ambient().now());
+    store.stash(&acme(), id, vec![(1, "chunk".to_owned())], now).await.unwrap();
+    assert_eq!(store.meter().read().throttles, 3);
+}
+
+#[tokio::test]
+async fn a_transaction_counts_what_was_throttled_in_it() {
+    let cancelled = r#"{
+        "__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "message":"cancelled",
+        "CancellationReasons":[{"Code":"ThrottlingError"},{"Code":"TransactionConflict"}]
+    }"#;
+    let store = answering([(400, cancelled), THROTTLED, (200, "{}")]).await;
+    let job = Job::queued(JobId::new(store.ambient()), Operation::CreateObjects, 1, 1);
+    store.commit(&acme(), &job, None, store.ambient().now()).await.unwrap();
+    assert_eq!(store.meter().read().throttles, 2);
+}

@@ -1,0 +1,79 @@
+//! What closing a chunk asks of the records: how far its writes came, and that they come no further.
+
+use std::collections::HashMap;
+
+use domain::account::AccountId;
+use domain::operations::Operations;
+use domain::record::{RecordId, Row, State};
+use domain::settle::Footprint;
+use domain::time::Timestamp;
+
+use crate::attributes::{Attributes, Reader, broken, number, text};
+use crate::rows::record_to_row;
+use crate::{Store, StoreError, keys};
+
+impl Store {
+    /// What the rows with these ids say of the writes that were made to them; those that are not there are missing from the
+    /// answer. A row that cannot be read is one of the reasons why a chunk is not finished, so it fails nothing here.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn footprints(
+        &self,
+        account: &AccountId,
+        ids: impl IntoIterator<Item = RecordId>,
+    ) -> Result<HashMap<RecordId, Footprint>, StoreError> {
+        let keys = ids.into_iter().map(|id| Attributes::from([("pk".to_owned(), text(keys::record(account, id)))]));
+        let rows = self.read_rows(&self.tables.records, keys.collect()).await?;
+        rows.iter()
+            .map(|row| {
+                let id = keys::record_of(Reader(row).text("pk")?).ok_or_else(|| broken("pk"))?;
+                Ok((id, footprint(row).unwrap_or(Footprint::Unreadable)))
+            })
+            .collect()
+    }
+
+    /// Takes a row one version on, or makes a tombstone where there is none, if it still stands at `base`. Nothing else of
+    /// it changes; but no write that depends on `base` can be made any more. Answers whether it stood there.
+    ///
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn move_on(
+        &self,
+        account: &AccountId,
+        id: RecordId,
+        base: u64,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let key = text(keys::record(account, id));
+        if base == 0 {
+            let tombstone = Row { version: 1, operations: Operations::default(), state: State::Tombstone };
+            let mut put = self.client.put_item().table_name(&self.tables.records).item("pk", key);
+            for (name, value) in record_to_row(account, &tombstone, now) {
+                put = put.item(name, value);
+            }
+            // Closes the race with the write that is being given up: whichever is first, the other finds a row.
+            return self.put_if(put.condition_expression("attribute_not_exists(pk)")).await;
+        }
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.records)
+            .key("pk", key)
+            .update_expression("ADD version :one")
+            // Closes the same race on a row that is there.
+            .condition_expression("version = :base")
+            .expression_attribute_values(":base", number(base))
+            .expression_attribute_values(":one", number(1_u64));
+        Ok(self.update_if(update).await?.is_some())
+    }
+}
+
+fn footprint(row: &Attributes) -> Option<Footprint> {
+    let reader = Reader(row);
+    let operations = reader.optional_binary("ops").ok()?.unwrap_or_default();
+    Some(Footprint::Row {
+        version: reader.number("version").ok()?,
+        operations: Operations::from_bytes(operations).ok()?,
+    })
+}

@@ -1,0 +1,124 @@
+//! Setting up the log and the metrics of a function, and writing the metrics out.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::ambient::Ambient;
+use metrics_cloudwatch_embedded::{Builder, Collector};
+use store::Store;
+use store::meter::Reading;
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::line::JsonLine;
+use crate::{TraceContext, measured};
+
+/// The namespace of the metrics where `METRICS_NAMESPACE` does not name one.
+const NAMESPACE: &str = "Sundial";
+
+/// The span that the runtime puts around each invocation, with names of its own: [`Observed`](crate::Observed) has ours.
+const RUNTIME_SPAN: &str = "lambda_runtime::layers::trace";
+
+/// The log or the metrics cannot be set up: this process did so before.
+#[derive(Debug, thiserror::Error)]
+#[error("telemetry cannot be started: {0}")]
+pub struct StartError(String);
+
+/// The telemetry of a function. Cheap to clone.
+#[derive(Clone)]
+pub struct Telemetry {
+    collector: &'static Collector,
+    /// What the store's meter said at the last flush.
+    flushed: Arc<Mutex<Reading>>,
+}
+
+/// Starts the log and the metrics of a function, once per process: `function` is the value of the metrics' dimension
+/// `Function`.
+///
+/// Reads `RUST_LOG` (`info`, or `warn,store=debug`; `info` when it is missing) and `METRICS_NAMESPACE`.
+///
+/// # Errors
+/// When it was called before.
+pub fn start(function: &'static str) -> Result<Telemetry, StartError> {
+    let directives = std::env::var("RUST_LOG").unwrap_or_default();
+    let namespace = std::env::var("METRICS_NAMESPACE").ok().filter(|name| !name.is_empty());
+    let (filter, readable) = filter(&directives);
+    subscriber(std::io::stdout, filter, Ambient::system()).try_init().map_err(|error| StartError(error.to_string()))?;
+    if !readable {
+        tracing::warn!("RUST_LOG cannot be read, so the level is info");
+    }
+    Telemetry::record(function, namespace.unwrap_or_else(|| NAMESPACE.to_owned()))
+}
+
+impl Telemetry {
+    fn record(function: &'static str, namespace: String) -> Result<Self, StartError> {
+        let builder = Builder::new().cloudwatch_namespace(namespace).with_dimension("Function", function);
+        let collector = builder.init().map_err(|error| StartError(error.to_string()))?;
+        measured::describe();
+        Ok(Self { collector, flushed: Arc::default() })
+    }
+
+    /// Writes what was measured since the last time to standard output, and what `store` consumed. Writes nothing if there
+    /// is nothing. [`observe`](Self::observe) does so at the end of each invocation.
+    pub fn flush(&self, store: &Store) {
+        self.flush_invocation(store, None, None);
+    }
+
+    /// Flushes, with lines that name the invocation.
+    pub(crate) fn flush_invocation(&self, store: &Store, invocation: Option<&str>, trace: Option<TraceContext>) {
+        let lines = self.lines(store.meter().read(), invocation, trace);
+        // One write for all, so that no other line gets between. Where it fails there is nobody to tell.
+        let _ = std::io::stdout().write_all(&lines);
+    }
+
+    fn lines(&self, metered: Reading, invocation: Option<&str>, trace: Option<TraceContext>) -> Vec<u8> {
+        let earlier = std::mem::replace(&mut *self.flushed.lock().unwrap_or_else(PoisonError::into_inner), metered);
+        let consumed = metered - earlier;
+        measured::capacity_consumed(&consumed);
+        measured::dynamodb_throttled(consumed.throttles);
+        self.set_property("invocation.id", invocation.map(str::to_owned));
+        self.set_property("trace.id", trace.map(|trace| trace.id().to_string()));
+        let mut lines = Vec::new();
+        // A vector takes everything.
+        let _ = self.collector.flush(&mut lines);
+        lines
+    }
+
+    fn set_property(&self, name: &'static str, value: Option<String>) {
+        match value {
+            Some(value) => self.collector.set_property(name, value),
+            None => self.collector.remove_property(name),
+        };
+    }
+}
+
+/// What `RUST_LOG` asks for, and whether it could be read.
+fn filter(directives: &str) -> (Targets, bool) {
+    // Cheaper than `EnvFilter`, which brings regular expressions for what nobody asks of a function.
+    let info = || Targets::new().with_default(LevelFilter::INFO);
+    let (targets, readable) = match directives.parse::<Targets>() {
+        _ if directives.is_empty() => (info(), true),
+        Ok(targets) => (targets, true),
+        Err(_) => (info(), false),
+    };
+    (targets.with_target(RUNTIME_SPAN, LevelFilter::OFF), readable)
+}
+
+fn subscriber<Output>(output: Output, filter: Targets, ambient: Ambient) -> impl Subscriber + Send + Sync
+where
+    Output: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer()
+        .fmt_fields(JsonFields::new())
+        .event_format(JsonLine { ambient })
+        .with_writer(output);
+    tracing_subscriber::registry().with(filter).with(lines)
+}
+
+#[cfg(test)]
+mod tests;

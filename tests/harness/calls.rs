@@ -1,0 +1,111 @@
+//! What each function asks of AWS, seen beneath the SDK.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use local::run::HttpClients;
+use serde_json::Value;
+
+/// What a function did, as an IAM policy names it: the action, and the table or `table/index`.
+pub type Calls = BTreeSet<(String, String)>;
+
+/// Notes the calls of each function. Clones note into the same book.
+#[derive(Clone, Debug, Default)]
+pub struct CallBook(Arc<Mutex<BTreeMap<&'static str, Calls>>>);
+
+impl CallBook {
+    /// Clients whose calls are noted here.
+    #[must_use]
+    pub fn clients(&self) -> HttpClients {
+        let book = self.clone();
+        Arc::new(move |function, inner| SharedHttpClient::new(NotingClient { function, inner, book: book.clone() }))
+    }
+
+    /// What the function has done so far.
+    #[must_use]
+    pub fn calls_of(&self, function: &str) -> Calls {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(function).cloned().unwrap_or_default()
+    }
+
+    fn note(&self, function: &'static str, request: &HttpRequest) {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default();
+        let body = request.body().bytes().unwrap_or_default();
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        book.entry(function).or_default().extend(authorised_by(operation, &body));
+    }
+}
+
+/// The actions by which IAM authorises an operation of DynamoDB.
+fn authorised_by(operation: &str, body: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let action = |name: &str| format!("dynamodb:{name}");
+    match operation {
+        "BatchGetItem" | "BatchWriteItem" => {
+            let tables = body["RequestItems"].as_object().into_iter().flatten();
+            tables.map(|(table, _)| (action(operation), table.clone())).collect()
+        }
+        "TransactWriteItems" => {
+            let members = body["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object).flatten();
+            members
+                .map(|(kind, write)| {
+                    let name = if kind == "ConditionCheck" { "ConditionCheckItem" } else { &format!("{kind}Item") };
+                    (action(name), text(&write["TableName"]))
+                })
+                .collect()
+        }
+        "BatchExecuteStatement" => {
+            let statements = body["Statements"].as_array().into_iter().flatten();
+            statements
+                .map(|statement| {
+                    let statement = text(&statement["Statement"]);
+                    let verb = statement.split(' ').next().unwrap_or_default().to_lowercase();
+                    let kind = format!("PartiQL{}{}", verb[..1].to_uppercase(), &verb[1..]);
+                    (action(&kind), statement.split('"').nth(1).unwrap_or_default().to_owned())
+                })
+                .collect()
+        }
+        "Query" => {
+            let index = body["IndexName"].as_str().map(|index| format!("/{index}")).unwrap_or_default();
+            vec![(action(operation), format!("{}{index}", text(&body["TableName"])))]
+        }
+        _ => vec![(action(operation), text(&body["TableName"]))],
+    }
+}
+
+#[derive(Debug)]
+struct NotingClient {
+    function: &'static str,
+    inner: SharedHttpClient,
+    book: CallBook,
+}
+
+impl HttpClient for NotingClient {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(NotingConnector {
+            function: self.function,
+            inner: self.inner.http_connector(settings, components),
+            book: self.book.clone(),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct NotingConnector {
+    function: &'static str,
+    inner: SharedHttpConnector,
+    book: CallBook,
+}
+
+impl HttpConnector for NotingConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.book.note(self.function, &request);
+        self.inner.call(request)
+    }
+}

@@ -1,0 +1,218 @@
+//! A chunk in the dead-letter queue: what of it was applied is done, nothing else of it ever will be, and its job ends.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::slice::from_ref;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use bury::Bury;
+use domain::job::Operation;
+use serde_json::{Value, json};
+use tests::{Client, Deliveries, Delivery, Home, LastStep, crash_after, outcomes};
+
+use super::scene::{Scene, Size, define_types};
+
+const NOT_APPLIED: &str = "InternalServerError: An unexpected error occurred: this item was not applied";
+
+/// Hands a message to bury, which must be done with it.
+async fn bury(home: &Home, delivery: &Delivery) {
+    let bury = Bury::new(home.run.store().clone(), Arc::new(home.queue().clone()));
+    let response = bury.handle(delivery.event(), Instant::now() + Duration::from_mins(1)).await;
+    assert!(response.batch_item_failures.is_empty(), "it is not buried: {}", delivery.body);
+}
+
+/// Polls `slow` so many times, lets `meanwhile` happen, and then lets `slow` go on to its end.
+async fn pausing<Slow: Future>(polls: usize, slow: Slow, meanwhile: impl Future<Output = ()>) -> Slow::Output {
+    let mut slow = pin!(slow);
+    let mut left = polls;
+    let early = poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        slow.as_mut().poll(context).map(Some)
+    })
+    .await;
+    meanwhile.await;
+    match early {
+        Some(done) => done,
+        None => slow.await,
+    }
+}
+
+async fn undisturbed(
+    acme: &Client,
+    deliveries: &Deliveries<'_>,
+    operation: Operation,
+) -> (Vec<String>, super::scene::Traces) {
+    let tag = format!("{operation:?} undisturbed");
+    let scene = Scene::set(acme, deliveries, &tag, operation, Size::OneChunk).await;
+    let before = scene.traces().await.contents();
+    deliveries.deliver(&scene.chunks[0]).await;
+    (before, scene.traces().await)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_a_dead_worker_did_is_told_and_stays() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    define_types(&acme).await;
+    for operation in Operation::ALL {
+        let (before, undisturbed) = undisturbed(&acme, &deliveries, operation).await;
+        for last in [None].into_iter().chain(LastStep::ALL.map(Some)) {
+            let tag = format!("{operation:?} {last:?}");
+            let scene = Scene::set(&acme, &deliveries, &tag, operation, Size::OneChunk).await;
+            if let Some(last) = last {
+                crash_after(last, home.run.store(), &scene.chunks[0]).await;
+            }
+            bury(&home, &scene.chunks[0]).await;
+
+            let buried = scene.traces().await;
+            assert_eq!(buried.active_jobs, 0, "{tag}");
+            let (written, recorded) = (last >= Some(LastStep::Written), last == Some(LastStep::Recorded));
+            assert_eq!(buried.status, if recorded { "completed" } else { "failed" }, "{tag}");
+            if written {
+                assert_eq!(buried.outcomes, undisturbed.outcomes, "{tag}");
+                assert_eq!(buried.contents(), undisturbed.contents(), "{tag}");
+            } else {
+                assert_eq!(buried.successes(), [""; 0], "{tag}");
+                assert_eq!(buried.contents(), before, "{tag}");
+            }
+            assert_eq!(buried.progress["processed"], buried.progress["total"], "{tag}");
+
+            // The message was copied, or its deletion got lost: nothing more comes of it.
+            deliveries.deliver(&scene.chunks[0].again()).await;
+            bury(&home, &scene.chunks[0].again()).await;
+            assert_eq!(scene.traces().await, buried, "{tag}");
+        }
+    }
+    home.run.stop().await;
+}
+
+/// The worker is not dead but slow: it stops at every step it takes, is buried, and goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_worker_applies_nothing_that_was_told_to_have_failed() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    define_types(&acme).await;
+    let mut told = [0, 0];
+    for operation in Operation::ALL {
+        let (before, undisturbed) = undisturbed(&acme, &deliveries, operation).await;
+        for wakes in 0.. {
+            let tag = format!("{operation:?} {wakes}");
+            let scene = Scene::set(&acme, &deliveries, &tag, operation, Size::OneChunk).await;
+            let chunk = &scene.chunks[0];
+            let unfinished = pausing(wakes, deliveries.hand_over(from_ref(chunk)), bury(&home, chunk)).await;
+            assert!(unfinished.is_empty(), "{tag}");
+
+            let traces = scene.traces().await;
+            assert_eq!(traces.active_jobs, 0, "{tag}");
+            if traces.successes().is_empty() {
+                assert_eq!(traces.contents(), before, "{tag}");
+            } else {
+                // An item that would have failed may not have been judged yet; it has failed all the same.
+                assert_eq!(traces.successes(), undisturbed.successes(), "{tag}");
+                assert_eq!(traces.contents(), undisturbed.contents(), "{tag}");
+            }
+            told[usize::from(!traces.successes().is_empty())] += 1;
+            if traces.status == "completed" {
+                break;
+            }
+            assert_eq!(traces.status, "failed", "{tag}");
+        }
+    }
+    assert!(told.iter().all(|times| *times > 5), "both ways were taken: {told:?}");
+    home.run.stop().await;
+}
+
+fn product(name: &str) -> Value {
+    json!({"type": "product", "external_id": name, "attributes": {"name": name}})
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_other_chunks_of_the_job_are_done_before_and_after() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    acme.define_product().await;
+    let items: Vec<Value> = (0..1_200).map(|number| product(&format!("gum-{number}"))).collect();
+    let id = acme.accepted("resources", "post", json!(items)).await;
+    let mut chunks = deliveries.take().await;
+    chunks.sort_by_key(|delivery| delivery.chunk().index);
+    let [first, second, third] = chunks.as_slice() else { panic!("{} chunks", chunks.len()) };
+
+    deliveries.deliver(first).await;
+    bury(&home, second).await;
+    let job = acme.job(&id).await;
+    assert_eq!((&job["job_status"], &job["results"]), (&json!("processing"), &json!([])));
+    assert_eq!(job["progress"], json!({"total": 1_200, "processed": 1_000, "succeeded": 500, "failed": 500}));
+    deliveries.deliver(third).await;
+
+    let job = acme.job(&id).await;
+    assert_eq!(job["job_status"], "failed");
+    assert_eq!(job["error"]["code"], "InternalServerError");
+    assert_eq!(job["error"]["detail"], "An unexpected error kept some items from being applied: the results say which");
+    assert!(job["completed_at"].is_string());
+    let outcomes = outcomes(&job);
+    assert!(outcomes[..500].iter().chain(&outcomes[1_000..]).all(|outcome| outcome == "done"));
+    assert!(outcomes[500..1_000].iter().all(|outcome| outcome == NOT_APPLIED), "{:?}", outcomes[500]);
+    assert_eq!(job["progress"], json!({"total": 1_200, "processed": 1_200, "succeeded": 700, "failed": 500}));
+    assert!(acme.record("product", "gum-700").await.is_null());
+    assert_eq!(acme.record("product", "gum-1100").await["attributes"]["name"], "gum-1100");
+    assert_eq!(acme.active_jobs().await, 0);
+
+    // What was kept from being applied can be sent again.
+    let again = deliveries.run_job(&acme, "resources", "post", json!([product("gum-700")])).await;
+    assert_eq!(tests::outcomes(&again), ["done"]);
+    home.run.stop().await;
+}
+
+/// Items of one record that are too many for one chunk make a chain. The chunk after a buried one is still sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_goes_on_behind_a_buried_chunk() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    acme.define_product().await;
+    let set =
+        |price: u32| json!({"type": "product", "external_id": "gum", "attributes": {"name": "gum", "price": price}});
+    let items: Vec<Value> = (0..600).map(set).collect();
+    let id = acme.accepted("resources", "external_id_set", json!(items)).await;
+    let first = deliveries.take_one().await;
+    bury(&home, &first).await;
+    assert_eq!(acme.job(&id).await["job_status"], "processing");
+    deliveries.drain().await;
+
+    let job = acme.job(&id).await;
+    assert_eq!(job["job_status"], "failed");
+    let outcomes = outcomes(&job);
+    assert!(outcomes[..500].iter().all(|outcome| outcome == NOT_APPLIED));
+    assert!(outcomes[500..].iter().all(|outcome| outcome == "done"));
+    assert_eq!(acme.record("product", "gum").await["attributes"]["price"], 599);
+    home.run.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_belongs_to_no_running_job_is_buried_without_a_trace() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    acme.define_product().await;
+    let id = acme.accepted("resources", "post", json!([product("unwanted")])).await;
+    let chunk = deliveries.take_one().await;
+    let _ = acme.abort(&json!({"id": id})).await.data(200);
+    bury(&home, &chunk).await;
+    assert_eq!(acme.job(&id).await["job_status"], "aborted");
+    assert!(acme.record("product", "unwanted").await.is_null());
+    assert_eq!(acme.active_jobs().await, 0);
+    home.run.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_can_read_stays_a_dead_letter() {
+    let home = Home::start().await;
+    let bury = Bury::new(home.run.store().clone(), Arc::new(home.queue().clone()));
+    let poison = Delivery { body: "not a chunk".to_owned(), receives: 1 };
+    let response = bury.handle(poison.event(), Instant::now() + Duration::from_mins(1)).await;
+    assert_eq!(response.batch_item_failures.len(), 1);
+    home.run.stop().await;
+}
