@@ -10,6 +10,7 @@ use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use consume::Consumer;
 use domain::chunk::Chunk;
 use serde_json::Value;
+use store::Store;
 use store::queue::{Outgoing, Queue};
 
 use crate::{Client, Home};
@@ -69,9 +70,18 @@ impl<'home> Deliveries<'home> {
     /// When the home uses SQS.
     #[must_use]
     pub fn of(home: &'home Home) -> Self {
+        Self::to_consumer_with(home, home.run.store().clone())
+    }
+
+    /// As [`of`](Self::of), with a consumer that has this store of its own.
+    ///
+    /// # Panics
+    /// When the home uses a queue of another place.
+    #[must_use]
+    pub fn to_consumer_with(home: &'home Home, store: Store) -> Self {
         home.run.poller().pause();
         home.run.dead_letter_poller().expect("dead letters of its own").pause();
-        let consumer = Consumer::new(home.run.store().clone(), Arc::new(home.queue().clone()));
+        let consumer = Consumer::new(store, Arc::clone(home.run.sender()));
         Self { home, consumer }
     }
 

@@ -2,12 +2,10 @@
 
 mod template;
 
-use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bury::Bury;
-use consume::Consumer;
 use domain::ambient::Ambient;
 use domain::chunk::Chunk;
 use domain::job::JobId;
@@ -15,7 +13,7 @@ use serde_json::{Value, json};
 use store::Store;
 use store::clients::{self, AwsSettings};
 use sweep::Sweep;
-use tests::{CallBook, Calls, Client, Delivery, Home, LastStep, crash_after};
+use tests::{CallBook, Calls, Client, Deliveries, Delivery, Home, LastStep, crash_after};
 
 use self::template::Template;
 
@@ -36,7 +34,6 @@ impl Workers {
             ..local::run::LocalOptions::in_memory()
         };
         let home = Home::start_with(options).await;
-        home.run.poller().pause();
         Self { home, book }
     }
 
@@ -46,35 +43,8 @@ impl Workers {
         Store::new(dynamodb, self.home.run.tables().clone(), self.home.run.ambient().clone())
     }
 
-    async fn take(&self) -> Vec<Delivery> {
-        let queue = self.home.queue();
-        let mut taken = Vec::new();
-        loop {
-            let batch = queue.receive(10, 1).await.expect("the queue");
-            if batch.is_empty() {
-                return taken;
-            }
-            queue.delete(batch.iter().map(|message| message.receipt).collect()).await.expect("the queue");
-            taken.extend(batch.into_iter().map(|message| Delivery { body: message.body, receives: message.receives }));
-        }
-    }
-
-    async fn consume(&self, deliveries: &[Delivery]) {
-        let consumer = Consumer::new(self.store("consume"), Arc::clone(self.home.run.sender()));
-        for delivery in deliveries {
-            let response = consumer.handle(delivery.event(), Instant::now() + Duration::from_mins(1)).await;
-            assert!(response.batch_item_failures.is_empty(), "{}", delivery.body);
-        }
-    }
-
-    async fn consume_all(&self) {
-        loop {
-            let waiting = self.take().await;
-            if waiting.is_empty() {
-                return;
-            }
-            self.consume(&waiting).await;
-        }
+    fn deliveries(&self) -> Deliveries<'_> {
+        Deliveries::to_consumer_with(&self.home, self.store("consume"))
     }
 
     async fn bury(&self, delivery: &Delivery) {
@@ -84,9 +54,7 @@ impl Workers {
     }
 
     async fn run(&self, client: &Client, job_type: &str, action: &str, data: Value) -> Value {
-        let id = client.accepted(job_type, action, data).await;
-        self.consume_all().await;
-        client.job(&id).await
+        self.deliveries().run_job(client, job_type, action, data).await
     }
 }
 
@@ -139,13 +107,13 @@ async fn requests(workers: &Workers, acme: &Client) {
     for _ in 0..2 {
         let request = acme.request(reqwest::Method::POST, "/jobs").header("idempotency-key", "once").json(&body);
         assert_eq!(tests::answer(request).await.status, 201);
-        workers.consume_all().await;
+        workers.deliveries().drain().await;
     }
     let chain: Vec<Value> = (0..600).map(|_| product("chained")).collect();
     workers.run(acme, "resources", "external_id_set", json!(chain)).await;
     let unwanted = acme.accepted("resources", "post", json!([product("unwanted")])).await;
     assert_eq!(acme.abort(&json!({"id": unwanted})).await.status, 200);
-    workers.consume_all().await;
+    workers.deliveries().drain().await;
 }
 
 /// What happens when things go wrong.
@@ -153,32 +121,32 @@ async fn mishaps(workers: &Workers, acme: &Client) {
     let store = &acme.store;
     // A redelivery, and a chunk whose job was never committed.
     acme.accepted("resources", "post", json!([product("again")])).await;
-    let chunk = workers.take().await.remove(0);
+    let chunk = workers.deliveries().take().await.remove(0);
     crash_after(LastStep::Written, store, &chunk).await;
-    workers.consume(from_ref(&chunk.again())).await;
+    workers.deliveries().deliver(&chunk.again()).await;
     let past = Ambient::manual(store.ambient().now().minus_millis(90_000), 7);
     let stray = Chunk { job: JobId::new(&past), ..chunk.chunk() };
-    workers.consume(&[Delivery { body: stray.to_message(), receives: 1 }]).await;
+    workers.deliveries().deliver(&Delivery { body: stray.to_message(), receives: 1 }).await;
 
     // A chunk that was agreed on, on a record that is there and on one that is not, and nobody finished; one that is the
     // first of a chain; and one of a job that was never committed.
     workers.run(acme, "resources", "post", json!([product("there")])).await;
     let sets = json!([product("there"), product("not there")]);
     acme.accepted("resources", "external_id_set", sets.clone()).await;
-    let chunk = workers.take().await.remove(0);
+    let chunk = workers.deliveries().take().await.remove(0);
     crash_after(LastStep::Agreed, store, &chunk).await;
     workers.bury(&chunk).await;
     let chain: Vec<Value> = (0..600).map(|_| product("chained")).collect();
     acme.accepted("resources", "external_id_set", json!(chain)).await;
-    workers.bury(&workers.take().await.remove(0)).await;
-    workers.consume_all().await;
+    workers.bury(&workers.deliveries().take().await.remove(0)).await;
+    workers.deliveries().drain().await;
     workers.bury(&Delivery { body: stray.to_message(), receives: 1 }).await;
 
     // One job that nobody started, and one that nobody finished.
     acme.accepted("resources", "post", json!([product("forgotten")])).await;
-    workers.take().await;
+    workers.deliveries().take().await;
     acme.accepted("resources", "external_id_set", json!([product("there"), product("nor there")])).await;
-    crash_after(LastStep::Agreed, store, &workers.take().await.remove(0)).await;
+    crash_after(LastStep::Agreed, store, &workers.deliveries().take().await.remove(0)).await;
     workers.home.advance(Duration::from_hours(23) + Duration::from_mins(1));
     let report = Sweep::new(workers.store("sweep")).run(Instant::now() + Duration::from_mins(1)).await;
     let report = report.expect("the database");
