@@ -17,6 +17,7 @@ use domain::problem::{Code, Problem};
 use lifecycle::{OutOfTime, Postponed, Started, conclude, record, settle, start};
 use store::queue::Queue;
 use store::{Store, StoreError};
+use telemetry::TraceContext;
 
 /// Buries chunks. One per process; cheap to clone.
 #[derive(Clone)]
@@ -57,29 +58,34 @@ impl Bury {
 
     async fn bury(&self, message: &SqsMessage) -> Result<(), BuryError> {
         let chunk = Chunk::from_message(message.body.as_deref().unwrap_or_default())?;
-        let trace = message.attributes.get("AWSTraceHeader").cloned();
+        let trace = message.attributes.get("AWSTraceHeader").and_then(|header| TraceContext::parse(header));
         let end = match start(&self.store, &chunk.account, chunk.job).await? {
             Started::Drop(why) => why,
             Started::Processing(job) if job.done.contains(&chunk.index) => {
                 // Its items are done: only what follows was not.
-                self.conclude(&chunk, &job, trace.clone()).await?;
+                self.conclude(&chunk, &job, trace).await?;
                 "was recorded"
             }
-            Started::Processing(job) => self.close(&chunk, &job, trace.clone()).await?,
+            Started::Processing(job) => self.close(&chunk, &job, trace).await?,
         };
         tracing::error!(
             account.id = %chunk.account,
             job.id = %chunk.job,
             chunk.index = chunk.index,
             chunk.items = chunk.items.len(),
-            trace.id = trace,
+            trace.id = trace.map(|trace| tracing::field::display(trace.id())),
             end,
             "a dead letter is buried"
         );
         Ok(())
     }
 
-    async fn close(&self, chunk: &Chunk<'_>, job: &Job, trace: Option<String>) -> Result<&'static str, BuryError> {
+    async fn close(
+        &self,
+        chunk: &Chunk<'_>,
+        job: &Job,
+        trace: Option<TraceContext>,
+    ) -> Result<&'static str, BuryError> {
         let plan = settle(&self.store, &chunk.account, job, chunk.index, Some(chunk)).await?;
         telemetry::chunk_buried();
         match record(&self.store, &chunk.account, job, chunk.index, &plan, Some(&trouble())).await? {
@@ -91,7 +97,7 @@ impl Bury {
         }
     }
 
-    async fn conclude(&self, chunk: &Chunk<'_>, job: &Job, trace: Option<String>) -> Result<(), Postponed> {
+    async fn conclude(&self, chunk: &Chunk<'_>, job: &Job, trace: Option<TraceContext>) -> Result<(), Postponed> {
         conclude(&self.store, &*self.queue, &chunk.account, job, chunk.then, trace).await
     }
 }

@@ -15,6 +15,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::chunk::Chunk;
 use store::Store;
 use store::queue::Queue;
+use telemetry::TraceContext;
 
 use crate::processing::{ChunkEnd, ChunkError, Delivery};
 use crate::types::SchemaCache;
@@ -59,9 +60,9 @@ impl Consumer {
             let waited = self.store.ambient().now().as_millis().saturating_sub(sent_at);
             telemetry::queue_waited(Duration::from_millis(waited));
         }
-        let delivery = Delivery { receives, trace: attribute("AWSTraceHeader").cloned() };
+        let trace = attribute("AWSTraceHeader").and_then(|header| TraceContext::parse(header));
         let started = Instant::now();
-        let end = processing::process(self, &chunk, delivery.clone()).await?;
+        let end = processing::process(self, &chunk, Delivery { receives, trace }).await?;
         telemetry::chunk_processed(started.elapsed());
         tracing::info!(
             account.id = %chunk.account,
@@ -69,7 +70,7 @@ impl Consumer {
             chunk.index = chunk.index,
             chunk.items = chunk.items.len(),
             chunk.receives = receives,
-            trace.id = delivery.trace,
+            trace.id = trace.map(|trace| tracing::field::display(trace.id())),
             chunk.milliseconds = started.elapsed().as_millis(),
             end = match end {
                 ChunkEnd::Recorded => "recorded",

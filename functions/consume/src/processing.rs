@@ -35,6 +35,7 @@ use lifecycle::{OutOfTime, Postponed, Started, conclude, record, start};
 use store::records::Written;
 use store::retry::Backoff;
 use store::{Store, StoreError};
+use telemetry::TraceContext;
 
 use crate::Consumer;
 use crate::groups::{Group, Refused, Stray, group, items, ungroup};
@@ -76,12 +77,12 @@ impl ChunkError {
 const ROUNDS: u32 = 40;
 
 /// A message as the queue delivers it, besides its body.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Delivery {
     /// How often it was received, this time included.
     pub receives: u32,
-    /// The trace of the request that the chunk came with, as its message carries it.
-    pub trace: Option<String>,
+    /// The trace of the request that the chunk came with.
+    pub trace: Option<TraceContext>,
 }
 
 /// Applies a chunk.

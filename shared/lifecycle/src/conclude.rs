@@ -7,6 +7,7 @@ use domain::problem::Problem;
 use store::queue::{Outgoing, Queue};
 use store::rows::JobRow;
 use store::{Store, StoreError};
+use telemetry::TraceContext;
 
 use crate::Postponed;
 
@@ -46,14 +47,16 @@ pub async fn conclude(
     account: &AccountId,
     job: &Job,
     then: Option<u32>,
-    trace: Option<String>,
+    trace: Option<TraceContext>,
 ) -> Result<(), Postponed> {
     if let Some(next) = then.filter(|next| !job.done.contains(next)) {
         let Some(body) = store.stashed(account, job.id, next).await? else {
             return Err(StoreError::UnreadableRow(format!("chunk {next} of a chain is missing")).into());
         };
         // Sent before this message is deleted: a crash in between sends it twice, which does no harm.
-        queue.send(vec![Outgoing { account: account.clone(), body, trace }]).await?;
+        queue
+            .send(vec![Outgoing { account: account.clone(), body, trace: trace.map(|trace| trace.to_string()) }])
+            .await?;
     }
     if job.is_finished() {
         end(store, account, job).await?;
