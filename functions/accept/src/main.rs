@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
     let settings = Settings::from_environment()?;
     let ambient = Ambient::system();
     let http_client = clients::http_client();
-    let store = Store::new(clients::dynamodb(&settings.aws, http_client.clone()), settings.tables, ambient.clone());
+    let store = Store::open(&settings.aws, http_client.clone(), settings.tables, ambient.clone());
     let queue = Arc::new(SqsQueue::new(clients::sqs(&settings.aws, http_client), settings.queue_url));
     let routes = routes(Accept::new(store.clone(), queue));
     run(telemetry.observe(&store, wire::conventions(routes, Directory::from_environment()?, ambient))).await

@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("consume")?;
     let settings = Settings::from_environment()?;
     let http_client = clients::http_client();
-    let store = Store::new(clients::dynamodb(&settings.aws, http_client.clone()), settings.tables, Ambient::system());
+    let store = Store::open(&settings.aws, http_client.clone(), settings.tables, Ambient::system());
     let queue = Arc::new(SqsQueue::new(clients::sqs(&settings.aws, http_client), settings.queue_url));
     let consumer = Consumer::new(store.clone(), queue);
     let handler = service_fn(|event: LambdaEvent<SqsEvent>| {

@@ -11,8 +11,7 @@ async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("records")?;
     // As text, because what main returns is shown as `Debug` has it.
     let settings = Settings::from_environment().map_err(|error| error.to_string())?;
-    let dynamodb = clients::dynamodb(&settings.aws, clients::http_client());
-    let store = Store::new(dynamodb, settings.tables, Ambient::system());
+    let store = Store::open(&settings.aws, clients::http_client(), settings.tables, Ambient::system());
     let routes = routes(Records::new(store.clone()));
     run(telemetry.observe(&store, conventions(routes, Directory::from_environment()?, Ambient::system()))).await
 }

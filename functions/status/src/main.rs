@@ -11,7 +11,7 @@ async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("status")?;
     let settings = Settings::from_environment()?;
     let ambient = Ambient::system();
-    let store = Store::new(clients::dynamodb(&settings.aws, clients::http_client()), settings.tables, ambient.clone());
+    let store = Store::open(&settings.aws, clients::http_client(), settings.tables, ambient.clone());
     let routes = routes(Status::new(store.clone())).merge(routes_of_accept());
     run(telemetry.observe(&store, wire::conventions(routes, Directory::from_environment()?, ambient))).await
 }

@@ -66,6 +66,13 @@ pub fn http_client() -> SharedHttpClient {
 
 #[must_use]
 pub fn dynamodb(settings: &AwsSettings, http_client: SharedHttpClient) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::from_conf(dynamodb_config(settings, http_client).build())
+}
+
+pub(crate) fn dynamodb_config(
+    settings: &AwsSettings,
+    http_client: SharedHttpClient,
+) -> aws_sdk_dynamodb::config::Builder {
     let mut config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(settings.region.clone()))
@@ -76,7 +83,7 @@ pub fn dynamodb(settings: &AwsSettings, http_client: SharedHttpClient) -> aws_sd
     if let Some(endpoint) = &settings.dynamodb_endpoint {
         config = config.endpoint_url(endpoint);
     }
-    aws_sdk_dynamodb::Client::from_conf(config.build())
+    config
 }
 
 #[must_use]

@@ -24,8 +24,10 @@ pub mod tables;
 mod transaction;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::SharedHttpClient;
 use domain::ambient::Ambient;
 
+use crate::clients::AwsSettings;
 pub use crate::error::StoreError;
 use crate::meter::Meter;
 use crate::tables::TableNames;
@@ -40,11 +42,20 @@ pub struct Store {
 }
 
 impl Store {
+    /// With a client of its own: what a function that is about to start has to do least for.
+    #[must_use]
+    pub fn open(aws: &AwsSettings, http_client: SharedHttpClient, tables: TableNames, ambient: Ambient) -> Self {
+        let meter = Meter::default();
+        let client = meter.watching(clients::dynamodb_config(aws, http_client));
+        Self { client, tables, ambient, meter }
+    }
+
+    /// With the settings of a client that is there already.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "nothing but the store asks the database")]
     pub fn new(client: Client, tables: TableNames, ambient: Ambient) -> Self {
         let meter = Meter::default();
-        Self { client: meter.watch(&client), tables, ambient, meter }
+        Self { client: meter.watching(client.config().to_builder()), tables, ambient, meter }
     }
 
     /// The clock and the randomness that everything around this store goes by.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::interceptors::AfterDeserializationInterceptorContextRef;
-use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::types::{Capacity, ConsumedCapacity};
 use serde_json::Value;
@@ -102,9 +102,9 @@ impl Meter {
         self.0.throttles.fetch_add(u64::try_from(rows).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// The same client, with every attempt of its requests that the database throttles counted here.
-    pub(crate) fn watch(&self, client: &Client) -> Client {
-        Client::from_conf(client.config().to_builder().interceptor(ThrottledAttempts(self.clone())).build())
+    /// A client that counts here every attempt of its requests that the database throttles.
+    pub(crate) fn watching(&self, config: Builder) -> Client {
+        Client::from_conf(config.interceptor(ThrottledAttempts(self.clone())).build())
     }
 
     #[must_use]

@@ -40,8 +40,8 @@ async fn answering<const ANSWERS: usize>(answers: [(u16, &'static str); ANSWERS]
             stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await.unwrap();
         }
     });
-    let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
-    Store::new(client, TableNames::with_prefix("test"), Ambient::system())
+    let aws = AwsSettings::emulator(&endpoint);
+    Store::open(&aws, clients::http_client(), TableNames::with_prefix("test"), Ambient::system())
 }
 
 fn acme() -> AccountId {
@@ -60,6 +60,15 @@ async fn an_attempt_that_is_throttled_counts_though_the_next_succeeds() {
     assert_eq!(store.find_job_row(&acme(), id).await.unwrap(), None);
     let reading = store.meter().read();
     assert_eq!((reading.throttles, reading.reads.requests, reading.reads.table_units), (1, 1, 1.0));
+}
+
+#[tokio::test]
+async fn it_counts_with_a_client_that_was_there_before_too() {
+    let Store { client, tables, ambient, .. } = answering([THROTTLED, (200, "{}")]).await;
+    let store = Store::new(client, tables, ambient);
+    let id = JobId::new(store.ambient());
+    assert_eq!(store.find_job_row(&acme(), id).await.unwrap(), None);
+    assert_eq!(store.meter().read().throttles, 1);
 }
 
 #[tokio::test]
