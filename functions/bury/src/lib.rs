@@ -14,7 +14,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::chunk::{Chunk, UnreadableChunk};
 use domain::job::Job;
 use domain::problem::{Code, Problem};
-use lifecycle::{OutOfTime, Postponed, Started, conclude, record, settle, start};
+use lifecycle::{Postponed, Started, Unfinished, conclude, record, settle, start};
 use store::queue::Queue;
 use store::{Store, StoreError};
 use telemetry::TraceContext;
@@ -37,7 +37,7 @@ enum BuryError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    OutOfTime(#[from] OutOfTime),
+    Unfinished(#[from] Unfinished),
 }
 
 impl Bury {

@@ -31,7 +31,7 @@ use domain::operations::Operations;
 use domain::outcome::{Budget, Entry, Outcome, Plan};
 use domain::problem::Problem;
 use domain::record::{RecordId, Row};
-use lifecycle::{OutOfTime, Postponed, Started, conclude, record, start};
+use lifecycle::{Postponed, Started, Unfinished, conclude, record, start};
 use store::records::Written;
 use store::retry::Backoff;
 use store::{Store, StoreError};
@@ -62,7 +62,7 @@ pub enum ChunkError {
     #[error("its records are written by others too often")]
     Contended,
     #[error(transparent)]
-    OutOfTime(#[from] OutOfTime),
+    Unfinished(#[from] Unfinished),
 }
 
 impl ChunkError {

@@ -1,23 +1,31 @@
 //! A batch of messages, as Lambda hands it over.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 
 /// Time kept at the end of an invocation to report what is unfinished.
 const MARGIN: Duration = Duration::from_secs(2);
 
-/// An invocation ended before a message was done.
+/// Why a message was not brought to its end, good or bad.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the time of the invocation is over")]
-pub struct OutOfTime;
+pub enum Unfinished {
+    #[error("the time of the invocation is over")]
+    OutOfTime,
+    /// The panic's own text is printed where it happened.
+    #[error("its processing panicked")]
+    Panicked,
+}
 
 /// Processes every message of the event, side by side, and names those that have to be delivered again. Each of them goes
 /// to `report`, with its id.
 ///
-/// Nothing runs on past `deadline`: what is not done a little before it is reported unfinished.
+/// A message that panics takes no other with it. Nothing runs on past `deadline`: what is not done a little before it is
+/// reported unfinished.
 pub async fn each<'event, Process, Processing, Failure>(
     event: &'event SqsEvent,
     deadline: Instant,
@@ -27,12 +35,19 @@ pub async fn each<'event, Process, Processing, Failure>(
 where
     Process: Fn(&'event SqsMessage) -> Processing,
     Processing: Future<Output = Result<(), Failure>>,
-    Failure: From<OutOfTime>,
+    Failure: From<Unfinished>,
 {
     let until = tokio::time::Instant::from_std(deadline.checked_sub(MARGIN).unwrap_or(deadline));
     let outcomes = event.records.iter().map(|message| {
-        let processing = tokio::time::timeout_at(until, process(message));
-        async move { processing.await.unwrap_or_else(|_| Err(OutOfTime.into())) }
+        // What a panic leaves behind is dropped with it: a worker keeps nothing that the next one relies on.
+        let guarded = AssertUnwindSafe(process(message)).catch_unwind();
+        async move {
+            match tokio::time::timeout_at(until, guarded).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_)) => Err(Unfinished::Panicked.into()),
+                Err(_) => Err(Unfinished::OutOfTime.into()),
+            }
+        }
     });
     let outcomes = join_all(outcomes).await;
     let mut response = SqsBatchResponse::default();
@@ -44,4 +59,48 @@ where
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_panics_or_takes_too_long_takes_no_other_with_it() {
+        let mut event = SqsEvent::default();
+        event.records = ["good", "panics", "slow", "fails"]
+            .map(|body| {
+                let mut message = SqsMessage::default();
+                message.message_id = Some(format!("id of {body}"));
+                message.body = Some(body.to_owned());
+                message
+            })
+            .into();
+        let process = async |message: &SqsMessage| match message.body.as_deref() {
+            Some("panics") => panic!("a bug"),
+            Some("slow") => {
+                tokio::time::sleep(Duration::from_hours(1)).await;
+                Ok(())
+            }
+            Some("fails") => Err(Unfinished::OutOfTime),
+            _ => Ok(()),
+        };
+        let reported = Mutex::new(Vec::new());
+        let report = |id: &str, failure: &Unfinished| reported.lock().unwrap().push(format!("{id}: {failure}"));
+        let deadline = tokio::time::Instant::now().into_std() + Duration::from_secs(30);
+        let response = each(&event, deadline, process, report).await;
+
+        let failed: Vec<_> = response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
+        assert_eq!(failed, ["id of panics", "id of slow", "id of fails"]);
+        assert_eq!(
+            reported.into_inner().unwrap(),
+            [
+                "id of panics: its processing panicked",
+                "id of slow: the time of the invocation is over",
+                "id of fails: the time of the invocation is over",
+            ]
+        );
+    }
 }
