@@ -4,12 +4,17 @@
 Works out `cost.toml` and prints Markdown. Needs Python 3.11 and nothing else:
 
     python3 infra/cost.py [FILE]
+    python3 infra/cost.py --consumer-log LOG
+
+The second prints one of its inputs instead, `consumer_ms_per_item`, from the log of the function consume.
 
 Left out, because it is small or not ours to know: every free tier, X-Ray (one request a second and one in twenty are
 traced, $5 a million), data sent to the internet ($0.09 a GB), and what a key or a topic of your own costs.
 """
 
+import json
 import math
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -28,6 +33,30 @@ def function_cost(prices, invocations, milliseconds, memory_mb):
     """`milliseconds` is what all of the invocations take together."""
     gb_seconds = milliseconds / 1_000 * memory_mb / 1_024
     return gb_seconds * prices["function_gb_seconds"] + invocations / MILLION * prices["function_invocations"]
+
+
+def consumer_ms_per_item(lines, least_items=450):
+    """Milliseconds that Lambda reports of the consumer's invocations, over the items of the chunks that were done in them.
+
+    Invocations of fewer items are left out: what an invocation takes for itself would weigh more than in a large import.
+    """
+    items, milliseconds = {}, {}
+    for line in lines:
+        report = re.match(r"REPORT RequestId: (\S+)\s+Duration: ([0-9.]+) ms", line)
+        if report:
+            milliseconds[report[1]] = float(report[2])
+        elif '"platform.report"' in line:
+            # The same as JSON, which is how the template has Lambda write it.
+            record = json.loads(line)["record"]
+            milliseconds[record["requestId"]] = record["metrics"]["durationMs"]
+        elif '"chunk processed"' in line:
+            chunk = json.loads(line)
+            invocation = chunk["invocation.id"]
+            items[invocation] = items.get(invocation, 0) + chunk["chunk.items"]
+    large = [invocation for invocation in milliseconds if items.get(invocation, 0) >= least_items]
+    if not large:
+        raise SystemExit(f"cost: no invocation of {least_items} items and more is in the log")
+    return sum(milliseconds[each] for each in large) / sum(items[each] for each in large)
 
 
 def queue_requests(chunks, message_bytes):
@@ -127,7 +156,18 @@ def load(path):
     return tomllib.loads(Path(path).read_text(encoding="utf-8"))
 
 
+def main(arguments):
+    match arguments:
+        case []:
+            print(report(load(Path(__file__).with_name("cost.toml"))))
+        case ["--consumer-log", log]:
+            with open(log, encoding="utf-8") as lines:
+                print(f"{consumer_ms_per_item(lines):.3f}")
+        case [file] if not file.startswith("-"):
+            print(report(load(file)))
+        case _:
+            sys.exit(__doc__)
+
+
 if __name__ == "__main__":
-    if len(sys.argv) > 2 or sys.argv[1:2] in (["-h"], ["--help"]):
-        sys.exit(__doc__)
-    print(report(load(sys.argv[1] if len(sys.argv) == 2 else Path(__file__).with_name("cost.toml"))))
+    main(sys.argv[1:])

@@ -8,6 +8,21 @@ import cost
 FIGURES = cost.load(Path(__file__).with_name("cost.toml"))
 
 
+class ConsumerLog(unittest.TestCase):
+    def test_the_time_of_large_invocations_is_shared_by_their_items(self):
+        def chunk(invocation, items):
+            return f'{{"message":"chunk processed","invocation.id":"{invocation}","chunk.items":{items}}}\n'
+
+        lines = [chunk("a", 500), chunk("a", 400), "REPORT RequestId: a\tDuration: 90.0 ms\tBilled Duration: 91 ms\n"]
+        lines += [chunk("b", 10), "REPORT RequestId: b\tDuration: 50 ms\tBilled Duration: 50 ms\n", chunk("d", 600)]
+        lines.append('{"type":"platform.report","record":{"requestId":"d","metrics":{"durationMs":60.0}}}\n')
+        small = lines[3:5]
+        lines += [chunk("c", 500), "START RequestId: c\n"]
+        self.assertEqual(cost.consumer_ms_per_item(lines), 0.1)
+        with self.assertRaises(SystemExit):
+            cost.consumer_ms_per_item(small)
+
+
 class QueueRequests(unittest.TestCase):
     def test_small_messages_are_sent_ten_at_a_time(self):
         # 25 messages: three sends, 25 receives, 25 deletes.

@@ -53,7 +53,7 @@ async fn a_job_that_nobody_finished_is_ended_before_its_day_is_over() {
     let agent = home.agent();
     let overdue = accepted_ago(&home, &agent, Duration::from_mins(23 * 60 + 30)).await;
     let patient = accepted_ago(&home, &agent, Duration::from_hours(22)).await;
-    assert_eq!(agent.active_jobs().await, 2);
+    // The home sweeps by itself too, and may have been first.
     home.sweep().await;
 
     let ended = agent.show(&json!({"id": overdue.id.to_string()})).await;

@@ -57,7 +57,7 @@ pub(crate) async fn create(
         }
     };
     let raw = read_body(body, encoding.most_bytes()).await?;
-    let body = encoding.decode(raw).map_err(undecodable)?;
+    let body = encoding.decode(&raw).map_err(undecodable)?;
     let key = key.map(|key| hashed(key, &body));
     accepting.readable(body, key).await
 }
@@ -65,6 +65,10 @@ pub(crate) async fn create(
 fn undecodable(error: DecodeError) -> Failure {
     match error {
         DecodeError::Corrupt => Failure::bad_request("The body does not decompress as its Content-Encoding says"),
+        DecodeError::Damaged => Failure::bad_request(
+            "The body does not decompress: on its way here its bytes were taken for text. \
+             Send it without Content-Type, or as application/merge-patch+json, or not compressed",
+        ),
         DecodeError::TooLarge => Failure::payload_too_large(format!(
             "The body must be at most {} bytes once it is decompressed",
             limits::DECOMPRESSED_BODY_BYTES

@@ -32,6 +32,9 @@ pub struct Unsupported {
 pub enum DecodeError {
     #[error("the body is not what its Content-Encoding says")]
     Corrupt,
+    /// Something on the way took the compressed bytes for text and replaced those that are none.
+    #[error("the body was damaged on its way")]
+    Damaged,
     #[error("the body is over the limit once it is decompressed")]
     TooLarge,
 }
@@ -73,13 +76,21 @@ impl Encoding {
     ///
     /// # Errors
     /// When it does not decompress, or to more than that.
-    pub fn decode(&self, body: Bytes) -> Result<Bytes, DecodeError> {
-        let mut body = body;
+    pub fn decode(&self, body: &Bytes) -> Result<Bytes, DecodeError> {
+        let mut decoded = body.clone();
         for coding in self.0.iter().rev() {
-            body = decode(*coding, &body)?.into();
+            decoded = match decode(*coding, &decoded) {
+                Err(DecodeError::Corrupt) if is_damaged(body) => return Err(DecodeError::Damaged),
+                other => other?.into(),
+            };
         }
-        Ok(body)
+        Ok(decoded)
     }
+}
+
+/// Compressed bytes are no UTF-8, unless somebody made them so.
+fn is_damaged(body: &[u8]) -> bool {
+    std::str::from_utf8(body).is_ok_and(|text| text.contains(char::REPLACEMENT_CHARACTER))
 }
 
 fn decode(coding: Coding, body: &[u8]) -> Result<Vec<u8>, DecodeError> {
@@ -147,10 +158,19 @@ mod tests {
     const BROTLI_HELLO: [u8; 9] = [0x0b, 0x02, 0x80, 0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x03];
 
     #[test]
+    fn a_body_that_was_taken_for_text_on_its_way_is_told_from_one_that_was_never_compressed() {
+        let sent = gzip(br#"{"type":"resources"}"#);
+        let arrived = String::from_utf8_lossy(&sent).into_owned();
+        assert_eq!(encoding("gzip").decode(&arrived.into()), Err(DecodeError::Damaged));
+        assert_eq!(encoding("gzip").decode(&Bytes::from_static(b"{}")), Err(DecodeError::Corrupt));
+        assert_eq!(encoding("gzip").decode(&sent[1..].to_vec().into()), Err(DecodeError::Corrupt));
+    }
+
+    #[test]
     fn each_coding_comes_off() {
         let check = |coding, body: &[u8]| {
             assert_eq!(
-                encoding(coding).decode(body.to_vec().into()).unwrap(),
+                encoding(coding).decode(&body.to_vec().into()).unwrap(),
                 Bytes::from_static(b"hello"),
                 "{coding}"
             );
@@ -183,19 +203,19 @@ mod tests {
             ("zstd", zstd::bulk::compress(&zeros, 3).unwrap()),
             ("gzip, gzip", gzip(&gzip(&zeros))),
         ] {
-            assert_eq!(encoding(coding).decode(bomb.into()), Err(DecodeError::TooLarge), "{coding}");
+            assert_eq!(encoding(coding).decode(&bomb.into()), Err(DecodeError::TooLarge), "{coding}");
         }
         for coding in ["gzip", "deflate", "br", "zstd"] {
             let garbage = Bytes::from_static(b"\xff\xfe nothing that any of them reads");
-            assert_eq!(encoding(coding).decode(garbage), Err(DecodeError::Corrupt), "{coding}");
+            assert_eq!(encoding(coding).decode(&garbage), Err(DecodeError::Corrupt), "{coding}");
         }
         let cut = gzip(b"hello, this is cut short");
-        assert_eq!(encoding("gzip").decode(cut[..cut.len() - 9].to_vec().into()), Err(DecodeError::Corrupt));
+        assert_eq!(encoding("gzip").decode(&cut[..cut.len() - 9].to_vec().into()), Err(DecodeError::Corrupt));
     }
 
     #[test]
     fn exactly_the_limit_is_accepted() {
         let zeros = vec![0; limits::DECOMPRESSED_BODY_BYTES];
-        assert_eq!(encoding("gzip").decode(gzip(&zeros).into()).unwrap().len(), zeros.len());
+        assert_eq!(encoding("gzip").decode(&gzip(&zeros).into()).unwrap().len(), zeros.len());
     }
 }

@@ -20,7 +20,7 @@ impl Program {
         let mut process = Command::new(env!("CARGO_BIN_EXE_sundial-local"))
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
-            .env("RUST_LOG", "warn,dynoxide=error,local=info,consume=info,bury=info,store=info")
+            .env("RUST_LOG", "error")
             .env_remove("AWS_ENDPOINT_URL_DYNAMODB")
             .env_remove("QUEUE_URL")
             .stdout(Stdio::piped())
