@@ -16,6 +16,9 @@
 //!   Versions only grow, so that write can no longer happen. If the other agrees later, it finds the failure, which is
 //!   final.
 //!
+//! A chunk that nobody finishes is closed from outside, by `lifecycle::settle`: its last plan is agreed on in the same way,
+//! and a worker that finds it closed has nothing to do any more.
+//!
 //! The first worker of a first delivery does not read the plan: that its compare-and-set finds none is the same.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
