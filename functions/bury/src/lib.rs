@@ -14,7 +14,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::chunk::{Chunk, UnreadableChunk};
 use domain::job::Job;
 use domain::problem::{Code, Problem};
-use lifecycle::{Postponed, Started, Unfinished, conclude, record, settle, start};
+use lifecycle::{Postponed, Started, Unfinished, conclude, record, settle, start, trace_of};
 use store::queue::Queue;
 use store::{Store, StoreError};
 use telemetry::TraceContext;
@@ -58,7 +58,7 @@ impl Bury {
 
     async fn bury(&self, message: &SqsMessage) -> Result<(), BuryError> {
         let chunk = Chunk::from_message(message.body.as_deref().unwrap_or_default())?;
-        let trace = message.attributes.get("AWSTraceHeader").and_then(|header| TraceContext::parse(header));
+        let trace = trace_of(message);
         let end = match start(&self.store, &chunk.account, chunk.job).await? {
             Started::Drop(why) => why,
             Started::Processing(job) if job.done.contains(&chunk.index) => {

@@ -15,7 +15,6 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::chunk::Chunk;
 use store::Store;
 use store::queue::Queue;
-use telemetry::TraceContext;
 
 use crate::processing::{ChunkEnd, ChunkError, Delivery};
 use crate::types::SchemaCache;
@@ -60,7 +59,7 @@ impl Consumer {
             let waited = self.store.ambient().now().as_millis().saturating_sub(sent_at);
             telemetry::queue_waited(Duration::from_millis(waited));
         }
-        let trace = attribute("AWSTraceHeader").and_then(|header| TraceContext::parse(header));
+        let trace = lifecycle::trace_of(message);
         let started = Instant::now();
         let end = processing::process(self, &chunk, Delivery { receives, trace }).await?;
         telemetry::chunk_processed(started.elapsed());

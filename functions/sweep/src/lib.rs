@@ -131,8 +131,10 @@ impl Sweep {
                 None => return Ok(()),
             }
         }
-        count_rest(&job);
-        Ok(end(store, account, &job).await?)
+        if end(store, account, &job).await? {
+            count_rest(&job);
+        }
+        Ok(())
     }
 }
 

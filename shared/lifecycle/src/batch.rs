@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use telemetry::TraceContext;
 
 /// Time kept at the end of an invocation to report what is unfinished.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -19,6 +20,12 @@ pub enum Unfinished {
     /// The panic's own text is printed where it happened.
     #[error("its processing panicked")]
     Panicked,
+}
+
+/// The trace of the request that a message came with.
+#[must_use]
+pub fn trace_of(message: &SqsMessage) -> Option<TraceContext> {
+    message.attributes.get("AWSTraceHeader").and_then(|header| TraceContext::parse(header))
 }
 
 /// Processes every message of the event, side by side, and names those that have to be delivered again. Each of them goes

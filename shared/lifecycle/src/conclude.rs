@@ -64,11 +64,12 @@ pub async fn conclude(
     Ok(())
 }
 
-/// Ends a job whose chunks are all recorded: `failed` if one of them was given up, else `completed`.
+/// Ends a job whose chunks are all recorded: `failed` if one of them was given up, else `completed`. Answers whether this
+/// call did it.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn end(store: &Store, account: &AccountId, job: &Job) -> Result<(), StoreError> {
+pub async fn end(store: &Store, account: &AccountId, job: &Job) -> Result<bool, StoreError> {
     let now = store.ambient().now();
     let (status, ended) = match &job.error {
         None => (JobStatus::Completed, store.complete(account, job.id, now).await?),
@@ -78,5 +79,5 @@ pub async fn end(store: &Store, account: &AccountId, job: &Job) -> Result<(), St
         telemetry::job_ended(status);
         tracing::info!(account.id = %account, job.id = %job.id, job.status = status.as_str(), "job ended");
     }
-    Ok(())
+    Ok(ended)
 }
