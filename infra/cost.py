@@ -71,15 +71,16 @@ def queue_requests(chunks, message_bytes):
 
 def job_cost(figures, action):
     """Dollars for one job, by service."""
-    prices, job, functions = figures["prices"], figures["job"], figures["functions"]
+    prices, job, functions, access = figures["prices"], figures["job"], figures["functions"], figures["access"]
     items, polls = job["items"], job["polls"]
+    requests = 1 + polls
     chunks = math.ceil(items / job["items_per_chunk"])
     message_bytes = action["message_bytes"] * math.ceil(items / chunks)
-    write_units = items * (action["write_units"] + action["index_write_units"])
-    read_units = items * action["read_units"] + job["read_units_of_polls"]
+    write_units = items * (action["write_units"] + action["index_write_units"]) + requests * access["write_units"]
+    read_units = items * action["read_units"] + job["read_units_of_polls"] + requests * access["read_units"]
     body = math.ceil(items * action["message_bytes"] / API_REQUEST_BYTES)
     response = math.ceil(job["response_kib"] * 1024 / API_REQUEST_BYTES)
-    log_bytes = chunks * functions["log_bytes_per_chunk"] + (1 + polls) * functions["log_bytes_per_request"]
+    log_bytes = chunks * functions["log_bytes_per_chunk"] + requests * functions["log_bytes_per_request"]
     consumer_ms = items * functions["consumer_ms_per_item"]
     http_ms = functions["accept_ms_per_job"] + polls * functions["status_ms_per_poll"]
     queue_price = prices["queue_requests"] + prices["fair_queue_requests"]
@@ -88,10 +89,17 @@ def job_cost(figures, action):
         "DynamoDB reads": read_units / MILLION * prices["read_units"],
         "SQS": queue_requests(chunks, message_bytes) / MILLION * queue_price,
         "Lambda": function_cost(prices, chunks, consumer_ms, functions["consumer_memory_mb"])
-        + function_cost(prices, 1 + polls, http_ms, functions["http_memory_mb"]),
+        + function_cost(prices, requests, http_ms, functions["http_memory_mb"]),
         "HTTP API": (body + polls - 1 + response) / MILLION * prices["api_requests"],
         "Logs": log_bytes / GB * prices["log_ingestion"],
     }
+
+
+def access_cost(figures):
+    """Dollars for knowing who makes a million requests, and counting them: one now and then, and many a minute."""
+    prices, access = figures["prices"], figures["access"]
+    now_and_then = access["write_units"] * prices["write_units"] + access["read_units"] * prices["read_units"]
+    return now_and_then, access["busy_write_units"] * prices["write_units"]
 
 
 def idle_month(figures):
@@ -137,6 +145,7 @@ def report(figures):
         rows.append([name, f"${total * per_million:.2f}", *shares])
     idle = idle_month(figures)
     without = sum(idle.values()) - idle["alarms"] - idle["dashboard"]
+    now_and_then, many = access_cost(figures)
     busy = figures["busy"]["metrics"] * figures["prices"]["metrics"]
     idle_rows = [[name, f"${cost:.2f}"] for name, cost in idle.items()]
     idle_rows.append(["**all**", f"**${sum(idle.values()):.2f}**"])
@@ -147,7 +156,8 @@ def report(figures):
             table(["an idle month", "cost"], idle_rows),
             f"A stack that is used in every hour of a month writes about {figures['busy']['metrics']} metrics more: "
             f"${busy:.2f}. {figures['storage']['records']:,} small records kept for a month: "
-            f"${storage_month(figures):.2f}.",
+            f"${storage_month(figures):.2f}. Knowing who makes a million requests, and counting them: "
+            f"${now_and_then:.2f} when they come now and then, ${many:.2f} when an account makes many a minute.",
         ]
     )
 

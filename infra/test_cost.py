@@ -58,11 +58,13 @@ class Jobs(unittest.TestCase):
                 "log_bytes_per_chunk": 400,
                 "log_bytes_per_request": 100,
             },
+            "access": {"write_units": 2, "read_units": 3},
         }
         action = {"write_units": 1.0, "index_write_units": 0.5, "read_units": 0.25, "message_bytes": 100}
         expected = {
-            "DynamoDB writes": 1_500 * 2e-6,
-            "DynamoDB reads": 250e-6,
+            # The items, and who makes the two requests.
+            "DynamoDB writes": (1_500 + 4) * 2e-6,
+            "DynamoDB reads": (250 + 6) * 1e-6,
             # Two messages of 50,000 bytes: one send that counts twice, two receives, two deletes.
             "SQS": 6 * 10e-6,
             # Two seconds at 1 GB and one at half a GB.
@@ -80,6 +82,15 @@ class Jobs(unittest.TestCase):
         for name, action in FIGURES["actions"].items():
             bill = cost.job_cost(FIGURES, action)
             self.assertGreater(bill["DynamoDB writes"], sum(bill.values()) / 2, name)
+
+
+class Access(unittest.TestCase):
+    def test_requests_now_and_then_cost_more_than_many(self):
+        figures = {
+            "prices": {"write_units": 2.0, "read_units": 1.0},
+            "access": {"write_units": 2, "read_units": 3, "busy_write_units": 0.1},
+        }
+        self.assertEqual(cost.access_cost(figures), (7.0, 0.2))
 
 
 class Template(unittest.TestCase):

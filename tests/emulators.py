@@ -5,7 +5,8 @@
     python3 tests/emulators.py localstack -- COMMAND   the queues alone, on LocalStack
 
 Needs Python 3.11, Rust and a package index; no Docker, no AWS account. What is installed goes to `.ci/tools`, what an
-emulator keeps goes to a folder that is deleted with it. Ends with the status of COMMAND.
+emulator keeps goes to a folder that is deleted with it. Ends with the status of COMMAND, but fails in any case when a
+secret that COMMAND made is in a log.
 
 COMMAND finds in its environment what the AWS SDKs read (`AWS_ENDPOINT_URL` or `AWS_ENDPOINT_URL_SQS`, `AWS_REGION`,
 `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`) and
@@ -14,14 +15,16 @@ COMMAND finds in its environment what the AWS SDKs read (`AWS_ENDPOINT_URL` or `
     QUEUE_URL              the queue of chunks
     DEAD_LETTERS_URL       its dead-letter queue
     SUNDIAL_LOGS           a folder of logs: the emulator's, and one for each function, some seconds behind
+    SUNDIAL_SECRETS        a file to which COMMAND adds each secret that it made as a line: tokens, passwords, and what
+                           stands after `Basic `; on MiniStack at least one
 
 and on MiniStack also
 
     SUNDIAL_URL            the API; put /api/sunshine/jobs after it
-    SUNDIAL_ACCOUNTS       a JSON file, [{"account": ..., "token": ...}, ...]
     SUNDIAL_FUNCTIONS      JSON, {"accept": the function's name, ...}
     SUNDIAL_EMULATOR_PID   the emulator's process; the functions' processes are its children
-    TABLE_JOBS, TABLE_RECORDS, TABLE_CATALOG
+    TABLE_JOBS, TABLE_RECORDS, TABLE_CATALOG, ACCESS_CACHE_SECONDS
+                           as the functions have them
 """
 
 from __future__ import annotations
@@ -30,10 +33,10 @@ import argparse
 import contextlib
 import fcntl
 import functools
-import hashlib
 import json
 import os
 import platform
+import re
 import secrets
 import shutil
 import signal
@@ -70,10 +73,16 @@ LOCALSTACK = [
 ]
 
 STACK = "sundial"
-# As many as the parameter AgentTokens has room for.
-ACCOUNTS = 40
-# The template's parameters that differ from their defaults, beside those that name the emulator and the accounts.
+REGION = "eu-central-1"
+# The template's parameters that differ from their defaults, beside those that name the emulator.
 PARAMETERS = {
+    # So short that a test can wait for a revocation, and yet long enough for most requests to be remembered.
+    "AccessCacheSeconds": "2",
+    # A test that is about the limit gives its account one.
+    "RequestsPerMinute": "1000000",
+    "BaseDomain": "sundial.test",
+    # Nothing is served with it: the emulator takes requests at its own address, whatever their Host header says.
+    "CertificateArn": f"arn:aws:acm:{REGION}:000000000000:certificate/00000000-0000-0000-0000-000000000000",
     # The shortest the template allows, so that what was left undone is delivered again soon.
     "ConsumerTimeout": "10",
     "VisibilityTimeout": "10",
@@ -86,13 +95,14 @@ PARAMETERS = {
 # The same for the queues on LocalStack, where no function stands behind them.
 LOCALSTACK_PARAMETERS = {"VisibilityTimeout": "2", "MaxReceives": "3"}
 
-REGION = "eu-central-1"
 # No stand-in checks them, but the SDKs want some.
 CREDENTIALS = {"AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 # Seconds until an emulator has to answer, and until the stack has to stand.
 START_DEADLINE = 90
 DEPLOY_DEADLINE = 180
+# Where the command puts the secrets that it makes, in the folder of the run.
+SECRETS = "secrets"
 LOG_INTERVAL = 2
 LOG_TAIL = 60
 
@@ -301,12 +311,10 @@ def with_ministack(processes: Processes, arguments: argparse.Namespace) -> int:
     if not arguments.no_build:
         build(list(functions(template).values()), machine())
     emulator, endpoint = start_ministack(processes)
-    accounts = make_accounts(processes.folder / "accounts.json")
     stack = Stack(endpoint, template)
     parameters = {
         "EndpointUrl": endpoint,
         "Architecture": machine(),
-        "AgentTokens": ",".join(f"{account}={digest(token)}" for account, token in accounts.items()),
         **PARAMETERS,
         **arguments.parameter,
     }
@@ -315,18 +323,24 @@ def with_ministack(processes: Processes, arguments: argparse.Namespace) -> int:
     environment = {
         "SUNDIAL_HOME": "ministack",
         "SUNDIAL_URL": f"{endpoint}/_aws/execute-api/{outputs['ApiId']}/$default",
-        "SUNDIAL_ACCOUNTS": str(processes.folder / "accounts.json"),
         "SUNDIAL_FUNCTIONS": json.dumps(stack.function_names()),
         "SUNDIAL_EMULATOR_PID": str(emulator.pid),
         "AWS_ENDPOINT_URL": endpoint,
         "TABLE_JOBS": outputs["JobsTableName"],
         "TABLE_RECORDS": outputs["RecordsTableName"],
         "TABLE_CATALOG": outputs["CatalogTableName"],
+        "ACCESS_CACHE_SECONDS": resolved({"Ref": "AccessCacheSeconds"}, template, parameters),
         "QUEUE_URL": outputs["QueueUrl"],
         "DEAD_LETTERS_URL": outputs["DeadLetterQueueUrl"],
     }
-    with stack.written_logs(processes.folder / "logs"):
-        return run_command(processes, arguments.command, environment)
+    with stack.written_logs(processes.folder / "logs") as files:
+        status = run_command(processes, arguments.command, environment)
+    made = check_secrets(processes.folder)
+    if status == 0 and not made:
+        raise Failure("the command made no secret (SUNDIAL_SECRETS), so nobody knows whether one would be logged")
+    if status == 0 and not any(file.path.stat().st_size for file in files):
+        raise Failure("no function logged anything, so nobody knows whether one logs secrets")
+    return status
 
 
 def start_ministack(processes: Processes) -> tuple[subprocess.Popen[bytes], str]:
@@ -354,18 +368,6 @@ def start_ministack(processes: Processes) -> tuple[subprocess.Popen[bytes], str]
     process = start_logged(processes, "ministack", [program], environment)
     await_health("MiniStack", f"{endpoint}/_ministack/health", process)
     return process, endpoint
-
-
-def make_accounts(path: Path) -> dict[str, str]:
-    """The bearer token of each account, random and of 256 bits; also written to the file."""
-    accounts = {f"suite-{index:02}": secrets.token_hex(32) for index in range(ACCOUNTS)}
-    path.write_text(json.dumps([{"account": account, "token": token} for account, token in accounts.items()]))
-    return accounts
-
-
-def digest(token: str) -> str:
-    """What the stack is told of a token."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 class Stack:
@@ -469,7 +471,7 @@ class Stack:
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
     @contextlib.contextmanager
-    def written_logs(self, folder: Path) -> Iterator[None]:
+    def written_logs(self, folder: Path) -> Iterator[list[LogFile]]:
         """Meanwhile, and once more at the end, writes what the functions log to a file for each."""
         client = self.client("logs")
         names = self.function_names().items()
@@ -489,7 +491,7 @@ class Stack:
         follower = threading.Thread(target=follow, daemon=True)
         follower.start()
         try:
-            yield
+            yield files
         finally:
             done.set()
             follower.join()
@@ -549,7 +551,9 @@ def with_localstack(processes: Processes, arguments: argparse.Namespace) -> int:
         "AWS_ENDPOINT_URL_SQS": endpoint,
         **make_queues(endpoint, read_template(arguments.template), {**LOCALSTACK_PARAMETERS, **arguments.parameter}),
     }
-    return run_command(processes, arguments.command, environment)
+    status = run_command(processes, arguments.command, environment)
+    check_secrets(processes.folder)
+    return status
 
 
 def not_run(arguments: argparse.Namespace) -> int:
@@ -667,15 +671,44 @@ def start_logged(
 
 def run_command(processes: Processes, command: list[str], environment: dict[str, str]) -> int:
     """Runs the command with the emulator in its environment, and returns its status as a shell has it."""
-    logs = make_folder(processes.folder / "logs")
-    status = processes.start(command, env={**clean_environment(), **environment, "SUNDIAL_LOGS": logs}).wait()
+    files = {"SUNDIAL_LOGS": make_folder(processes.folder / "logs"), "SUNDIAL_SECRETS": str(processes.folder / SECRETS)}
+    status = processes.start(command, env={**clean_environment(), **environment, **files}).wait()
     return status if status >= 0 else 128 - status
 
 
+def written_secrets(folder: Path) -> list[str]:
+    """The secrets that the command has made."""
+    try:
+        return [line for line in (folder / SECRETS).read_text().splitlines() if line]
+    except FileNotFoundError:
+        return []
+
+
+def check_secrets(folder: Path) -> int:
+    """Fails when a secret is in a log, without repeating it; otherwise says how many were looked for, and returns that."""
+    made = written_secrets(folder)
+    # One pattern, which no line has when there are no secrets: there are many of them, and the logs are long.
+    any_secret = re.compile("|".join(map(re.escape, made)) or "(?!)")
+    found = [
+        f"  {path.name}, line {number}"
+        for path in sorted(folder.glob("logs/*.log"))
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1)
+        if any_secret.search(line)
+    ]
+    if found:
+        raise Failure("\n".join(["secrets are in the logs:", *found[:LOG_TAIL]]))
+    say(f"none of {len(made)} secrets is in a log")
+    return len(made)
+
+
 def print_logs(folder: Path) -> None:
-    """The end of every log."""
+    """The end of every log, without the secrets that should not be there."""
+    made = written_secrets(folder)
     for path in sorted(folder.glob("logs/*.log")):
-        lines = path.read_text(errors="replace").splitlines()
+        text = path.read_text(errors="replace")
+        for secret in made:
+            text = text.replace(secret, "[SECRET]")
+        lines = text.splitlines()
         print(f"---- the last of {len(lines)} lines of {path.name}", *lines[-LOG_TAIL:], sep="\n", file=sys.stderr)
 
 

@@ -11,8 +11,18 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use local::run::HttpClients;
 use serde_json::Value;
 
-/// What a function did, as an IAM policy names it: the action, and the table or `table/index`.
-pub type Calls = BTreeSet<(String, String)>;
+/// What a function did.
+pub type Calls = BTreeSet<Call>;
+
+/// One thing that a function did, as an IAM policy names it.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Call {
+    pub action: String,
+    /// The table, or `table/index`.
+    pub resource: String,
+    /// The partitions that it named, which IAM calls the leading keys; none where they stand in a statement.
+    pub partitions: BTreeSet<String>,
+}
 
 /// Notes the calls of each function. Clones note into the same book.
 #[derive(Clone, Debug, Default)]
@@ -42,21 +52,24 @@ impl CallBook {
     }
 }
 
-/// The actions by which IAM authorises an operation of DynamoDB.
-fn authorised_by(operation: &str, body: &Value) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let action = |name: &str| format!("dynamodb:{name}");
+/// The actions by which IAM authorises an operation of DynamoDB, each with what it is authorised for.
+fn authorised_by(operation: &str, body: &Value) -> Vec<Call> {
+    let call = |name: &str, resource: String, partitions: BTreeSet<String>| Call {
+        action: format!("dynamodb:{name}"),
+        resource,
+        partitions,
+    };
     match operation {
         "BatchGetItem" | "BatchWriteItem" => {
             let tables = body["RequestItems"].as_object().into_iter().flatten();
-            tables.map(|(table, _)| (action(operation), table.clone())).collect()
+            tables.map(|(table, requests)| call(operation, table.clone(), partitions_in(requests))).collect()
         }
         "TransactWriteItems" => {
             let members = body["TransactItems"].as_array().into_iter().flatten().filter_map(Value::as_object).flatten();
             members
                 .map(|(kind, write)| {
                     let name = if kind == "ConditionCheck" { "ConditionCheckItem" } else { &format!("{kind}Item") };
-                    (action(name), text(&write["TableName"]))
+                    call(name, text(&write["TableName"]), partitions_in(write))
                 })
                 .collect()
         }
@@ -67,15 +80,36 @@ fn authorised_by(operation: &str, body: &Value) -> Vec<(String, String)> {
                     let statement = text(&statement["Statement"]);
                     let verb = statement.split(' ').next().unwrap_or_default().to_lowercase();
                     let kind = format!("PartiQL{}{}", verb[..1].to_uppercase(), &verb[1..]);
-                    (action(&kind), statement.split('"').nth(1).unwrap_or_default().to_owned())
+                    let table = statement.split('"').nth(1).unwrap_or_default().to_owned();
+                    call(&kind, table, BTreeSet::new())
                 })
                 .collect()
         }
         "Query" => {
             let index = body["IndexName"].as_str().map(|index| format!("/{index}")).unwrap_or_default();
-            vec![(action(operation), format!("{}{index}", text(&body["TableName"])))]
+            // `pk = :pk AND …`
+            let value = body["KeyConditionExpression"].as_str().and_then(|text| text.split_whitespace().nth(2));
+            let partition = value.map(|value| text(&body["ExpressionAttributeValues"][value]["S"]));
+            vec![call(operation, format!("{}{index}", text(&body["TableName"])), partition.into_iter().collect())]
         }
-        _ => vec![(action(operation), text(&body["TableName"]))],
+        _ => vec![call(operation, text(&body["TableName"]), partitions_in(body))],
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// The partition of every key and of every row in a request: they are called `pk` in each table, and nothing else in a
+/// request is.
+fn partitions_in(request: &Value) -> BTreeSet<String> {
+    match request {
+        Value::Object(members) => match members.get("pk") {
+            Some(partition) => BTreeSet::from([text(&partition["S"])]),
+            None => members.values().flat_map(partitions_in).collect(),
+        },
+        Value::Array(members) => members.iter().flat_map(partitions_in).collect(),
+        _ => BTreeSet::new(),
     }
 }
 

@@ -6,16 +6,19 @@ pub mod compressed;
 mod crash;
 mod deliveries;
 mod gate;
+mod watch;
 
 use std::time::Duration;
 
-use domain::account::{AccountId, Role};
+use access::{Operator, OperatorError, TokenRequest};
+use domain::account::{AccountId, Email, Role, TokenKind, User};
 use domain::ambient::Ambient;
 use domain::time::Timestamp;
 use local::queue::LocalQueue;
 use local::run::{LocalOptions, LocalRun};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use store::Store;
 
@@ -23,6 +26,7 @@ pub use crate::calls::{CallBook, Calls};
 pub use crate::crash::{LastStep, crash_after};
 pub use crate::deliveries::{Deliveries, Delivery};
 pub use crate::gate::{Gate, Way};
+pub use crate::watch::{start_watching, watch_for, would_tell};
 
 /// Where every route begins.
 pub const BASE: &str = "/api/sunshine";
@@ -105,38 +109,35 @@ impl Home {
     /// # Panics
     /// When the local run does not start.
     pub async fn start_with(options: LocalOptions) -> Self {
+        start_watching();
         let run = LocalRun::start(options).await.expect("the local run starts");
         Self { run, http: reqwest::Client::new() }
     }
 
-    /// An agent of a new account that nothing else uses.
+    /// An agent of this account, which is made unless it is there.
     ///
     /// # Panics
     /// When `account` is no account id.
-    #[must_use]
-    pub fn agent(&self, account: &str) -> Client {
-        let account = AccountId::parse(account).expect("an account id");
-        let (email, password, token) =
-            (format!("agent@{account}.test"), format!("password of {account}"), format!("token-of-{account}"));
-        self.run.directory().add(&account, Role::Agent, &email, &password, Some(&token));
-        Client::new(self.run.base_url(), account, token, self.run.store().clone())
+    pub async fn agent(&self, account: &str) -> Client {
+        self.client_of(account, Role::Agent).await
     }
 
     /// An agent of the account `acme`.
-    #[must_use]
-    pub fn acme(&self) -> Client {
-        self.agent("acme")
+    pub async fn acme(&self) -> Client {
+        self.agent("acme").await
     }
 
     /// An end user of that account: known, but neither agent nor admin.
     ///
     /// # Panics
     /// When `account` is no account id.
-    #[must_use]
-    pub fn end_user(&self, account: &str) -> Client {
+    pub async fn end_user(&self, account: &str) -> Client {
+        self.client_of(account, Role::EndUser).await
+    }
+
+    async fn client_of(&self, account: &str, role: Role) -> Client {
         let account = AccountId::parse(account).expect("an account id");
-        let (email, token) = (format!("user@{account}.test"), format!("user-token-of-{account}"));
-        self.run.directory().add(&account, Role::EndUser, &email, "password", Some(&token));
+        let token = token_of(self.run.store(), &account, role).await;
         Client::new(self.run.base_url(), account, token, self.run.store().clone())
     }
 
@@ -187,6 +188,41 @@ pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
     Answer { status, headers, body }
 }
 
+/// Every route, by its path, and the methods it has beside `HEAD`.
+pub const ROUTES: [(&str, &[&str]); 11] = [
+    ("/jobs", &["GET", "POST"]),
+    ("/jobs/{id}", &["GET"]),
+    ("/jobs/{id}/abort", &["POST"]),
+    ("/objects/types", &["GET", "POST"]),
+    ("/objects/types/{key}", &["DELETE", "GET", "PUT"]),
+    ("/objects/records", &["GET"]),
+    ("/objects/records/{id}", &["GET"]),
+    ("/relationships/types", &["GET", "POST"]),
+    ("/relationships/types/{key}", &["DELETE", "GET"]),
+    ("/relationships/records", &["GET"]),
+    ("/relationships/records/{id}", &["GET"]),
+];
+
+/// A bearer token of a new user of the account, which is made unless it is there.
+///
+/// # Panics
+/// When the database refuses.
+pub async fn token_of(store: &Store, account: &AccountId, role: Role) -> String {
+    let operator = Operator::new(store.clone());
+    match operator.create_account(account, false, None).await {
+        Ok(_) | Err(OperatorError::AccountTaken(_)) => {}
+        Err(error) => panic!("{error}"),
+    }
+    let name = format!("{}-{}", role.as_str(), u64::from_le_bytes(Ambient::system().random()));
+    let email = Email::parse(&format!("{name}@{account}.test")).expect("an address");
+    let user = User { email: email.clone(), name, role, active: true, created_at: store.ambient().now() };
+    operator.create_user(account, &user).await.expect("a user");
+    let request = TokenRequest { kind: TokenKind::Bearer, label: "test".to_owned(), expires_at: None };
+    let token = operator.create_token(account, &email, request).await.expect("a token").text;
+    watch_for(token.expose_secret());
+    token.expose_secret().to_owned()
+}
+
 /// One account's agent, wherever the service runs. Paths are given without [`BASE`].
 #[derive(Clone)]
 pub struct Client {
@@ -211,8 +247,14 @@ impl Client {
     }
 
     /// As [`request`](Self::request), with the whole path.
-    fn at_root(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+    pub fn at_root(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base_url)).bearer_auth(&self.token)
+    }
+
+    /// The agent's bearer token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     pub async fn get(&self, path: &str) -> Answer {

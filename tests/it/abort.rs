@@ -10,7 +10,7 @@ const START: u64 = 1_509_724_806_400;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queued_job_is_aborted_and_nothing_of_it_ever_applied() {
     let home = Home::start_at(START).await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     home.run.poller().pause();
     let items = |name: &str| json!([{"type": "product", "external_id": "1", "attributes": {"name": name}}]);
@@ -40,7 +40,7 @@ async fn a_queued_job_is_aborted_and_nothing_of_it_ever_applied() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_is_past_queued_is_not_aborted() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let completed = acme.run_job("resources", "post", json!([{}])).await;
     let unreadable = acme.request(reqwest::Method::POST, "/jobs").header("content-encoding", "compress").body("x");
     let failed = answer(unreadable).await.data(201);
@@ -55,7 +55,7 @@ async fn a_job_that_is_past_queued_is_not_aborted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_is_not_there_is_not_aborted() {
     let home = Home::start().await;
-    let (acme, other) = (home.acme(), home.agent("other"));
+    let (acme, other) = (home.acme().await, home.agent("other").await);
     home.run.poller().pause();
     let theirs = other.create_job("resources", "post", json!([{}])).await.data(201);
     for id in ["none", "0190163d-8694-7000-8000-000000000000", text(&theirs["id"])] {
@@ -67,7 +67,7 @@ async fn a_job_that_is_not_there_is_not_aborted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn abort_and_consumer_race_and_exactly_one_wins() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let mut made = 0;
     for round in 0..30 {

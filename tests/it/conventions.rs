@@ -5,7 +5,7 @@ use std::io::Read;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{BASE, Client, Home, answer, check_error, text};
+use tests::{Answer, BASE, Client, Home, answer, check_error, text};
 
 const ROUTES: [(&str, &str); 4] = [
     ("POST", "/jobs"),
@@ -26,7 +26,7 @@ fn one_item() -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_is_json_or_merge_patch_or_says_nothing() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let post = async |content_type: Option<&str>| {
         let request = acme.request(Method::POST, "/jobs").body(one_item());
         let request = content_type.into_iter().fold(request, |request, it| request.header("content-type", it));
@@ -65,13 +65,9 @@ async fn whoever_is_not_known_gets_the_same_401_on_every_route() {
         Some(""),
         Some("Basic"),
         Some("Basic !!!"),
-        // agent@example.com without a password, with a wrong one, with the token as one, with the password as a token
+        // agent@example.com without a password, and with the password as a token
         Some("Basic YWdlbnRAZXhhbXBsZS5jb20="),
-        Some("Basic YWdlbnRAZXhhbXBsZS5jb206d3Jvbmc="),
-        Some("Basic YWdlbnRAZXhhbXBsZS5jb206bG9jYWwtdG9rZW4="),
         Some("Basic YWdlbnRAZXhhbXBsZS5jb20vdG9rZW46c3Vuc2hpbmU="),
-        // nobody@example.com:sunshine
-        Some("Basic bm9ib2R5QGV4YW1wbGUuY29tOnN1bnNoaW5l"),
         Some("Bearer"),
         Some("Bearer wrong"),
         Some("Bearer sunshine"),
@@ -81,14 +77,28 @@ async fn whoever_is_not_known_gets_the_same_401_on_every_route() {
         for (verb, route) in ROUTES.into_iter().chain([("GET", "/nowhere"), ("DELETE", "/jobs")]) {
             let request = home.request(method(verb), &format!("{BASE}{route}")).body(one_item());
             let request = credentials.into_iter().fold(request, |request, it| request.header("authorization", it));
-            let answer = answer(request).await;
-            assert_eq!(answer.status, 401, "{credentials:?} {verb} {route}");
-            assert_eq!(answer.body, br#"{"error":"Couldn't authenticate you"}"#);
-            assert_eq!(answer.header("www-authenticate"), Some("Basic"));
-            assert_eq!(answer.header("content-type"), Some("application/json"));
-            assert_eq!(answer.header("allow"), None, "who is not known is not told which routes there are");
+            check_unknown(&answer(request).await, &format!("{credentials:?} {verb} {route}"));
         }
     }
+    // Nobody's password is tried more often than nobody has to wait for.
+    for (number, (verb, route)) in ROUTES.into_iter().chain([("GET", "/nowhere"), ("DELETE", "/jobs")]).enumerate() {
+        let request = home.request(method(verb), &format!("{BASE}{route}")).body(one_item());
+        let request = request.basic_auth(format!("nobody-{number}@example.com"), Some("sunshine"));
+        check_unknown(&answer(request).await, &format!("an unknown user {verb} {route}"));
+    }
+    for wrong in ["wrong", "", "Sunshine", "sunshine ", "sundial_local_token"] {
+        let request = home.request(Method::GET, &format!("{BASE}/jobs"));
+        check_unknown(&answer(request.basic_auth("agent@example.com", Some(wrong))).await, wrong);
+    }
+}
+
+#[track_caller]
+fn check_unknown(answer: &Answer, what: &str) {
+    assert_eq!(answer.status, 401, "{what}");
+    assert_eq!(answer.body, br#"{"error":"Couldn't authenticate you"}"#);
+    assert_eq!(answer.header("www-authenticate"), Some("Basic"));
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("allow"), None, "who is not known is not told which routes there are");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,8 +108,8 @@ async fn an_agent_is_known_by_password_by_api_token_and_by_bearer_token() {
     for known in [
         jobs().basic_auth("agent@example.com", Some("sunshine")),
         jobs().basic_auth("Agent@Example.com", Some("sunshine")),
-        jobs().basic_auth("agent@example.com/token", Some("local-token")),
-        jobs().bearer_auth("local-token"),
+        jobs().basic_auth("agent@example.com/token", Some("sundial_local_token")),
+        jobs().bearer_auth("sundial_local_token"),
     ] {
         assert_eq!(answer(known).await.status, 200);
     }
@@ -108,8 +118,8 @@ async fn an_agent_is_known_by_password_by_api_token_and_by_bearer_token() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_end_user_is_known_but_may_not_use_jobs() {
     let home = Home::start().await;
-    let acme = home.acme();
-    let user = home.end_user("acme");
+    let acme = home.acme().await;
+    let user = home.end_user("acme").await;
     let job = acme.post_text("/jobs", one_item()).await.data(201);
     let [shown, aborted] = ["", "/abort"].map(|more| format!("/jobs/{}{more}", text(&job["id"])));
     for (verb, route) in ROUTES.into_iter().chain([("GET", shown.as_str()), ("POST", aborted.as_str())]) {
@@ -124,11 +134,11 @@ async fn an_end_user_is_known_but_may_not_use_jobs() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_route_is_a_404_and_a_wrong_method_a_405_that_names_the_right_ones() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     for route in ["/nowhere", "/jobs/", "/jobs/a/b", "/jobs/a/abort/b", "/job", "/JOBS", ""] {
         check_error(&acme.get(route).await, 404, "NotFound", "Not Found");
     }
-    let outside = home.request(Method::GET, "/api/moonlight/jobs").bearer_auth("local-token");
+    let outside = home.request(Method::GET, "/api/moonlight/jobs").bearer_auth("sundial_local_token");
     check_error(&answer(outside).await, 404, "NotFound", "Not Found");
 
     for (verb, route, allowed) in [
@@ -150,7 +160,7 @@ async fn an_unknown_route_is_a_404_and_a_wrong_method_a_405_that_names_the_right
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_status_has_its_code_and_its_title() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let job = acme.post_text("/jobs", one_item()).await.data(201);
     acme.wait(text(&job["id"])).await;
     check_error(&acme.post_text("/jobs", "{").await, 400, "BadRequest", "Bad Request");
@@ -165,7 +175,7 @@ async fn each_status_has_its_code_and_its_title() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_has_a_request_id_of_its_own() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let nobody = answer(home.request(Method::GET, &format!("{BASE}/jobs"))).await;
     let claimed = acme.request(Method::GET, "/jobs").header("x-request-id", "mine");
     let answers = [
@@ -185,7 +195,7 @@ async fn every_answer_has_a_request_id_of_its_own() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn get_answers_gzip_when_asked_to() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let wrong: Vec<_> = (0..100).map(|_| json!({})).collect();
     let job = acme.run_job("resources", "post", json!(wrong)).await;
     let show = format!("/jobs/{}", text(&job["id"]));
@@ -218,7 +228,7 @@ fn check_time(value: &Value, pattern: &str) {
 async fn jobs_show_whole_seconds_and_records_and_types_milliseconds() {
     // A moment whose milliseconds and seconds end in zeros, which have to show all the same.
     let home = Home::start_at(1_509_724_800_000).await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let job = acme.post_text("/jobs", one_item()).await.data(201);
     assert_eq!(job["created_at"], "2017-11-03T16:00:00Z");
@@ -249,7 +259,7 @@ async fn three_jobs(client: &Client) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_are_relative_work_when_followed_and_carry_every_parameter() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     three_jobs(&acme).await;
     home.quiet().await;
     let first = acme.get("/jobs?per_page=1&status=completed&order=asc&mine=a%26b").await;
@@ -267,7 +277,7 @@ async fn links_are_relative_work_when_followed_and_carry_every_parameter() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_has_1_to_1000_items_in_one_of_two_orders() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     three_jobs(&acme).await;
     for (per_page, shown) in [("1", 1), ("2", 2), ("1000", 3)] {
         let page = acme.get(&format!("/jobs?per_page={per_page}")).await.data(200);
@@ -290,7 +300,7 @@ async fn a_page_has_1_to_1000_items_in_one_of_two_orders() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cursor_is_good_for_its_own_list_of_its_own_account_only() {
     let home = Home::start().await;
-    let (acme, other) = (home.acme(), home.agent("other"));
+    let (acme, other) = (home.acme().await, home.agent("other").await);
     three_jobs(&acme).await;
     home.quiet().await;
     let cursor_of = async |path: &str| {

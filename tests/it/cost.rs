@@ -100,7 +100,7 @@ fn product(external_id: &Value) -> Value {
 
 async fn jobs_stay_within_the_targets(items: usize, most_requests: f64) {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let products = |kind: &str| (0..items).map(|number| product(&json!(format!("{kind}-{number}")))).collect();
     let patches: Vec<Value> = (0..items)

@@ -38,7 +38,7 @@ async fn check_no_trace(home: &Home, client: &Client) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_is_no_json_object_is_a_400() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     for body in ["", " ", "{", "nonsense", "{\"type\":\"resources\"", "{'type':'resources'}", "{} {}", "\u{feff}{}"] {
         check_refused(&acme, body, 400, &["not JSON"]).await;
     }
@@ -52,7 +52,7 @@ async fn a_body_that_is_no_json_object_is_a_400() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn type_action_and_data_have_to_be_there_and_of_the_right_kind() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let whole = json!({"type": "resources", "action": "post", "data": [{}]});
     for member in ["type", "action", "data"] {
         let mut without = whole.clone();
@@ -79,7 +79,7 @@ async fn type_action_and_data_have_to_be_there_and_of_the_right_kind() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pair_outside_the_table_is_refused_and_each_pair_inside_makes_a_job() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let body = |job_type: &str, action: &str| json!({"type": job_type, "action": action, "data": [{}]}).to_string();
     for job_type in ["resources", "relationships", "Resources", "resource", "records", ""] {
         for action in ["post", "update", "external_id_set", "delete", "external_id_delete", "patch", "POST", ""] {
@@ -98,7 +98,7 @@ async fn a_pair_outside_the_table_is_refused_and_each_pair_inside_makes_a_job() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn members_that_nobody_uses_are_ignored() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let body = r#" {"ignored": {"deep": [1, {}]}, "\ud800": "no text", "data" : [
         {"attributes": {"name": "Gum"}, "type": "product", "id": 7, "created_at": [], "\udc00": 1, "external_id": null}
@@ -114,7 +114,7 @@ async fn members_that_nobody_uses_are_ignored() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_answer_is_the_queued_job_and_says_where_it_is() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     home.run.poller().pause();
     let answer = acme.create_job("resources", "post", json!([{}, {}])).await;
     let job = answer.data(201);
@@ -131,7 +131,7 @@ async fn the_answer_is_the_queued_job_and_says_where_it_is() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_has_at_most_10000_items() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let of = |count: usize| json!({"type": "resources", "action": "post", "data": vec![json!({}); count]}).to_string();
     check_refused(&acme, of(10_001), 422, &["10000", "10001"]).await;
     check_no_trace(&home, &acme).await;
@@ -149,7 +149,7 @@ async fn a_body_has_at_most_6000000_bytes() {
     static PIECE: [u8; 100_000] = [b' '; 100_000];
 
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let body = json!({"type": "resources", "action": "post", "data": [{}]}).to_string();
     let padded = |bytes: usize| format!("{body}{}", " ".repeat(bytes - body.len()));
 
@@ -169,7 +169,7 @@ async fn a_body_has_at_most_6000000_bytes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_item_never_fails_the_request() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let anything = [
         "null",
         "true",

@@ -43,7 +43,7 @@ async fn five_encodings_are_read() {
     .into_iter()
     .enumerate()
     {
-        let client = home.agent(&format!("account-{number}"));
+        let client = home.agent(&format!("account-{number}")).await;
         client.define_product().await;
         let job = post(&client, encoding, body).await.data(201);
         let job = client.wait(text(&job["id"])).await;
@@ -55,7 +55,7 @@ async fn five_encodings_are_read() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_does_not_decompress_is_a_400() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let cut = |body: Vec<u8>| body[..body.len() - 5].to_vec();
     for (encoding, body) in [
         ("gzip", BODY.as_bytes().to_vec()),
@@ -81,7 +81,7 @@ async fn a_body_that_does_not_decompress_is_a_400() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_has_at_most_32_mebibytes_once_it_is_decompressed() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let (fits, bomb) = (padded(MOST_DECOMPRESSED), padded(MOST_DECOMPRESSED + 1));
     for (encoding, body) in [
         ("gzip", gzip(&bomb)),
@@ -103,7 +103,7 @@ async fn a_body_has_at_most_32_mebibytes_once_it_is_decompressed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_compressed_body_is_counted_with_the_third_that_base64_adds() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     // Stored, not compressed: a header, a trailer and five bytes for each block around the body itself.
     let stored = |bytes: usize| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::none());
@@ -123,7 +123,7 @@ async fn a_compressed_body_is_counted_with_the_third_that_base64_adds() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_in_another_encoding_is_a_job_that_failed() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     for encoding in ["compress", "snappy", "gzip, lz4", "utf-8"] {
         let answer = post(&acme, encoding, b"whatever".to_vec()).await;
         let job = answer.data(201);

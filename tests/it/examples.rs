@@ -45,7 +45,7 @@ async fn curl(home: &Home, body: &'static str) -> Answer {
 
 async fn get(home: &Home, path: &str) -> Answer {
     let request = home.request(Method::GET, &format!("{BASE}{path}"));
-    answer(request.basic_auth("agent@example.com/token", Some("local-token"))).await
+    answer(request.basic_auth("agent@example.com/token", Some("sundial_local_token"))).await
 }
 
 async fn completed(home: &Home, body: &'static str) -> Value {
@@ -62,7 +62,8 @@ async fn home() -> Home {
     let body = json!({"data": {"key": "product", "schema": {
         "properties": {"id": {"type": "string"}, "name": {"type": "string"}}, "required": ["name"],
     }}});
-    let define = home.request(Method::POST, &format!("{BASE}/objects/types")).bearer_auth("local-token").json(&body);
+    let define =
+        home.request(Method::POST, &format!("{BASE}/objects/types")).bearer_auth("sundial_local_token").json(&body);
     check("object_type_defined", &answer(define).await.json());
     home
 }
@@ -148,7 +149,7 @@ async fn a_failed_and_an_aborted_and_a_processing_job_and_their_list() {
     let home = home().await;
     completed(&home, POST).await;
     home.advance(std::time::Duration::from_secs(10));
-    let compressed = home.request(Method::POST, &format!("{BASE}/jobs")).bearer_auth("local-token");
+    let compressed = home.request(Method::POST, &format!("{BASE}/jobs")).bearer_auth("sundial_local_token");
     let failed = answer(compressed.header("content-encoding", "compress").body("x")).await;
     assert_eq!(failed.status, 201);
     check("job_failed", &failed.json());
@@ -158,7 +159,7 @@ async fn a_failed_and_an_aborted_and_a_processing_job_and_their_list() {
     let queued = curl(&home, POST).await.data(201);
     home.advance(std::time::Duration::from_secs(10));
     let abort = home.request(Method::POST, &format!("{BASE}/jobs/{}/abort", text(&queued["id"])));
-    let aborted = answer(abort.bearer_auth("local-token")).await;
+    let aborted = answer(abort.bearer_auth("sundial_local_token")).await;
     assert_eq!(aborted.status, 200);
     check("job_aborted", &aborted.json());
     home.run.poller().resume();
@@ -196,7 +197,8 @@ async fn a_failed_and_an_aborted_and_a_processing_job_and_their_list() {
 async fn every_error_body() {
     let home = home().await;
     let job = completed(&home, POST).await;
-    let agent = |method: Method, path: &str| home.request(method, &format!("{BASE}{path}")).bearer_auth("local-token");
+    let agent =
+        |method: Method, path: &str| home.request(method, &format!("{BASE}{path}")).bearer_auth("sundial_local_token");
     let unknown = "/jobs/0190163d-8694-7000-8000-000000000000";
     for (name, status, request) in [
         ("error_400_body", 400, agent(Method::POST, "/jobs").body("{")),
@@ -225,7 +227,8 @@ async fn every_error_body() {
 async fn relationship_types_and_records() {
     let home = home().await;
     let made = completed(&home, POST).await;
-    let agent = |method: Method, path: &str| home.request(method, &format!("{BASE}{path}")).bearer_auth("local-token");
+    let agent =
+        |method: Method, path: &str| home.request(method, &format!("{BASE}{path}")).bearer_auth("sundial_local_token");
     for (key, target) in [("made_by", json!("zen:organization")), ("goes_with", json!(["product"]))] {
         let body = json!({"data": {"key": key, "source": "product", "target": target}});
         let defined = answer(agent(Method::POST, "/relationships/types").json(&body)).await;

@@ -27,7 +27,7 @@ async fn check_same(client: &Client, kept: &str, other: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn external_ids_are_compared_in_unicode_lower_case_and_kept_as_given() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     for (kept, other) in
         [("SKU-1", "sku-1"), ("ÄPFEL-Straße", "äpfel-straße"), ("ΟΔΟΣ", "οδος"), ("Жук", "жУК"), ("ẞ", "ß")]
@@ -44,7 +44,7 @@ async fn external_ids_are_compared_in_unicode_lower_case_and_kept_as_given() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_external_id_is_1_to_255_characters_of_any_kind() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let good = [
         "x".to_owned(),
@@ -80,7 +80,7 @@ async fn an_external_id_is_1_to_255_characters_of_any_kind() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_external_id_is_unique_per_account_and_type() {
     let home = Home::start().await;
-    let (acme, other) = (home.acme(), home.agent("other"));
+    let (acme, other) = (home.acme().await, home.agent("other").await);
     let mut ids = Vec::new();
     for client in [&acme, &other] {
         for key in ["product", "shop"] {
@@ -99,7 +99,7 @@ async fn an_external_id_is_unique_per_account_and_type() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_an_external_id_or_with_null_every_post_is_a_record() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let (absent, nothing) = (
         json!({"type": "product", "attributes": {"name": "Gum"}}),
@@ -115,7 +115,7 @@ async fn without_an_external_id_or_with_null_every_post_is_a_record() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_made_again_under_its_external_id_has_its_id_again_and_nothing_else() {
     let home = Home::start_at(1_509_724_806_400).await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let full = json!({"type": "product", "external_id": "1", "attributes": {"name": "Gum", "note": "old"}});
     let first = acme.run_job("resources", "post", json!([full])).await["results"][0]["data"]["id"].clone();
@@ -135,7 +135,7 @@ async fn a_record_made_again_under_its_external_id_has_its_id_again_and_nothing_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_patch_removes_by_null_merges_objects_and_replaces_arrays() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let open = json!({"type": ["object", "array", "string", "null", "number"]});
     acme.define("thing", json!({"properties": {"a": open, "b": open, "c": open, "d": open}})).await;
     let item = |attributes: Value| json!({"type": "thing", "external_id": "1", "attributes": attributes});
@@ -167,7 +167,7 @@ async fn a_patch_removes_by_null_merges_objects_and_replaces_arrays() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_update_changes_neither_type_nor_external_id() {
     let home = Home::start_at(1_509_724_806_400).await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     acme.define("shop", json!({"properties": {"name": {"type": "string"}}})).await;
     acme.stock(1).await;
@@ -187,7 +187,7 @@ async fn an_update_changes_neither_type_nor_external_id() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_of_another_account_is_ever_touched() {
     let home = Home::start().await;
-    let (acme, other) = (home.acme(), home.agent("other"));
+    let (acme, other) = (home.acme().await, home.agent("other").await);
     acme.define_product().await;
     other.define_product().await;
     acme.define_relationship("made_by", "product", json!(["zen:organization"])).await;

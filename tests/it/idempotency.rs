@@ -27,7 +27,7 @@ async fn count(client: &Client, list: &str) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_key_and_body_are_the_same_job_as_it_now_stands() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     home.run.poller().pause();
 
@@ -48,7 +48,7 @@ async fn the_same_key_and_body_are_the_same_job_as_it_now_stands() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_key_with_another_body_is_a_422_and_runs_nothing() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let job = post(&acme, b"k", &body("Gum")).await.data(201);
     acme.wait(text(&job["id"])).await;
@@ -67,7 +67,7 @@ async fn the_same_key_with_another_body_is_a_422_and_runs_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_content_compressed_in_another_way_is_the_same_job() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let plain = post(&acme, b"k", &body("Gum")).await.data(201);
     for level in [flate2::Compression::none(), flate2::Compression::best()] {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
@@ -82,7 +82,7 @@ async fn the_same_content_compressed_in_another_way_is_the_same_job() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_failed_at_once_is_found_again_too() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let send = async |body: &'static str| {
         let request = acme.request(Method::POST, "/jobs").header("idempotency-key", "k");
         answer(request.header("content-encoding", "compress").body(body)).await
@@ -97,7 +97,7 @@ async fn a_job_that_failed_at_once_is_found_again_too() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_is_one_header_of_1_to_255_printable_characters() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     for good in [&b"k"[..], b"~ !\"#/\\", &[b'x'; 255]] {
         assert_eq!(post(&acme, good, &body("Gum")).await.status, 201);
     }
@@ -116,7 +116,7 @@ async fn a_key_is_one_header_of_1_to_255_printable_characters() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_of_one_moment_with_one_key_make_one_job() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     for round in 0..5 {
         let key = format!("round {round}");
@@ -141,7 +141,7 @@ async fn requests_of_one_moment_with_one_key_make_one_job() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_bodies_at_one_moment_with_one_key_one_is_refused() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let (gum, other) = (body("Gum"), body("Other"));
     let answers = join_all([post(&acme, b"k", &gum), post(&acme, b"k", &other)]).await;
@@ -156,7 +156,7 @@ async fn of_two_bodies_at_one_moment_with_one_key_one_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_lives_as_long_as_its_job() {
     let home = Home::start_at(1_509_724_806_400).await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let first = post(&acme, b"k", &body("Gum")).await.data(201);
     acme.wait(text(&first["id"])).await;
@@ -173,7 +173,7 @@ async fn a_key_lives_as_long_as_its_job() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_key_of_another_account_is_another_key() {
     let home = Home::start().await;
-    let (acme, other) = (home.acme(), home.agent("other"));
+    let (acme, other) = (home.acme().await, home.agent("other").await);
     let ours = post(&acme, b"k", &body("Gum")).await.data(201);
     let theirs = post(&other, b"k", &body("Another body")).await.data(201);
     assert_ne!(ours["id"], theirs["id"]);
@@ -183,7 +183,7 @@ async fn the_same_key_of_another_account_is_another_key() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_key_each_request_is_a_job() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let [first, second]: [Value; 2] =
         [acme.post_text("/jobs", body("Gum")).await.data(201), acme.post_text("/jobs", body("Gum")).await.data(201)];
     assert_ne!(first["id"], second["id"]);

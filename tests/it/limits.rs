@@ -27,7 +27,7 @@ async fn queue_jobs(client: &Client, count: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_needs_no_slot_is_answered_when_there_is_none() {
     let home = Home::start().await;
-    let (acme, other) = (home.acme(), home.agent("other"));
+    let (acme, other) = (home.acme().await, home.agent("other").await);
     home.run.poller().pause();
     let keyed = async || answer(acme.request(Method::POST, "/jobs").header("idempotency-key", "k").body(BODY)).await;
     let first = keyed().await.data(201);

@@ -34,7 +34,7 @@ async fn pages(client: &Client, first: Answer, link: &str) -> Vec<Vec<String>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_newest_job_comes_first_and_none_shows_results() {
     let home = Home::start_at(START).await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let mut made = Vec::new();
     for _ in 0..4 {
         home.advance(Duration::from_millis(300));
@@ -62,14 +62,14 @@ async fn an_account_without_jobs_has_an_empty_list() {
     let home = Home::start().await;
     let empty = json!({"data": [], "links": {"next": null, "previous": null}});
     for path in ["/jobs", "/jobs?status=aborted", "/jobs?order=asc&per_page=5"] {
-        assert_eq!(home.acme().get(path).await.json(), empty);
+        assert_eq!(home.acme().await.get(path).await.json(), empty);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_turn_forward_and_back_among_jobs_of_one_second() {
     let home = Home::start_at(START).await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     jobs_of_one_moment(&acme, 5).await;
     home.advance(Duration::from_millis(100));
     jobs_of_one_moment(&acme, 6).await;
@@ -101,7 +101,7 @@ async fn pages_turn_forward_and_back_among_jobs_of_one_second() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_goes_on_where_it_was_when_jobs_are_added() {
     let home = Home::start_at(START).await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     jobs_of_one_moment(&acme, 4).await;
     let first = acme.get("/jobs?per_page=2").await;
     let rest = ids(&acme.get("/jobs").await)[2..].to_vec();
@@ -119,7 +119,7 @@ async fn a_page_goes_on_where_it_was_when_jobs_are_added() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_status_selects_the_jobs_that_have_it_now() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let completed = acme.run_job("resources", "post", json!([{}])).await;
     let unreadable = acme.request(reqwest::Method::POST, "/jobs").header("content-encoding", "compress").body("x");
     let failed = tests::answer(unreadable).await.data(201);
@@ -171,7 +171,7 @@ async fn a_status_selects_the_jobs_that_have_it_now() {
 async fn a_status_that_there_is_not_is_a_400_that_names_the_five() {
     let home = Home::start().await;
     for wrong in ["done", "Queued", "", "queued,failed", "queued%20"] {
-        let (code, detail) = home.acme().get(&format!("/jobs?status={wrong}")).await.error(400);
+        let (code, detail) = home.acme().await.get(&format!("/jobs?status={wrong}")).await.error(400);
         assert_eq!(code, "BadRequest");
         for word in ["status", "queued", "processing", "completed", "failed", "aborted"] {
             assert!(detail.contains(word), "{detail}");
@@ -183,7 +183,7 @@ async fn a_status_that_there_is_not_is_a_400_that_names_the_five() {
 async fn the_jobs_of_other_accounts_are_never_listed() {
     let home = Home::start().await;
     // Names of which one begins with the other.
-    let (acme, other) = (home.acme(), home.agent("acme-2"));
+    let (acme, other) = (home.acme().await, home.agent("acme-2").await);
     jobs_of_one_moment(&acme, 2).await;
     jobs_of_one_moment(&other, 3).await;
     let (ours, theirs) = (ids(&acme.get("/jobs").await), ids(&other.get("/jobs").await));

@@ -14,7 +14,7 @@ fn set(external_id: &str, attributes: &Value) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sets_of_one_record_merge_in_order() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let job = acme
         .run_job(
@@ -45,7 +45,7 @@ async fn sets_of_one_record_merge_in_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn updates_of_one_record_merge_in_order() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let ids = acme.stock(2).await;
     let update = |id: &str, attributes: Value| json!({"id": id, "attributes": attributes});
@@ -76,7 +76,7 @@ async fn updates_of_one_record_merge_in_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_posts_with_one_external_id_the_first_good_one_wins() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let taken = "UnprocessableEntity: External Id is already in use for the Resource Type key: product";
     let job = acme
@@ -101,7 +101,7 @@ async fn of_posts_with_one_external_id_the_first_good_one_wins() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_deleted_is_gone_for_the_next_item() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let ids = acme.stock(2).await;
     let by_id = outcomes(&acme.run_job("resources", "delete", json!([ids[0], ids[0], ids[0]])).await);
@@ -117,7 +117,7 @@ async fn what_is_deleted_is_gone_for_the_next_item() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_one_job_sets_hundreds_of_times_ends_at_the_last() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let items: Vec<_> = (0..CHAIN)
         .flat_map(|number| {
@@ -150,7 +150,7 @@ async fn a_record_that_one_job_sets_hundreds_of_times_ends_at_the_last() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_one_job_updates_hundreds_of_times_ends_at_the_last() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let id = acme.stock(1).await.remove(0);
     let price = |number: usize| if number.is_multiple_of(100) { json!("wrong") } else { json!(number) };
@@ -165,7 +165,7 @@ async fn a_record_that_one_job_updates_hundreds_of_times_ends_at_the_last() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_that_one_job_posts_or_deletes_hundreds_of_times_is_made_and_deleted_once() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let items: Vec<_> = (0..CHAIN).map(|number| set("a", &json!({"name": number.to_string()}))).collect();
     let posted = acme.run_job("resources", "post", json!(items)).await;

@@ -14,7 +14,7 @@ const TOTAL: usize = ITEMS_PER_CHUNK + 50;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_goes_from_queued_through_processing_to_completed() {
     let home = Home::start_at(START).await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     // Two chunks; every tenth item is wrong.
     let item = |number: usize| match number % 10 {
@@ -68,7 +68,7 @@ async fn a_job_goes_from_queued_through_processing_to_completed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_whose_items_all_fail_is_completed() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let job = acme.run_job("resources", "delete", json!(["1", "2"])).await;
     assert_eq!(job["job_status"], "completed");
     assert_eq!(job["progress"], json!({"total": 2, "processed": 2, "succeeded": 0, "failed": 2}));

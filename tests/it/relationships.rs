@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tests::{Client, Home, outcomes, text};
 
 async fn account(home: &Home) -> Client {
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     acme.define("shop", json!({"properties": {"name": {"type": "string"}}})).await;
     acme.define_relationship("made_by", "product", json!("zen:organization")).await;

@@ -2,22 +2,52 @@
 
 mod template;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use access::{Operator, TokenRequest};
 use bury::Bury;
+use domain::account::{AccountId, Email, Role, TokenKind, User};
 use domain::ambient::Ambient;
 use domain::chunk::Chunk;
 use domain::job::JobId;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use store::Store;
+use store::access::operator::AccountChange;
 use store::clients::{self, AwsSettings};
+use store::tables::TableNames;
+use store::{Store, keys};
 use sweep::Sweep;
-use tests::{CallBook, Calls, Client, Deliveries, Delivery, Home, LastStep, crash_after};
+use tests::{CallBook, Calls, Client, Deliveries, Delivery, Home, LastStep, crash_after, watch_for};
 
-use self::template::Template;
+use self::template::{Condition, Effect, Permissions, Statement, Template, allows, is_like};
 
 const FUNCTIONS: [&str; 6] = ["accept", "consume", "status", "records", "bury", "sweep"];
+
+/// Those that answer requests, and so look credentials up. The local run does that in one place for all three, and has
+/// its calls noted under the name [`ACCESS`].
+const ANSWERING: [&str; 3] = ["accept", "status", "records"];
+const ACCESS: &str = "access";
+
+/// Every action on a table that changes rows.
+const WRITES: [&str; 7] = [
+    "dynamodb:BatchWriteItem",
+    "dynamodb:DeleteItem",
+    "dynamodb:PartiQLDelete",
+    "dynamodb:PartiQLInsert",
+    "dynamodb:PartiQLUpdate",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+];
+/// Every action on a table that tells something of rows of one partition.
+const READS: [&str; 5] = [
+    "dynamodb:BatchGetItem",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:GetItem",
+    "dynamodb:PartiQLSelect",
+    "dynamodb:Query",
+];
 
 /// The event-driven functions, each with a store of its own whose calls are noted.
 struct Workers {
@@ -62,8 +92,44 @@ fn product(name: &str) -> Value {
     json!({"type": "product", "external_id": name, "attributes": {"name": name}})
 }
 
+/// Every way to say who one is, right and wrong. Bearer tokens are what all the other requests come with.
+async fn callers(workers: &Workers, acme: &Client) {
+    let operator = Operator::new(acme.store.clone());
+    let email = Email::parse("caller@acme.test").expect("an address");
+    let user = User {
+        email: email.clone(),
+        name: "A caller".to_owned(),
+        role: Role::Agent,
+        active: true,
+        created_at: acme.store.ambient().now(),
+    };
+    let change = AccountChange { password_access: Some(true), ..AccountChange::default() };
+    operator.change_account(&acme.account, change).await.expect("an account");
+    operator.create_user(&acme.account, &user).await.expect("a user");
+    let password = operator.set_password(&acme.account, &email, None).await.expect("a password").text;
+    let request = TokenRequest { kind: TokenKind::Api, label: "roles".to_owned(), expires_at: None };
+    let token = operator.create_token(&acme.account, &email, request).await.expect("a token").text;
+
+    watch_for(password.expose_secret());
+    watch_for(token.expose_secret());
+
+    let by_token = format!("{email}/token");
+    for (user, secret, status) in [
+        (email.as_str(), "not the password", 401),
+        (email.as_str(), password.expose_secret(), 200),
+        (by_token.as_str(), "not the token", 401),
+        (by_token.as_str(), token.expose_secret(), 200),
+        ("nobody@acme.test", "not a password", 401),
+    ] {
+        let path = format!("{}/jobs", tests::BASE);
+        let request = workers.home.request(reqwest::Method::GET, &path).basic_auth(user, Some(secret));
+        assert_eq!(tests::answer(request).await.status, status, "{user}");
+    }
+}
+
 /// Everything that a client can ask for.
 async fn requests(workers: &Workers, acme: &Client) {
+    callers(workers, acme).await;
     acme.define_product().await;
     acme.define_relationship("likes", "product", json!(["product"])).await;
     let schema = json!({"properties": {"name": {"type": "string"}}});
@@ -153,24 +219,113 @@ async fn mishaps(workers: &Workers, acme: &Client) {
     assert_eq!((report.ended, report.left), (2, 0));
 }
 
-fn listed(calls: &Calls) -> Vec<String> {
-    calls.iter().map(|(action, resource)| format!("{action} on {resource}")).collect()
+fn listed(permissions: &Permissions) -> Vec<String> {
+    permissions.iter().map(|(action, resource)| format!("{action} on {resource}")).collect()
+}
+
+/// Each pattern of what the role allows is there for something that was done.
+fn check_patterns(function: &str, role: &[Statement], done: &Calls) {
+    for statement in role.iter().filter(|statement| statement.effect == Effect::Allow) {
+        for pattern in statement.condition.iter().flat_map(Condition::patterns) {
+            let is_used = done.iter().any(|call| {
+                statement.is_about(&call.action, &call.resource, &call.partitions)
+                    && call.partitions.iter().any(|partition| is_like(partition, pattern))
+            });
+            assert!(is_used, "{function} never needs {:?} on {pattern}", statement.actions);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_allows_what_its_function_does_and_nothing_else() {
     let workers = Workers::start().await;
-    let acme = workers.home.acme();
+    let acme = workers.home.acme().await;
     requests(&workers, &acme).await;
     mishaps(&workers, &acme).await;
 
     let template = Template::read();
     for function in FUNCTIONS {
-        let done = workers.book.calls_of(function);
-        let done: Calls = done.into_iter().filter(|(action, _)| !is_of_making_tables(action)).collect();
-        assert_eq!(listed(&done), listed(&template.database_actions(function)), "{function}");
+        let mut done = workers.book.calls_of(function);
+        if ANSWERING.contains(&function) {
+            done.extend(workers.book.calls_of(ACCESS));
+        }
+        done.retain(|call| !is_of_making_tables(&call.action));
+        let needed: Permissions = done.iter().map(|call| (call.action.clone(), call.resource.clone())).collect();
+        assert_eq!(listed(&needed), listed(&template.database_actions(function)), "{function}");
+
+        let role = template.statements(function);
+        for call in &done {
+            assert!(allows(&role, &call.action, &call.resource, &call.partitions), "{function}: {call:?}");
+        }
+        check_patterns(function, &role, &done);
     }
     workers.home.run.stop().await;
+}
+
+/// The partitions that only the operator writes: alone, and in a request with others.
+fn requests_for_credentials() -> Vec<BTreeSet<String>> {
+    let acme = AccountId::parse("acme").expect("an account id");
+    let email = Email::parse("agent@acme.test").expect("an address");
+    let credentials = [keys::access(&acme), keys::accounts().to_owned(), keys::login(&email)];
+    let alone = credentials.iter().map(|partition| BTreeSet::from([partition.clone()]));
+    let others = [keys::account(&acme), keys::rations(&acme), keys::last_uses(&acme), keys::guard("ab12")];
+    let among_others = credentials.iter().map(|partition| others.iter().chain([partition]).cloned().collect());
+    alone.chain(among_others).collect()
+}
+
+#[test]
+fn no_function_writes_credentials_and_those_that_answer_nobody_do_not_read_them() {
+    let template = Template::read();
+    let catalog = TableNames::with_prefix("sundial").catalog;
+    for function in FUNCTIONS {
+        let role = template.statements(function);
+        let reads = READS.iter().filter(|_| !ANSWERING.contains(&function));
+        for action in WRITES.iter().chain(reads) {
+            for named in requests_for_credentials() {
+                assert!(!allows(&role, action, &catalog, &named), "{function}: {action} in {named:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn credentials_stay_denied_whatever_else_a_role_will_be_allowed_on_the_catalog() {
+    let template = Template::read();
+    let catalog = TableNames::with_prefix("sundial").catalog;
+    let denied = [("accept", &WRITES[..]), ("status", &WRITES), ("records", &WRITES), ("consume", &READS)];
+    for (function, actions) in denied {
+        let role = template.statements(function);
+        for action in actions {
+            for named in requests_for_credentials() {
+                let mut denials = role.iter().filter(|statement| statement.effect == Effect::Deny);
+                let is_denied = denials.any(|denial| denial.is_about(action, &catalog, &named));
+                assert!(is_denied, "{function}: {action} in {named:?}");
+            }
+        }
+    }
+    // The other two have nothing to do with the catalog.
+    for function in ["bury", "sweep"] {
+        let permissions = template.database_actions(function);
+        assert!(permissions.iter().all(|(_, table)| *table != catalog), "{function}");
+    }
+}
+
+#[test]
+fn patterns_are_read_as_iam_reads_them() {
+    for (text, pattern, expected) in [
+        ("acme#ACCESS", "*#ACCESS", true),
+        ("acme#ACCESS", "*#ACCESS*", true),
+        ("SYSTEM#ACCESS#a@b", "*#ACCESS*", true),
+        ("SYSTEM#ACCESS#a@b", "*#ACCESS", false),
+        ("acme", "*#ACCESS*", false),
+        ("SYSTEM", "SYSTEM", true),
+        ("SYSTEM#GUARD#1", "SYSTEM", false),
+        ("SYSTEM#GUARD#1", "SYSTEM#GUARD#*", true),
+        ("ö#ACCESS", "*#*", true),
+        ("", "*", true),
+    ] {
+        assert_eq!(is_like(text, pattern), expected, "{text} {pattern}");
+    }
 }
 
 /// The local run makes its tables itself; deployed, the template does.

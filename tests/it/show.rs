@@ -11,7 +11,7 @@ const START: u64 = 1_509_724_806_400;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_is_not_there_is_the_same_404_whyever() {
     let home = Home::start().await;
-    let (acme, other) = (home.acme(), home.agent("other"));
+    let (acme, other) = (home.acme().await, home.agent("other").await);
     let theirs = other.create_job("resources", "post", json!([{}])).await.data(201);
     let malformed = [
         "1",
@@ -36,7 +36,7 @@ async fn a_job_that_is_not_there_is_the_same_404_whyever() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_is_seen_for_a_day_to_the_second() {
     let home = Home::start_at(START).await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let job = acme.run_job("resources", "post", json!([{}])).await;
     assert_eq!(job["created_at"], "2017-11-03T16:00:06Z");
     let failed =
@@ -66,7 +66,7 @@ async fn a_job_is_seen_for_a_day_to_the_second() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_job_of_a_list_expires_at_its_own_time() {
     let home = Home::start_at(START).await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let first = acme.run_job("resources", "post", json!([{}])).await;
     home.advance(Duration::from_secs(2));
     let second = acme.run_job("resources", "post", json!([{}])).await;
@@ -85,7 +85,7 @@ async fn each_job_of_a_list_expires_at_its_own_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn results_stand_at_the_positions_of_their_items() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     // Two chunks, and a failure at every seventh position.
     let item = |number: usize| match number % 7 {

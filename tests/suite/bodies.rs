@@ -28,7 +28,7 @@ fn content_types() -> &'static [Option<&'static str>] {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_compressed_body_is_read_and_one_in_an_unknown_encoding_is_a_job_that_failed() {
     let home = Home::start().await;
-    let agent = home.agent();
+    let agent = home.agent().await;
     agent.define_product().await;
     let post = async |encoding: &str, content_type: Option<&str>, body: Vec<u8>| {
         let request = agent.request(Method::POST, "/jobs").header("content-encoding", encoding).body(body);
@@ -71,7 +71,7 @@ async fn a_compressed_body_is_read_and_one_in_an_unknown_encoding_is_a_job_that_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_get_answers_gzip_when_asked_to_and_a_head_nothing_but_headers() {
     let home = Home::start().await;
-    let agent = home.agent();
+    let agent = home.agent().await;
     let job = agent.run_job("resources", "post", json!(vec![json!({}); 300])).await;
     let path = format!("/jobs/{}", text(&job["id"]));
     let plain = agent.get(&path).await;
@@ -95,7 +95,7 @@ async fn a_get_answers_gzip_when_asked_to_and_a_head_nothing_but_headers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn texts_of_any_script_come_back_as_they_were_sent() {
     let home = Home::start().await;
-    let agent = home.agent();
+    let agent = home.agent().await;
     agent.define_product().await;
     let names = [
         "ÄPFEL-Straße",

@@ -28,7 +28,7 @@ async fn accepted_ago(home: &Home, agent: &Client, ago: Duration) -> Job {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_whose_day_is_over_is_not_shown_any_more_and_is_soon_deleted() {
     let home = Home::start().await;
-    let agent = home.agent();
+    let agent = home.agent().await;
     let young = accepted_ago(&home, &agent, Duration::from_mins(24 * 60 - 10)).await;
     let old = accepted_ago(&home, &agent, Duration::from_mins(24 * 60 + 10)).await;
     check_error(&agent.get(&format!("/jobs/{}", old.id)).await, 404, "NotFound", "Not Found");
@@ -50,7 +50,7 @@ async fn a_job_whose_day_is_over_is_not_shown_any_more_and_is_soon_deleted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_nobody_finished_is_ended_before_its_day_is_over() {
     let home = Home::start().await;
-    let agent = home.agent();
+    let agent = home.agent().await;
     let overdue = accepted_ago(&home, &agent, Duration::from_mins(23 * 60 + 30)).await;
     let patient = accepted_ago(&home, &agent, Duration::from_hours(22)).await;
     // The home sweeps by itself too, and may have been first.

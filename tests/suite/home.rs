@@ -3,10 +3,12 @@
 pub mod deployed;
 mod queues;
 
+use std::fs::File;
+use std::io::Write;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client as Dynamodb;
-use domain::account::AccountId;
+use domain::account::{AccountId, Role};
 use domain::ambient::Ambient;
 use domain::record::RecordId;
 use domain::types::TypeKey;
@@ -18,7 +20,7 @@ use store::Store;
 use store::clients::{self, AwsSettings};
 use store::queue::{Outgoing, Queue};
 use store::tables::TableNames;
-use tests::Client;
+use tests::{Client, start_watching, token_of, watch_for};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use self::deployed::Deployed;
@@ -53,6 +55,15 @@ const PATIENT: QueueOptions = QueueOptions { visibility: Duration::from_secs(30)
 
 /// So that a message that cannot be handled ends among the dead letters within a test.
 pub const IMPATIENT: QueueOptions = QueueOptions { visibility: Duration::from_secs(3), max_receives: 3 };
+
+/// Who is let into a home that is a test's own, as into the stack of `tests/emulators.py`.
+fn access_settings() -> access::Settings {
+    access::Settings {
+        remembered_for: Duration::from_secs(2),
+        requests_per_minute: 1_000_000,
+        base_domain: Some("sundial.test".to_owned()),
+    }
+}
 
 /// How long a home takes at the most for what takes many of its visibility timeouts.
 pub const LONG_PATIENCE: Duration = Duration::from_mins(10);
@@ -97,8 +108,7 @@ impl Home {
             _ => None,
         };
         let queue = queues.as_ref().map_or(QueueHome::Own(options), |queues| QueueHome::Sqs(queues.options.clone()));
-        let run =
-            LocalRun::start(LocalOptions { queue, ..LocalOptions::in_memory() }).await.expect("the local run starts");
+        let run = local_run(LocalOptions { queue, ..LocalOptions::in_memory() }).await;
         Self { place: Place::Here(Box::new(Here { run, queues })), _calm: calm }
     }
 
@@ -139,28 +149,43 @@ impl Home {
             },
             ..LocalOptions::in_memory()
         };
-        let run = LocalRun::start(options).await.expect("the local run starts");
+        let run = local_run(options).await;
         Self { place: Place::Here(Box::new(Here { run, queues })), _calm: calm }
     }
 
-    /// An agent of an account that nobody else uses.
-    pub fn agent(&self) -> Client {
+    /// An agent of an account that nobody else uses, with a bearer token and no password.
+    ///
+    /// # Panics
+    /// When the database does not answer.
+    pub async fn agent(&self) -> Client {
+        let store = match &self.place {
+            Place::Deployed(_) => self.store_at(Ambient::system()),
+            Place::Here(here) => here.run.store().clone(),
+        };
+        let account = AccountId::parse(&fresh_name("suite")).expect("an account id");
+        let token = token_of(&store, &account, Role::Agent).await;
+        keep_secret(&token);
+        Client::new(self.base_url(), account, token, store)
+    }
+
+    /// How long somebody who was shut out may still be let in.
+    pub fn remembered_for(&self) -> Duration {
         match &self.place {
-            Place::Deployed(deployed) => {
-                let (account, token) = deployed.claim();
-                Client::new(deployed.base_url.clone(), account, token, self.store_at(Ambient::system()))
-            }
-            Place::Here(here) => here.agent(&fresh_name("suite")),
+            Place::Deployed(deployed) => deployed.access.remembered_for,
+            Place::Here(_) => access_settings().remembered_for,
         }
     }
 
     /// A request without credentials.
     pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
-        let base_url = match &self.place {
+        reqwest::Client::new().request(method, format!("{}{path}", self.base_url()))
+    }
+
+    fn base_url(&self) -> String {
+        match &self.place {
             Place::Deployed(deployed) => deployed.base_url.clone(),
             Place::Here(here) => here.run.base_url(),
-        };
-        reqwest::Client::new().request(method, format!("{base_url}{path}"))
+        }
     }
 
     /// The home's DynamoDB, for what no store would do.
@@ -237,14 +262,23 @@ impl Home {
     }
 }
 
-impl Here {
-    fn agent(&self, account: &str) -> Client {
-        let account = AccountId::parse(account).expect("an account id");
-        let token = format!("token-of-{account}");
-        let role = domain::account::Role::Agent;
-        self.run.directory().add(&account, role, &format!("agent@{account}.test"), "password", Some(&token));
-        Client::new(self.run.base_url(), account, token, self.run.store().clone())
-    }
+/// Has every log watched for a secret that a test made: a token, a password, or what stands after `Basic `. This process's log
+/// at once, and the others by whoever named the file `SUNDIAL_SECRETS`, in which the secret is noted.
+///
+/// # Panics
+/// When the file cannot be written.
+pub fn keep_secret(secret: &str) {
+    watch_for(secret);
+    let Ok(path) = std::env::var("SUNDIAL_SECRETS") else { return };
+    let file = File::options().create(true).append(true).open(&path);
+    // In one piece, because tests run at the same time.
+    let written = file.and_then(|mut file| file.write_all(format!("{secret}\n").as_bytes()));
+    written.unwrap_or_else(|error| panic!("{path}: {error}"));
+}
+
+async fn local_run(options: LocalOptions) -> LocalRun {
+    start_watching();
+    LocalRun::start(LocalOptions { access: access_settings(), ..options }).await.expect("the local run starts")
 }
 
 /// A name that no other test has, of this process or another.

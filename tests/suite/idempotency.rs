@@ -24,7 +24,7 @@ async fn count(agent: &Client, list: &str) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_request_again_is_the_same_job_and_another_body_a_422() {
     let home = Home::start().await;
-    let (agent, other) = (home.agent(), home.agent());
+    let (agent, other) = (home.agent().await, home.agent().await);
     agent.define_product().await;
     let first = post(&agent, "import 7", &body("Gum")).await;
     let job = first.data(201);
@@ -45,7 +45,7 @@ async fn the_same_request_again_is_the_same_job_and_another_body_a_422() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_request_many_times_at_once_is_one_job() {
     let home = Home::start().await;
-    let agent = home.agent();
+    let agent = home.agent().await;
     agent.define_product().await;
     let body = body("Gum");
     let answers = join_all((0..6).map(|_| post(&agent, "at once", &body))).await;

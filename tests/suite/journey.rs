@@ -8,7 +8,7 @@ use crate::home::Home;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_are_made_changed_and_deleted_by_all_actions_of_resources() {
     let home = Home::start().await;
-    let agent = home.agent();
+    let agent = home.agent().await;
     agent.define_product().await;
     let item = |external_id: &str, name: &str| json!({"type": "product", "external_id": external_id, "attributes": {"id": external_id, "name": name}});
 
@@ -61,7 +61,7 @@ async fn records_are_made_changed_and_deleted_by_all_actions_of_resources() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_are_related_by_both_actions_of_relationships() {
     let home = Home::start().await;
-    let agent = home.agent();
+    let agent = home.agent().await;
     agent.define_product().await;
     agent.define_relationship("goes_with", "product", json!(["product"])).await;
     let ids = agent.stock(3).await;
@@ -102,7 +102,7 @@ async fn an_aborted_job_changes_nothing_and_one_that_cannot_be_aborted_changes_e
     const ROUNDS: usize = 8;
     const ITEMS: usize = 3;
     let home = Home::start().await;
-    let agent = home.agent();
+    let agent = home.agent().await;
     agent.define_product().await;
     let mut made = 0;
     for round in 0..ROUNDS {
@@ -136,7 +136,7 @@ async fn an_aborted_job_changes_nothing_and_one_that_cannot_be_aborted_changes_e
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_type_is_defined_changed_shown_and_deleted() {
     let home = Home::start().await;
-    let agent = home.agent();
+    let agent = home.agent().await;
     let schema = |name: &str| json!({"properties": {name: {"type": "string"}}});
     agent.define("shop", schema("name")).await;
     let replaced = agent.put("/objects/types/shop", &json!({"data": {"schema": schema("title")}})).await.data(200);

@@ -40,7 +40,7 @@ async fn jobs_go_on_where_a_killed_function_left_them() {
     if stack.function_processes().is_none() {
         return not_here(WHAT, "SUNDIAL_EMULATOR_PID is not set, so the functions are processes of nobody knows where");
     }
-    let agent = home.agent();
+    let agent = home.agent().await;
     agent.define_product().await;
 
     let jobs = join_all((0..JOBS).map(|number| {

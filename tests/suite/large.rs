@@ -44,7 +44,7 @@ async fn watch(agent: &Client, job: &Value) -> Vec<String> {
 
 async fn runs_to_its_end(items: usize) {
     let home = Home::start().await;
-    let agent = home.agent();
+    let agent = home.agent().await;
     agent.define_product().await;
     let queued = agent.create_job("resources", "external_id_set", (0..items).map(product).collect()).await.data(201);
     let states = watch(&agent, &queued).await;

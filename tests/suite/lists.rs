@@ -45,7 +45,7 @@ async fn check_pages(agent: &Client, path: &str, count: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_of_every_list_turn_forward_and_back() {
     let home = Home::start().await;
-    let agent = home.agent();
+    let agent = home.agent().await;
     agent.define_product().await;
     agent.define_relationship("goes_with", "product", json!(["product"])).await;
     let products = agent.stock(11).await;
@@ -63,7 +63,7 @@ async fn pages_of_every_list_turn_forward_and_back() {
 
     let cursor = |page: &Answer| page.json()["links"]["next"].as_str().expect("a link").to_owned();
     let ours = cursor(&agent.get("/jobs?per_page=3").await);
-    let other = home.agent();
+    let other = home.agent().await;
     assert_eq!(other.follow(&json!(ours)).await.error(400).0, "BadRequest", "another account's cursor");
     home.stop().await;
 }

@@ -7,6 +7,7 @@
 //!
 //! A test that a home cannot give says so on stderr and why: `cargo test -p tests --test suite -- --nocapture` shows it.
 
+mod access;
 mod bodies;
 mod errors;
 mod expiry;

@@ -97,7 +97,7 @@ async fn work(agent: &Client, client: usize, until: Instant, told: &mut Told) {
 }
 
 async fn is_survived(home: &Home, gate: &Gate, way: Way) {
-    let agent = home.agent();
+    let agent = home.agent().await;
     agent.define_product().await;
     let until = Instant::now() + BEFORE + CLOSED + AFTER;
     let while_closed = AtomicUsize::new(0);

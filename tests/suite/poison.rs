@@ -44,7 +44,7 @@ async fn ended(agent: &Client, job: &Value) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chunk_that_is_received_too_often_is_buried_and_the_job_fails_with_everything_else_done() {
     let home = Home::start_with(IMPATIENT).await;
-    let agent = home.agent();
+    let agent = home.agent().await;
     agent.define_product().await;
     let product = |external_id: String| {
         let name = format!("product {external_id}");

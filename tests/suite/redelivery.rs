@@ -14,7 +14,7 @@ const ITEMS: usize = 700;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_is_sent_three_times_has_its_effect_once() {
     let home = Home::start().await;
-    let agent = home.agent();
+    let agent = home.agent().await;
     agent.define_product().await;
     // A job as accept makes it: its messages first, then itself.
     let product = |number: usize| json!({"type": "product", "external_id": format!("gum-{number}"), "attributes": {"name": "Gum"}});

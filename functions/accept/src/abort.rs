@@ -9,8 +9,8 @@ use wire::{Agent, Failure, Rendered, Segments};
 use crate::Accept;
 
 pub(crate) async fn abort(
-    State(accept): State<Accept>,
     Agent(identity): Agent,
+    State(accept): State<Accept>,
     Segments(id): Segments<String>,
 ) -> Result<Rendered, Failure> {
     let missing = || Failure::not_found(format!("No job has the id {}", quoted(&id)));

@@ -39,8 +39,8 @@ const RETRY_FOR_SLOT: u32 = 5;
 const RETRY: u32 = 2;
 
 pub(crate) async fn create(
-    State(accept): State<Accept>,
     Agent(identity): Agent,
+    State(accept): State<Accept>,
     Extension(trace): Extension<TraceContext>,
     headers: HeaderMap,
     body: Body,
@@ -239,6 +239,7 @@ fn no_slot() -> Failure {
 mod tests {
     use std::sync::{Arc, Mutex};
 
+    use access::{Access, Settings, open_local_account};
     use axum::http::Request;
     use domain::ambient::Ambient;
     use store::Store;
@@ -246,7 +247,6 @@ mod tests {
     use store::queue::{Queue, SendFuture};
     use store::tables::{self, TableNames};
     use tower::ServiceExt;
-    use wire::Directory;
 
     use super::*;
 
@@ -276,14 +276,16 @@ mod tests {
     async fn every_message_of_a_job_goes_on_with_the_trace_of_its_request() {
         const TRACE: &str = "Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=1";
         let sent = Arc::new(Sent::default());
-        let routes = crate::routes(Accept::new(store().await, Arc::clone(&sent) as Arc<dyn Queue>));
-        let router = wire::conventions(routes, Directory::local(), Ambient::system());
+        let store = store().await;
+        open_local_account(&store).await.unwrap();
+        let routes = crate::routes(Accept::new(store.clone(), Arc::clone(&sent) as Arc<dyn Queue>));
+        let router = wire::conventions(routes, Access::new(store, Settings::default()), Ambient::system());
         // Given a job that takes more than one message,
         let items: Vec<_> =
             (0..600).map(|item| format!(r#"{{"type":"product","attributes":{{"item":{item}}}}}"#)).collect();
         let body = format!(r#"{{"type":"resources","action":"post","data":[{}]}}"#, items.join(","));
         let request = Request::post(format!("{BASE}/jobs"))
-            .header("authorization", "Bearer local-token")
+            .header("authorization", "Bearer sundial_local_token")
             .header("content-type", "application/json")
             .header("x-amzn-trace-id", format!("{TRACE};Lineage=16f3a795:0"));
         // when it is posted within a trace,

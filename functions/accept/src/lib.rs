@@ -11,11 +11,9 @@ pub mod settings;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::post;
 use store::Store;
 use store::queue::Queue;
-use wire::BASE;
+use wire::{Routes, post};
 
 /// What the function works with. One per process; cheap to clone.
 #[derive(Clone)]
@@ -32,9 +30,6 @@ impl Accept {
 }
 
 /// `POST /jobs` and `POST /jobs/{id}/abort`, without the conventions around them.
-pub fn routes(accept: Accept) -> Router {
-    Router::new()
-        .route(&format!("{BASE}/jobs"), post(create::create))
-        .route(&format!("{BASE}/jobs/{{id}}/abort"), post(abort::abort))
-        .with_state(accept)
+pub fn routes(accept: Accept) -> Routes {
+    Routes::new().route("/jobs", post(create::create)).route("/jobs/{id}/abort", post(abort::abort)).with_state(accept)
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use accept::{Accept, routes, settings::Settings};
+use access::Access;
 use domain::ambient::Ambient;
 use lambda_http::{Error, run};
 use store::{Store, clients, sqs::SqsQueue};
-use wire::Directory;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -17,5 +17,6 @@ async fn main() -> Result<(), Error> {
     let store = Store::open(&settings.aws, http_client.clone(), settings.tables, ambient.clone());
     let queue = Arc::new(SqsQueue::new(clients::sqs(&settings.aws, http_client), settings.queue_url));
     let routes = routes(Accept::new(store.clone(), queue));
-    run(telemetry.observe(&store, wire::conventions(routes, Directory::from_environment()?, ambient))).await
+    let access = Access::new(store.clone(), settings.access);
+    run(telemetry.observe(&store, wire::conventions(routes, access, ambient))).await
 }

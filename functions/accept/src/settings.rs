@@ -9,17 +9,20 @@ use store::tables::TableNames;
 pub struct Settings {
     pub aws: AwsSettings,
     pub tables: TableNames,
+    /// Who may call.
+    pub access: access::Settings,
     /// Where chunks are sent.
     pub queue_url: String,
 }
 
 impl Settings {
-    /// Reads `QUEUE_URL`, the table names (see [`TableNames::from_environment`]) and what the SDK needs.
+    /// Reads `QUEUE_URL`, the table names (see [`TableNames::from_environment`]), who may call (see [`access::Settings::from_environment`]) and what the SDK needs.
     ///
     /// # Errors
-    /// When a variable is missing; the error names it.
+    /// When a variable is missing or cannot be read; the error names it.
     pub fn from_environment() -> Result<Self, SettingError> {
         let (aws, tables) = (AwsSettings::from_environment()?, TableNames::from_environment()?);
-        Ok(Self { aws, tables, queue_url: required("QUEUE_URL")? })
+        let access = access::Settings::from_environment()?;
+        Ok(Self { aws, tables, access, queue_url: required("QUEUE_URL")? })
     }
 }

@@ -1,10 +1,12 @@
 //! The function's routes over a database in memory, for its tests.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use access::{Access, NewToken, Operator, Settings, TokenRequest};
 use axum::Router;
 use axum::body::Body;
-use domain::account::AccountId;
+use domain::account::{AccountId, Email, Role, TokenKind, User};
 use domain::ambient::Ambient;
 use domain::decide::{
     Agreed, Context, Decision, RelationshipDecision, Step, Types, decide_object, decide_relationship, relationship_of,
@@ -15,13 +17,14 @@ use domain::record::{End, RecordId};
 use domain::time::Timestamp;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use store::Store;
 use store::clients::{self, AwsSettings};
 use store::records::Written;
 use store::tables::{self, TableNames};
 use tower::ServiceExt;
-use wire::{BASE, Directory, conventions};
+use wire::{BASE, conventions};
 
 /// The routes, as one caller sees them.
 #[derive(Clone)]
@@ -29,7 +32,9 @@ pub(crate) struct Service {
     router: Router,
     store: Store,
     account: AccountId,
-    authorization: &'static str,
+    /// Of an agent, of an end user of the same account, and of an agent of another one.
+    tokens: Arc<[String; 3]>,
+    authorization: String,
 }
 
 /// An answer, read to its end.
@@ -45,6 +50,17 @@ pub(crate) struct Reply {
 /// What [`Service::define`] gives types for a schema.
 pub(crate) fn schema() -> Value {
     json!({"properties": {"name": {"type": "string"}}})
+}
+
+/// Makes a user, and answers how that one says who is calling.
+async fn authorization_of(operator: &Operator, account: &AccountId, role: Role) -> String {
+    let email = Email::parse(&format!("{}@{account}.example", role.as_str())).unwrap();
+    let name = role.as_str().to_owned();
+    let user = User { email: email.clone(), name, role, active: true, created_at: Timestamp::default() };
+    operator.create_user(account, &user).await.unwrap();
+    let request = TokenRequest { kind: TokenKind::Bearer, label: "test".to_owned(), expires_at: None };
+    let NewToken { text, .. } = operator.create_token(account, &email, request).await.unwrap();
+    format!("Bearer {}", text.expose_secret())
 }
 
 /// As a value in a query.
@@ -66,29 +82,35 @@ impl Service {
         tables::create_missing(&client, &names).await.unwrap();
         let store = Store::new(client, names, ambient.clone());
         let account = AccountId::parse("acme").unwrap();
-        let directory = Directory::empty()
-            .with_agent(&account, "agent@acme.example", "password", "agent")
-            .with_agent(&AccountId::parse("stranger").unwrap(), "agent@stranger.example", "password", "stranger")
-            .with_end_user(&account, "user@acme.example", "password");
+        let operator = Operator::new(store.clone());
+        let stranger = AccountId::parse("stranger").unwrap();
+        for account in [&account, &stranger] {
+            operator.create_account(account, false, None).await.unwrap();
+        }
+        let tokens = Arc::new([
+            authorization_of(&operator, &account, Role::Agent).await,
+            authorization_of(&operator, &account, Role::EndUser).await,
+            authorization_of(&operator, &stranger, Role::Agent).await,
+        ]);
         let records = crate::Records::new(store.clone());
-        let router = conventions(crate::routes(records), directory, ambient);
-        Self { router, store, account, authorization: "Bearer agent" }
+        let settings = Settings { requests_per_minute: 1_000_000, ..Settings::default() };
+        let router = conventions(crate::routes(records), Access::new(store.clone(), settings), ambient);
+        Self { router, store, account, authorization: tokens[0].clone(), tokens }
     }
 
     /// As an agent of another account.
     pub(crate) fn as_stranger(&self) -> Self {
-        Self { authorization: "Bearer stranger", ..self.clone() }
+        Self { authorization: self.tokens[2].clone(), ..self.clone() }
     }
 
     /// As an end user of the account.
     pub(crate) fn as_end_user(&self) -> Self {
-        // user@acme.example:password
-        Self { authorization: "Basic dXNlckBhY21lLmV4YW1wbGU6cGFzc3dvcmQ=", ..self.clone() }
+        Self { authorization: self.tokens[1].clone(), ..self.clone() }
     }
 
     /// With credentials that nobody has.
     pub(crate) fn as_nobody(&self) -> Self {
-        Self { authorization: "Bearer wrong", ..self.clone() }
+        Self { authorization: "Bearer wrong".to_owned(), ..self.clone() }
     }
 
     pub(crate) const fn store(&self) -> &Store {
@@ -107,7 +129,7 @@ impl Service {
         let request = Request::builder()
             .method(method)
             .uri(format!("{BASE}{path}"))
-            .header("authorization", self.authorization)
+            .header("authorization", &self.authorization)
             .body(Body::from(body.to_owned()))
             .unwrap();
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();

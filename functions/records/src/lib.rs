@@ -10,15 +10,13 @@ pub mod settings;
 #[cfg(test)]
 mod harness;
 
-use axum::Router;
-use axum::routing::get;
 use domain::account::AccountId;
 use domain::record::State;
 use domain::types::TypeKey;
 use store::Store;
 use store::keys::TypeKind;
 use store::page::Page;
-use wire::{CursorKeys, Failure};
+use wire::{CursorKeys, Failure, Routes, get};
 
 use crate::paging::{PAGE_BYTES, Paging};
 
@@ -55,21 +53,20 @@ impl Records {
     }
 }
 
-/// The routes under [`wire::BASE`], without the conventions around them.
-pub fn routes(records: Records) -> Router {
-    let objects = Router::new()
-        .route("/types", get(object_types::list).post(object_types::define))
-        .route("/types/{key}", get(object_types::show).put(object_types::replace_schema).delete(object_types::delete))
-        .route("/records", get(object_records::list))
-        .route("/records/{id}", get(object_records::show));
-    let relationships = Router::new()
-        .route("/types", get(relationship_types::list).post(relationship_types::define))
-        .route("/types/{key}", get(relationship_types::show).delete(relationship_types::delete))
-        .route("/records", get(relationship_records::list))
-        .route("/records/{id}", get(relationship_records::show));
-    Router::new()
-        .nest(&format!("{}/objects", wire::BASE), objects)
-        .nest(&format!("{}/relationships", wire::BASE), relationships)
+/// The routes of types and records, without the conventions around them.
+pub fn routes(records: Records) -> Routes {
+    Routes::new()
+        .route("/objects/types", get(object_types::list).post(object_types::define))
+        .route(
+            "/objects/types/{key}",
+            get(object_types::show).put(object_types::replace_schema).delete(object_types::delete),
+        )
+        .route("/objects/records", get(object_records::list))
+        .route("/objects/records/{id}", get(object_records::show))
+        .route("/relationships/types", get(relationship_types::list).post(relationship_types::define))
+        .route("/relationships/types/{key}", get(relationship_types::show).delete(relationship_types::delete))
+        .route("/relationships/records", get(relationship_records::list))
+        .route("/relationships/records/{id}", get(relationship_records::show))
         .with_state(records)
 }
 
@@ -127,6 +124,12 @@ mod tests {
             service.send_text(method, path, "{").await.check_error(400, "BadRequest", "not JSON");
             service.send(method, path, &json!({"key": "a"})).await.check_error(400, "BadRequest", "`data`");
             service.send(method, path, &json!({"data": []})).await.check_error(400, "BadRequest", "`data`");
+            let twice = r#"{"data":{},"d\u0061ta":{}}"#;
+            service.send_text(method, path, twice).await.check_error(
+                400,
+                "BadRequest",
+                "`data` is given more than once",
+            );
             let large = json!({"data": {"padding": "x".repeat(300_000)}});
             service.send(method, path, &large).await.check_error(413, "PayloadTooLarge", "limit of");
         }

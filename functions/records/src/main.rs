@@ -1,10 +1,11 @@
 //! Types and records as a Lambda function: settings, clients, handler, run.
 
+use access::Access;
 use domain::ambient::Ambient;
 use lambda_http::{Error, run};
 use records::{Records, routes, settings::Settings};
 use store::{Store, clients};
-use wire::{Directory, conventions};
+use wire::conventions;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -13,5 +14,6 @@ async fn main() -> Result<(), Error> {
     let settings = Settings::from_environment().map_err(|error| error.to_string())?;
     let store = Store::open(&settings.aws, clients::http_client(), settings.tables, Ambient::system());
     let routes = routes(Records::new(store.clone()));
-    run(telemetry.observe(&store, conventions(routes, Directory::from_environment()?, Ambient::system()))).await
+    let access = Access::new(store.clone(), settings.access);
+    run(telemetry.observe(&store, conventions(routes, access, Ambient::system()))).await
 }

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::account::AccountId;
 use domain::item::object_type_not_found;
+use domain::json;
 use domain::limits;
 use domain::problem::Problem;
 use domain::types::{EndType, ObjectType, Schema, TypeKey};
@@ -31,6 +32,7 @@ pub(crate) async fn define(
     State(records): State<Records>,
     DataBody(data): DataBody<BODY_BYTES>,
 ) -> Result<Response, Failure> {
+    let data = json::read_members(&data, ["key", "schema"])?;
     let key = key_of(&data)?.ok_or_else(key_required)?;
     let schema = schema_of(&data)?;
     let now = records.store.ambient().now();
@@ -72,6 +74,7 @@ pub(crate) async fn replace_schema(
     DataBody(data): DataBody<BODY_BYTES>,
 ) -> Result<Data<ObjectType>, Failure> {
     let wanted = parse_key(&key)?;
+    let data = json::read_members(&data, ["key", "schema"])?;
     if let Some(given) = key_of(&data)?
         && given != wanted
     {
@@ -247,6 +250,46 @@ mod tests {
         put(json!({"schema": {"$schema": "x"}}), "$schema").await;
         let unchanged = service.get("/objects/types/product").await;
         assert_eq!(unchanged.json["data"]["version"], 1);
+    }
+
+    #[tokio::test]
+    async fn a_schema_is_refused_when_a_member_stands_twice_or_it_nests_too_deep() {
+        let service = Service::start().await;
+        service.define("product").await;
+        let nested = |levels: usize| format!("{}{}", r#"{"not":"#.repeat(levels - 1) + "{}", "}".repeat(levels - 1));
+        let schema = |rest: &str| format!(r#"{{"properties":{{"name":{{"type":"string"{rest}}}}}}}"#);
+        for (method, path, key) in
+            [("POST", "/objects/types", r#""key":"other","#), ("PUT", "/objects/types/product", "")]
+        {
+            let send = async |members: String| {
+                service.send_text(method, path, &format!(r#"{{"data":{{{key}{members}}}}}"#)).await
+            };
+            for (members, words) in [
+                (format!(r#""schema":{0},"sch\u0065ma":{0}"#, schema("")), "schema is given more than once"),
+                (
+                    format!(r#""schema":{}"#, schema(r#","type":"number""#)),
+                    r#"the member "type" is given more than once"#,
+                ),
+                (format!(r#""schema":{}"#, schema(r#","enum":[{"x":1,"x":1}]"#)), r#"the member "x" is given"#),
+                (format!(r#""schema":{}"#, schema(&format!(r#","not":{}"#, nested(98)))), "at most 100 levels"),
+                (format!(r#""schema":{}"#, schema(&format!(r#","not":{}"#, nested(20_000)))), "at most 100 levels"),
+            ] {
+                send(members).await.check_error(422, "UnprocessableEntity", words);
+            }
+            let deepest = schema(&format!(r#","not":{}"#, nested(97)));
+            // What is ignored may stand there twice.
+            let reply = send(format!(r#""x":1,"x":{{"y":1,"y":1}},"schema":{deepest}"#)).await;
+            assert!(reply.status == 200 || reply.status == 201, "{reply:?}");
+            let shown =
+                service.get(reply.header("location").map_or(path, |it| it.strip_prefix("/api/sunshine").unwrap()));
+            assert_eq!(
+                shown.await.json["data"]["schema"],
+                serde_json::from_str::<serde_json::Value>(&deepest).unwrap()
+            );
+        }
+        let twice = r#"{"data":{"key":"other","k\u0065y":"other","schema":{}}}"#;
+        let reply = service.send_text("POST", "/objects/types", twice).await;
+        reply.check_error(422, "UnprocessableEntity", "key is given more than once");
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::account::AccountId;
 use domain::item::relationship_type_not_found;
+use domain::json;
 use domain::problem::Problem;
 use domain::types::{EndType, RelationshipType, TypeKey};
 use http::StatusCode;
@@ -24,6 +25,7 @@ pub(crate) async fn define(
     DataBody(data): DataBody<BODY_BYTES>,
 ) -> Result<Response, Failure> {
     let account = &caller.account;
+    let data = json::read_members(&data, ["key", "source", "target"])?;
     let mut relationship_type = RelationshipType::parse(&data, records.store.ambient().now())?;
     find_ends(&records, account, &mut relationship_type).await?;
     let defined = records.store.define_relationship_type(account, &relationship_type).await?;
@@ -181,6 +183,11 @@ mod tests {
             .await;
         check(json!({"key": "TAKEN", "source": "product", "target": "product"}), "key \"TAKEN\" is already in use")
             .await;
+        for name in ["key", "source", "target"] {
+            let body = format!(r#"{{"data":{{"key":"has","source":"product","target":"product","{name}":0}}}}"#);
+            let reply = service.send_text("POST", "/relationships/types", &body).await;
+            reply.check_error(422, "UnprocessableEntity", &format!("{name} is given more than once"));
+        }
         let stranger = service.as_stranger().define_relationship("has", "product", &json!("product")).await;
         stranger.check_error(422, "UnprocessableEntity", "source names");
     }

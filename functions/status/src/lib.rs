@@ -4,10 +4,8 @@ mod list;
 pub mod settings;
 mod show;
 
-use axum::Router;
-use axum::routing::{get, post};
 use store::Store;
-use wire::{BASE, CursorKeys, Failure};
+use wire::{Agent, CursorKeys, Failure, Routes, get, post};
 
 /// What the function works with. One per process; cheap to clone.
 #[derive(Clone)]
@@ -27,15 +25,12 @@ impl Status {
 ///
 /// Deployed, status is given every request that no other function answers. So it is here that a path with another method is
 /// refused, and these make it say all the methods that the path has.
-pub fn routes_of_accept() -> Router {
-    let misled = async || Failure::internal("the gateway led a request for accept to status");
-    Router::new().route(&format!("{BASE}/jobs"), post(misled)).route(&format!("{BASE}/jobs/{{id}}/abort"), post(misled))
+pub fn routes_of_accept() -> Routes {
+    let misled = async |_: Agent| Failure::internal("the gateway led a request for accept to status");
+    Routes::new().route("/jobs", post(misled)).route("/jobs/{id}/abort", post(misled))
 }
 
 /// `GET /jobs/{id}` and `GET /jobs`, without the conventions around them.
-pub fn routes(status: Status) -> Router {
-    Router::new()
-        .route(&format!("{BASE}/jobs"), get(list::list))
-        .route(&format!("{BASE}/jobs/{{id}}"), get(show::show))
-        .with_state(status)
+pub fn routes(status: Status) -> Routes {
+    Routes::new().route("/jobs", get(list::list)).route("/jobs/{id}", get(show::show)).with_state(status)
 }

@@ -7,8 +7,8 @@ use wire::{Agent, Failure, List, Order, PageRequest, Query, bad_parameter};
 use crate::Status;
 
 pub(crate) async fn list(
-    State(status): State<Status>,
     Agent(identity): Agent,
+    State(status): State<Status>,
     query: Query,
 ) -> Result<List<Job>, Failure> {
     let filter = query.get("status").map(job_status).transpose()?;

@@ -1,10 +1,10 @@
 //! Status as a Lambda function: settings, clients, routes, run.
 
+use access::Access;
 use domain::ambient::Ambient;
 use lambda_http::{Error, run};
 use status::{Status, routes, routes_of_accept, settings::Settings};
 use store::{Store, clients};
-use wire::Directory;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -13,5 +13,6 @@ async fn main() -> Result<(), Error> {
     let ambient = Ambient::system();
     let store = Store::open(&settings.aws, clients::http_client(), settings.tables, ambient.clone());
     let routes = routes(Status::new(store.clone())).merge(routes_of_accept());
-    run(telemetry.observe(&store, wire::conventions(routes, Directory::from_environment()?, ambient))).await
+    let access = Access::new(store.clone(), settings.access);
+    run(telemetry.observe(&store, wire::conventions(routes, access, ambient))).await
 }

@@ -9,14 +9,20 @@ use store::tables::TableNames;
 pub struct Settings {
     pub aws: AwsSettings,
     pub tables: TableNames,
+    /// Who may call.
+    pub access: access::Settings,
 }
 
 impl Settings {
-    /// Reads the table names (see [`TableNames::from_environment`]) and what the SDK needs.
+    /// Reads the table names (see [`TableNames::from_environment`]), who may call (see [`access::Settings::from_environment`]) and what the SDK needs.
     ///
     /// # Errors
-    /// When a variable is missing; the error names it.
+    /// When a variable is missing or cannot be read; the error names it.
     pub fn from_environment() -> Result<Self, SettingError> {
-        Ok(Self { aws: AwsSettings::from_environment()?, tables: TableNames::from_environment()? })
+        Ok(Self {
+            aws: AwsSettings::from_environment()?,
+            tables: TableNames::from_environment()?,
+            access: access::Settings::from_environment()?,
+        })
     }
 }

@@ -9,8 +9,8 @@ use wire::{Agent, Failure, Rendered, Segments};
 use crate::Status;
 
 pub(crate) async fn show(
-    State(status): State<Status>,
     Agent(identity): Agent,
+    State(status): State<Status>,
     Segments(id): Segments<String>,
 ) -> Result<Rendered, Failure> {
     let missing = || Failure::not_found(format!("No job has the id {}", quoted(&id)));

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use accept::Accept;
+use access::Access;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use aws_sdk_sqs::config::SharedHttpClient;
-use axum::Router;
 use bury::Bury;
 use consume::Consumer;
 use domain::ambient::Ambient;
@@ -20,6 +20,7 @@ use store::sqs::SqsQueue;
 use store::tables::{self, TableNames};
 use store::{Store, StoreError};
 use sweep::Sweep;
+use wire::Routes;
 
 use crate::queue::LocalQueue;
 use crate::source::sqs::SqsOptions;
@@ -43,6 +44,7 @@ pub(crate) struct Parts {
     pub(crate) dynamodb_url: String,
     pub(crate) queue: SendingTo,
     pub(crate) ambient: Ambient,
+    pub(crate) access: access::Settings,
     /// Without it every function shares one client.
     pub(crate) http_clients: Option<HttpClients>,
 }
@@ -60,8 +62,10 @@ pub(crate) struct Functions {
     pub(crate) tables: TableNames,
     /// What accept sends with.
     pub(crate) sender: Arc<dyn Queue>,
-    /// The bare routes of all HTTP functions.
-    pub(crate) routes: Router,
+    /// What stands before the routes: deployed, each HTTP function has one of its own.
+    pub(crate) access: Access,
+    /// The routes of all HTTP functions.
+    pub(crate) routes: Routes,
     /// The consumer of the queue.
     pub(crate) consume: BatchFunction,
     /// The consumer of the dead letters.
@@ -97,6 +101,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Functions, StoreError> {
             let bury = bury.clone();
             Box::pin(async move { bury.handle(event, deadline).await })
         }),
+        access: Access::new(wiring.own_store("access"), wiring.parts.access.clone()),
         sweep: Sweep::new(wiring.store("sweep")),
         sender,
         store: wiring.store,
@@ -124,6 +129,11 @@ impl Wiring {
         if self.parts.http_clients.is_none() {
             return self.store.clone();
         }
+        self.own_store(function)
+    }
+
+    /// One whose meter nobody else counts on.
+    fn own_store(&self, function: &'static str) -> Store {
         let dynamodb = clients::dynamodb(&self.aws, self.http_client(function));
         Store::new(dynamodb, self.tables.clone(), self.parts.ambient.clone())
     }

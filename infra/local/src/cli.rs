@@ -9,7 +9,6 @@ use clap::{Parser, Subcommand, value_parser};
 use domain::ambient::Ambient;
 use store::clients::AwsSettings;
 use tracing_subscriber::EnvFilter;
-use wire::Directory;
 
 use crate::demo;
 use crate::poller::Polling;
@@ -19,7 +18,7 @@ use crate::source::sqs::SqsOptions;
 
 /// What is logged unless `RUST_LOG` says otherwise: warnings, and what Sundial itself says of its work. A condition that
 /// does not hold is an everyday answer of a database, though dynoxide warns of it.
-const LOG: &str = "warn,dynoxide=error,local=info,accept=info,bury=info,consume=info,records=info,status=info,store=info,sweep=info,wire=info";
+const LOG: &str = "warn,dynoxide=error,local=info,accept=info,access=info,bury=info,consume=info,records=info,status=info,store=info,sweep=info,wire=info";
 
 /// The demo tells its own story: only what goes wrong is logged beside it.
 const DEMO_LOG: &str = "warn,dynoxide=error";
@@ -58,6 +57,12 @@ pub struct CommandLine {
     /// How many batches of messages are handled at a time
     #[arg(long, value_name = "NUMBER", default_value = "8", value_parser = value_parser!(u16).range(1..=256))]
     consumers: u16,
+    /// How many requests a minute an account may make
+    #[arg(long, value_name = "NUMBER", default_value = "700", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    requests_per_minute: u32,
+    /// Serve each account under a host name of its own, ACCOUNT.DOMAIN, and let no other in there
+    #[arg(long, value_name = "DOMAIN", value_parser = NonEmptyStringValueParser::new())]
+    base_domain: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,7 +96,7 @@ impl CommandLine {
         // Before anything is started, so that no signal finds it half started.
         let ended = end_signal().map_err(|error| format!("cannot listen for signals: {error}"))?;
         let run = LocalRun::start(self.options()?).await.map_err(|error| error.to_string())?;
-        welcome(&run.base_url());
+        welcome(&run.base_url(), &run.dynamodb_url());
         ended.await;
         tracing::info!("stopping");
         run.stop().await;
@@ -106,7 +111,11 @@ impl CommandLine {
             endpoint_url: self.endpoint_url,
             queue,
             polling: Polling { receivers: self.consumers.into(), ..Polling::default() },
-            directory: Directory::local(),
+            access: access::Settings {
+                requests_per_minute: self.requests_per_minute,
+                base_domain: self.base_domain,
+                ..access::Settings::default()
+            },
             ambient: Ambient::system(),
             http_clients: None,
         })
@@ -151,7 +160,7 @@ fn end_signal() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 /// Says that it is ready, and what to paste into another shell.
-fn welcome(base_url: &str) {
+fn welcome(base_url: &str, dynamodb_url: &str) {
     let user = "-u agent@example.com:sunshine";
     let json = "-H 'Content-Type: application/json'";
     let schema = r#"{"properties":{"id":{"type":"string"},"name":{"type":"string"}},"required":["name"]}"#;
@@ -166,6 +175,9 @@ curl {user} $API/objects/types {json} -d '{{"data":{{"key":"product","schema":{s
 JOB=$(curl -s {user} $API/jobs {json} -d '{{"type":"resources","action":"post","data":[{item}]}}' | sed 's/.*"id":"\([^"]*\)".*/\1/')
 curl {user} $API/jobs/$JOB
 curl {user} "$API/objects/records?type=product"
+
+Accounts, users and tokens of your own, in a checkout:
+cargo run --package admin -- --endpoint-url {dynamodb_url} account list
 
 Ctrl-C ends it.
 "#

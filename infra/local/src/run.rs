@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use access::{OperatorError, Source, open_local_account};
+use axum::extract::{ConnectInfo, Request};
 use axum::middleware::map_request;
 use axum::serve::ListenerExt;
 use domain::ambient::Ambient;
@@ -16,7 +18,7 @@ use sweep::{Report, Sweep};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use wire::Directory;
+use wire::Route;
 
 pub use crate::assembly::HttpClients;
 use crate::assembly::{BatchFunction, Functions, Parts, SendingTo, assemble};
@@ -48,10 +50,11 @@ pub struct LocalOptions {
     pub queue: QueueHome,
     pub polling: Polling,
     /// Who may call.
-    pub directory: Directory,
+    pub access: access::Settings,
     pub ambient: Ambient,
-    /// Wraps the HTTP client of each function (`accept`, `consume`, `status`, `records`, `bury`, `sweep`), so that a test
-    /// can see or disturb what that one asks of AWS. Without it all share one client.
+    /// Wraps the HTTP client of each function (`accept`, `consume`, `status`, `records`, `bury`, `sweep`), and of what
+    /// stands before the routes (`access`), so that a test can see or disturb what that one asks
+    /// of AWS. Without it all share one client.
     pub http_clients: Option<HttpClients>,
 }
 
@@ -83,7 +86,8 @@ impl LocalOptions {
             endpoint_url: None,
             queue: QueueHome::Own(QueueOptions::default()),
             polling: Polling::default(),
-            directory: Directory::local(),
+            // A test may ask as often as it likes.
+            access: access::Settings { requests_per_minute: 1_000_000, ..access::Settings::default() },
             ambient: Ambient::system(),
             http_clients: None,
         }
@@ -103,6 +107,8 @@ pub enum StartError {
     Queue(#[from] OpenError),
     #[error("cannot open the database: {0}")]
     Database(#[from] DatabaseError),
+    #[error("cannot make the account: {0}")]
+    Account(#[from] OperatorError),
     #[error("cannot make the tables: {0}")]
     Tables(#[from] StoreError),
     #[error("cannot start: {0}")]
@@ -113,7 +119,7 @@ pub enum StartError {
 pub struct LocalRun {
     address: SocketAddr,
     ambient: Ambient,
-    directory: Directory,
+    routes: Vec<Route>,
     store: Store,
     tables: TableNames,
     sender: Arc<dyn Queue>,
@@ -164,7 +170,7 @@ impl LocalRun {
     /// # Errors
     /// When the address is taken, the data directory is in use or damaged, or the tables cannot be made.
     pub async fn start(options: LocalOptions) -> Result<Self, StartError> {
-        let LocalOptions { listen, storage, endpoint_url, queue, polling, directory, ambient, http_clients } = options;
+        let LocalOptions { listen, storage, endpoint_url, queue, polling, access, ambient, http_clients } = options;
         let listener = bind(&listen).await?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address: listen, source })?;
 
@@ -172,21 +178,30 @@ impl LocalRun {
         let opening = tokio::task::spawn_blocking(move || open(&storage, endpoint_url, queue, &clock));
         let Opened { data, queue, dynamodb } = opening.await??;
 
-        let parts =
-            Parts { dynamodb_url: dynamodb.url(), queue: queue.clone(), ambient: ambient.clone(), http_clients };
-        let Functions { store, tables, sender, routes, consume, bury, sweep } = assemble(parts).await?;
+        let parts = Parts {
+            dynamodb_url: dynamodb.url(),
+            queue: queue.clone(),
+            ambient: ambient.clone(),
+            access,
+            http_clients,
+        };
+        let Functions { store, tables, sender, access, routes, consume, bury, sweep } = assemble(parts).await?;
+        open_local_account(&store).await?;
 
         let pollers = Pollers::start(&queue, polling, consume, bury);
         let mut sweeping = JoinSet::new();
         sweeping.spawn(sweep_for_ever(sweep.clone()));
-        let routes =
-            wire::conventions(routes, directory.clone(), ambient.clone()).layer(map_request(drain::to_the_end));
+        let table = routes.table().to_vec();
+        let router = wire::conventions(routes, access, ambient.clone())
+            .layer(map_request(drain::to_the_end))
+            .layer(map_request(with_source));
         let (stop_serving, stopping) = oneshot::channel::<()>();
         // Small answers would otherwise wait for the client's acknowledgement of the one before.
         let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let server = tokio::spawn(async move {
             let stopped = async move { drop(stopping.await) };
-            if let Err(error) = axum::serve(listener, routes).with_graceful_shutdown(stopped).await {
+            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
                 tracing::error!(%error, "requests are no longer answered");
             }
         });
@@ -197,7 +212,7 @@ impl LocalRun {
         Ok(Self {
             address,
             ambient,
-            directory,
+            routes: table,
             store,
             tables,
             sender,
@@ -224,10 +239,10 @@ impl LocalRun {
         &self.ambient
     }
 
-    /// Who may call; users may be added while it runs.
+    /// Every route that is answered.
     #[must_use]
-    pub fn directory(&self) -> &Directory {
-        &self.directory
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
     }
 
     /// The database as the functions see it, with the meter of what they consumed.
@@ -360,6 +375,13 @@ async fn sweep_for_ever(sweep: Sweep) {
     }
 }
 
+/// Says where a request comes from: here nothing stands between the client and us.
+async fn with_source(mut request: Request) -> Request {
+    let peer = request.extensions().get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
+    request.extensions_mut().insert(peer.map_or(Source::UNKNOWN, Source::of));
+    request
+}
+
 async fn bind(listen: &str) -> Result<TcpListener, StartError> {
     TcpListener::bind(listen).await.map_err(|source| match source.kind() {
         std::io::ErrorKind::AddrInUse => StartError::AddressInUse { address: listen.into() },
@@ -434,7 +456,7 @@ mod tests {
         let options = LocalOptions { http_clients: Some(http_clients), ..LocalOptions::in_memory() };
         LocalRun::start(options).await.unwrap().stop().await;
         let named: Vec<_> = named.lock().unwrap().iter().copied().collect();
-        assert_eq!(named, ["accept", "bury", "consume", "records", "status", "sweep"]);
+        assert_eq!(named, ["accept", "access", "bury", "consume", "records", "status", "sweep"]);
     }
 
     #[tokio::test]

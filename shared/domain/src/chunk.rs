@@ -130,7 +130,7 @@ impl<'json> Chunk<'json> {
             text.push_str(&serde_json::json!(refused).to_string());
         }
         text.push('}');
-        carried_by_sqs(text)
+        carried_by_sqs(text.into()).into_owned()
     }
 
     /// # Errors
@@ -171,9 +171,9 @@ impl<'json> Chunk<'json> {
 
 /// SQS refuses a message with U+FFFE or U+FFFF in it. JSON text has them only inside strings, where an escape means the
 /// same.
-fn carried_by_sqs(text: String) -> String {
+fn carried_by_sqs(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.contains(['\u{fffe}', '\u{ffff}']) {
-        text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+        text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff").into()
     } else {
         text
     }
@@ -200,7 +200,8 @@ pub fn pack<'body>(account: &AccountId, job: JobId, request: &JobRequest<'body>)
     packer.chunks
 }
 
-/// The items of a request, those of one record together, in the order in which each record is first named.
+/// The items of a request, those of one record together, in the order in which each record is first named. Their text is
+/// already as the queue carries it, since the escapes take room that a chunk must have.
 fn groups<'body>(account: &AccountId, request: &JobRequest<'body>) -> Vec<Vec<ChunkItem<'body>>> {
     let mut groups: Vec<Vec<ChunkItem<'body>>> = Vec::with_capacity(request.items.len());
     let mut places: HashMap<RecordId, usize> = HashMap::new();
@@ -208,10 +209,10 @@ fn groups<'body>(account: &AccountId, request: &JobRequest<'body>) -> Vec<Vec<Ch
         let (key, content) = match Item::parse(request.operation, raw.get()) {
             Err(problem) => (None, Content::Refused(problem)),
             Ok(item) if raw.get().len() <= limits::PLAIN_ITEM_BYTES => {
-                (item.ordering_key(account), Content::Raw(Cow::Borrowed(raw.get())))
+                (item.ordering_key(account), Content::Raw(carried_by_sqs(raw.get().into())))
             }
             Ok(item) => match item.rewritten() {
-                Ok(json) => (item.ordering_key(account), Content::Raw(Cow::Owned(json))),
+                Ok(json) => (item.ordering_key(account), Content::Raw(carried_by_sqs(json.into()))),
                 Err(problem) => (None, Content::Refused(problem)),
             },
         };
@@ -404,6 +405,22 @@ mod tests {
         let Content::Raw(json) = &chunk.items[0].content else { panic!("the item was refused") };
         let Item::Set { external_id, .. } = Item::parse(chunk.operation, json).unwrap() else { panic!("not a set") };
         assert_eq!(external_id, "\u{ffff}\u{fffe}");
+    }
+
+    #[test]
+    fn the_room_of_a_chunk_is_counted_in_what_travels() {
+        // As they are sent, the shorter ones fit one chunk; twice as much has to travel.
+        for letters in [4_000, 6_000] {
+            let long = "\u{ffff}".repeat(letters);
+            let item = format!(r#"{{"type":"product","external_id":"a","attributes":{{"a":"{long}"}}}}"#);
+            packed(Operation::SetObjects, &vec![item; 20], |chunks| {
+                assert_eq!(chunks.iter().map(|chunk| chunk.items.len()).sum::<usize>(), 20);
+                for chunk in chunks {
+                    let bytes = chunk.to_message().len();
+                    assert!(bytes <= limits::CHUNK_BYTES + 1_024, "{bytes} bytes of {letters} letters");
+                }
+            });
+        }
     }
 
     proptest! {

@@ -10,8 +10,9 @@ use serde_json::value::RawValue;
 
 use crate::account::AccountId;
 use crate::job::{JobId, Operation, quoted};
+use crate::json;
 use crate::limits;
-use crate::members::{kind_of, members};
+use crate::members::{NoMembers, kind_of, members};
 use crate::problem::Problem;
 use crate::record::{End, RecordId};
 use crate::types::{Cardinality, TypeKey, oversized};
@@ -30,7 +31,7 @@ pub enum Item<'json> {
 
 impl<'json> Item<'json> {
     /// # Errors
-    /// When a member is missing or of the wrong kind, or when what it names cannot exist.
+    /// When a member is missing, given twice or of the wrong kind, or when what it names cannot exist.
     pub fn parse(operation: Operation, raw: &'json str) -> Result<Self, Problem> {
         Ok(match operation {
             Operation::CreateObjects => {
@@ -160,13 +161,9 @@ impl<'json> Item<'json> {
 /// Reads attributes that [`Item::parse`] found to be an object.
 ///
 /// # Errors
-/// When they nest too deep, or hold a string that is no Unicode text.
+/// When no value can be made of them: see [`json::read`].
 pub fn parse_attributes(raw: &RawValue) -> Result<Value, Problem> {
-    serde_json::from_str(raw.get()).map_err(|error| {
-        let why = error.to_string();
-        let why = why.split(" at line").next().unwrap_or_default();
-        Problem::unprocessable(format!("attributes cannot be read: {why}"))
-    })
+    json::read("attributes", raw)
 }
 
 /// No object type has this key.
@@ -188,9 +185,12 @@ pub fn no_such_id(thing: &str, id: &str) -> Problem {
 }
 
 fn object<'json, const N: usize>(raw: &'json str, names: [&str; N]) -> Result<[Option<&'json RawValue>; N], Problem> {
-    members(raw, names).map_err(|_| {
-        let kind = serde_json::from_str::<&RawValue>(raw).map_or("not JSON", kind_of);
-        Problem::unprocessable(format!("item must be an object, not {kind}"))
+    members(raw, names).map_err(|error| match error {
+        NoMembers::Twice(_) => Problem::unprocessable(error.to_string()),
+        NoMembers::NotAnObject => {
+            let kind = serde_json::from_str::<&RawValue>(raw).map_or("not JSON", kind_of);
+            Problem::unprocessable(format!("item must be an object, not {kind}"))
+        }
     })
 }
 
@@ -346,6 +346,27 @@ mod tests {
         let raw = r#"{"type":"product","external_id":null,"attributes":{},"id":7,"extra":[{}]}"#;
         let item = Item::parse(Operation::CreateObjects, raw).unwrap();
         assert!(matches!(item, Item::Create { external_id: None, .. }));
+    }
+
+    #[test]
+    fn a_member_that_is_given_twice_is_named_in_every_action() {
+        for (operation, used) in [
+            (Operation::CreateObjects, &["type", "external_id", "attributes"][..]),
+            (Operation::UpdateObjects, &["id", "attributes"]),
+            (Operation::SetObjects, &["type", "external_id", "attributes"]),
+            (Operation::DeleteObjectsByExternalId, &["type", "external_id"]),
+            (Operation::CreateRelationships, &["relationship_type", "source", "target"]),
+        ] {
+            for name in used {
+                let escaped = format!("\\u{:04x}{}", name.as_bytes()[0], &name[1..]);
+                let detail = format!("{name} is given more than once");
+                for raw in [format!(r#"{{"{name}":1,"{name}":1}}"#), format!(r#"{{"{escaped}":{{}},"{name}":[]}}"#)] {
+                    refused(operation, &raw, Code::UnprocessableEntity, &detail);
+                }
+            }
+        }
+        let unused = r#"{"type":"product","attributes":{},"id":1,"id":2,"x":{"y":1,"y":1},"x":0}"#;
+        assert!(Item::parse(Operation::CreateObjects, unused).is_ok());
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod chunk;
 pub mod decide;
 pub mod item;
 pub mod job;
+pub mod json;
 pub mod limits;
 pub mod members;
 pub mod operations;

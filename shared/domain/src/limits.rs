@@ -62,3 +62,16 @@ pub const OPERATIONS_KEPT_SECONDS: u64 = 60 * 60;
 
 /// How long a deleted record's tombstone stays: two days, so that it outlives every job that could still touch it.
 pub const TOMBSTONE_SECONDS: u64 = 2 * JOB_LIFETIME_SECONDS;
+
+/// The headers of one request, names and values together. What the gateway passes on is hardly more.
+pub const HEADER_BYTES: usize = 10_240;
+
+/// The query of one request, as it is sent. With the rest of the request line and the headers it has to get through the
+/// gateway, which takes 10,240 bytes of them.
+pub const QUERY_BYTES: usize = 8_192;
+
+/// Levels that attributes or a schema nest: `{}` is one, `{"a":[]}` two.
+///
+/// An answer has at most three more around them, and `serde_json`, which reads stored text again here and answers in many a
+/// client, takes 127. What a merge patch makes nests no deeper than the patch or what it is merged into.
+pub const JSON_LEVELS: usize = 100;

@@ -6,20 +6,33 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// Why there are no members to be had.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NoMembers<'names> {
+    #[error("this is not an object")]
+    NotAnObject,
+    /// Which of the two counts is anybody's guess.
+    #[error("{0} is given more than once")]
+    Twice(&'names str),
+}
+
 /// The raw text of the named members of the JSON object `json`, in the order of `names`; `None` where one is absent.
 ///
-/// Other members are passed over. Of a member that stands twice the last one counts, as in most JSON readers.
+/// Other members are passed over, however often they stand there.
 ///
 /// # Errors
-/// When `json` is not an object.
-pub fn members<'json, const N: usize>(
+/// When `json` is not an object, or has one of the members twice.
+pub fn members<'json, 'names, const N: usize>(
     json: &'json str,
-    names: [&str; N],
-) -> Result<[Option<&'json RawValue>; N], serde_json::Error> {
+    names: [&'names str; N],
+) -> Result<[Option<&'json RawValue>; N], NoMembers<'names>> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let found = serde::Deserializer::deserialize_map(&mut deserializer, Members { names, lifetime: PhantomData })?;
-    deserializer.end()?;
-    Ok(found)
+    let members = Members { names, lifetime: PhantomData };
+    let found = serde::Deserializer::deserialize_map(&mut deserializer, members);
+    let Ok((found, twice)) = found.and_then(|found| deserializer.end().map(|()| found)) else {
+        return Err(NoMembers::NotAnObject);
+    };
+    twice.map_or(Ok(found), |position| Err(NoMembers::Twice(names[position])))
 }
 
 struct Members<'names, 'json, const N: usize> {
@@ -28,7 +41,8 @@ struct Members<'names, 'json, const N: usize> {
 }
 
 impl<'json, const N: usize> Visitor<'json> for Members<'_, 'json, N> {
-    type Value = [Option<&'json RawValue>; N];
+    /// The members, and which of them was found to stand twice.
+    type Value = ([Option<&'json RawValue>; N], Option<usize>);
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("an object")
@@ -36,13 +50,18 @@ impl<'json, const N: usize> Visitor<'json> for Members<'_, 'json, N> {
 
     fn visit_map<Access: MapAccess<'json>>(self, mut map: Access) -> Result<Self::Value, Access::Error> {
         let mut found = [None; N];
+        let mut twice = None;
         while let Some(position) = map.next_key_seed(Name(&self.names))? {
             match position {
-                Some(position) => found[position] = Some(map.next_value()?),
+                Some(position) => {
+                    if found[position].replace(map.next_value()?).is_some() {
+                        twice = twice.or(Some(position));
+                    }
+                }
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(found)
+        Ok((found, twice))
     }
 }
 
@@ -99,8 +118,12 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_two_counts_and_an_escaped_name_is_the_same_name() {
-        check(r#"{"a":1,"a":2}"#, ["a"], [Some("2")]);
+    fn a_member_that_stands_twice_is_named_and_an_escaped_name_is_the_same_name() {
+        let twice = |json| members(json, ["a", "ä"]).unwrap_err();
+        assert_eq!(twice(r#"{"a":1,"a":1}"#), NoMembers::Twice("a"));
+        assert_eq!(twice(r#"{"a":1,"b":1,"\u0061":null}"#), NoMembers::Twice("a"));
+        assert_eq!(twice(r#"{"\u00e4":1,"ä":2}"#).to_string(), "ä is given more than once");
+        check(r#"{"b":1,"a":{"a":1,"a":1},"b":2}"#, ["a"], [Some(r#"{"a":1,"a":1}"#)]);
         check(r#"{"\u0061":1}"#, ["a"], [Some("1")]);
         check(r#"{"\u00e4":1}"#, ["ä"], [Some("1")]);
     }
@@ -113,7 +136,14 @@ mod tests {
     #[test]
     fn what_is_not_one_object_is_refused() {
         for json in ["[]", "1", "\"a\"", "null", "{", "{} {}", ""] {
-            assert!(members(json, ["a"]).is_err(), "{json}");
+            assert_eq!(members(json, ["a"]).unwrap_err(), NoMembers::NotAnObject, "{json}");
         }
+    }
+
+    #[test]
+    fn what_is_passed_over_may_nest_as_it_likes() {
+        let deep = format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        check(&format!(r#"{{"deep":{deep},"a":1}}"#), ["a"], [Some("1")]);
+        check(&format!(r#"{{"deep":{deep}}}"#), ["deep"], [Some(&deep)]);
     }
 }

@@ -216,7 +216,7 @@ impl Budget {
         // What else is in the answer: the job object, at most a few hundred bytes, and a comma after each result.
         const JOB_OBJECT: usize = 4 * 1024;
         let total = total.max(1) as usize;
-        let of_answer = (limits::ANSWER_BYTES - JOB_OBJECT) / total - 1;
+        let of_answer = ((limits::ANSWER_BYTES - JOB_OBJECT) / total).saturating_sub(1);
         let of_row = limits::RESULTS_BYTES / total.min(limits::ITEMS_PER_CHUNK);
         Self(of_answer.min(of_row).min(limits::RESULT_BYTES))
     }
@@ -343,6 +343,15 @@ mod tests {
         let fitted = Budget::of_job(total).fit(long);
         let each = serde_json::to_string(&rendered(&fitted)).unwrap().len();
         assert!((each + 1) * limits::ITEMS_PER_JOB + 4_096 <= limits::ANSWER_BYTES);
+    }
+
+    #[test]
+    fn more_items_than_any_job_has_leave_no_room_for_words() {
+        for total in [6_287_361, u32::MAX] {
+            let fitted = Budget::of_job(total).fit(Outcome::failure(Problem::not_applied()));
+            let said_nothing = Problem { detail: "".into(), ..Problem::not_applied() };
+            assert_eq!(fitted, Outcome::failure(said_nothing));
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::job::Operation;
 use crate::limits;
-use crate::members::{kind_of, members};
+use crate::members::{NoMembers, kind_of, members};
 use crate::problem::Problem;
 
 /// A request that makes a job: an operation and at least one item.
@@ -23,12 +23,14 @@ impl<'body> JobRequest<'body> {
             Problem::bad_request(format!("The body is not UTF-8 from byte {} on", error.valid_up_to()))
         })?;
         let whole: &RawValue = serde_json::from_str(text).map_err(|error| not_json(&error))?;
-        let [job_type, action, data] = members(whole.get(), ["type", "action", "data"]).map_err(|_| {
-            Problem::bad_request(format!(
-                "The body must be an object with the members type, action and data, not {}",
-                kind_of(whole)
-            ))
-        })?;
+        let [job_type, action, data] =
+            members(whole.get(), ["type", "action", "data"]).map_err(|error| match error {
+                NoMembers::Twice(_) => Problem::bad_request(error.to_string()),
+                NoMembers::NotAnObject => Problem::bad_request(format!(
+                    "The body must be an object with the members type, action and data, not {}",
+                    kind_of(whole)
+                )),
+            })?;
         let operation = Operation::of(&string("type", job_type)?, &string("action", action)?)?;
         let Some(data) = data else {
             return Err(Problem::unprocessable("data is required and must be an array"));
@@ -68,6 +70,8 @@ fn string(member: &str, raw: Option<&RawValue>) -> Result<String, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use Code::{BadRequest, UnprocessableEntity};
+
     use super::*;
     use crate::problem::Code;
 
@@ -79,7 +83,6 @@ mod tests {
 
     #[test]
     fn a_request_error_says_what_is_wrong() {
-        use Code::{BadRequest, UnprocessableEntity};
         check("", BadRequest, "ends too early");
         check("{\n  nonsense", BadRequest, "line 2, column 3");
         check("{} x", BadRequest, "not JSON");
@@ -98,6 +101,11 @@ mod tests {
             "data must be an array, not an object",
         );
         check(r#"{"type":"resources","action":"post","data":[]}"#, UnprocessableEntity, "at least one");
+        for name in ["type", "action", "data"] {
+            let body = format!(r#"{{"type":"resources","action":"post","data":[{{}}],"x":1,"x":2,"{name}":[]}}"#);
+            check(&body, BadRequest, &format!("{name} is given more than once"));
+        }
+        check(r#"{"d\u0061ta":[],"data":[]}"#, BadRequest, "data is given more than once");
         let many = format!(r#"{{"type":"resources","action":"delete","data":[{}1]}}"#, "1,".repeat(10_000));
         check(&many, UnprocessableEntity, "at most 10000 items, not 10001");
     }
@@ -105,7 +113,16 @@ mod tests {
     #[test]
     fn a_body_that_is_not_utf8_says_from_where() {
         let problem = JobRequest::parse(b"{\"type\":\"\xff\"}").unwrap_err();
-        assert_eq!((problem.code, problem.detail.as_ref()), (Code::BadRequest, "The body is not UTF-8 from byte 9 on"));
+        assert_eq!((problem.code, problem.detail.as_ref()), (BadRequest, "The body is not UTF-8 from byte 9 on"));
+    }
+
+    #[test]
+    fn a_body_may_nest_as_it_likes_where_nobody_looks() {
+        let deep = format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        check(&deep, BadRequest, "not an array");
+        check(&format!(r#"{{"type":{deep}}}"#), UnprocessableEntity, "type must be a string, not an array");
+        let body = format!(r#"{{"type":"resources","action":"post","data":[1,{deep}],"x":{deep}}}"#);
+        assert_eq!(JobRequest::parse(body.as_bytes()).unwrap().items.len(), 2);
     }
 
     #[test]

@@ -401,6 +401,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::json;
 
     #[test]
     fn a_key_keeps_its_case_and_is_compared_without() {
@@ -490,6 +491,36 @@ mod tests {
         for number in ["-101.473911", "3435.0", "0.1", "18446744073709551615", "-9223372036854775808"] {
             let text = format!("{{\"at\":{number}}}");
             assert_eq!(schema.check(&serde_json::from_str(&text).unwrap()).unwrap(), text);
+        }
+    }
+
+    /// `inner` in so many times `open` and `close`.
+    fn nested(times: usize, open: &str, inner: &str, close: &str) -> String {
+        format!("{}{inner}{}", open.repeat(times), close.repeat(times))
+    }
+
+    #[test]
+    fn a_schema_that_nests_as_deep_as_it_may_is_compiled_and_held_to() {
+        // Tests run on 2 MiB of stack, as the threads of a server do.
+        for (open, close) in [
+            (r#"{"not":"#, "}"),
+            (r#"{"allOf":["#, "]}"),
+            (r#"{"items":"#, "}"),
+            (r#"{"type":"object","properties":{"a":"#, "}}"),
+            (r#"{"if":{},"then":"#, "}"),
+            (r#"{"dependentSchemas":{"a":"#, "}}"),
+        ] {
+            let levels_each = open.matches(['[', '{']).count() - open.matches('}').count();
+            // Four levels lead there, and the innermost schema is one.
+            let inner = nested((limits::JSON_LEVELS - 5) / levels_each, open, r#"{"type":"string"}"#, close);
+            let schema = format!(r#"{{"properties":{{"a":{{"type":["object","array"],"allOf":[{inner}]}}}}}}"#);
+            let schema = json::read("schema", &RawValue::from_string(schema).unwrap()).unwrap();
+            let schema = Schema::parse(&schema).unwrap();
+            for attributes in [nested(50, r#"{"a":["#, "", "]}"), nested(99, r#"{"a":"#, "{}", "}")] {
+                let attributes = json::read("attributes", &RawValue::from_string(attributes).unwrap()).unwrap();
+                // Whether they keep the schema is another matter.
+                drop(schema.check(&attributes));
+            }
         }
     }
 

@@ -66,6 +66,13 @@ impl<'row> Reader<'row> {
         u32::try_from(self.number(name)?).map_err(|_| broken(name))
     }
 
+    pub(crate) fn boolean(&self, name: &'static str) -> Result<bool, StoreError> {
+        match self.0.get(name) {
+            Some(AttributeValue::Bool(value)) => Ok(*value),
+            _ => Err(broken(name)),
+        }
+    }
+
     pub(crate) fn millis(&self, name: &'static str) -> Result<Timestamp, StoreError> {
         self.number(name).map(Timestamp::from_millis)
     }

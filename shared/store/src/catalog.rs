@@ -297,22 +297,30 @@ impl Store {
     }
 
     async fn type_rows(&self, account: &AccountId, kind: TypeKind) -> Result<Vec<Attributes>, StoreError> {
+        self.catalog_rows(keys::account(account), keys::types_prefix(kind)).await
+    }
+
+    /// Every row of a partition of the catalog whose key begins so, in the order of the keys.
+    pub(crate) async fn catalog_rows(&self, partition: String, prefix: String) -> Result<Vec<Attributes>, StoreError> {
         let mut rows = Vec::new();
         let mut start = None;
         loop {
-            let answer = self
+            let mut query = self
                 .client
                 .query()
                 .table_name(&self.tables.catalog)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", text(keys::account(account)))
-                .expression_attribute_values(":prefix", text(keys::types_prefix(kind)))
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", text(&partition))
                 .consistent_read(true)
                 .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| StoreError::of("Query", &error))?;
+                .set_exclusive_start_key(start);
+            // Nothing is no prefix to DynamoDB.
+            if !prefix.is_empty() {
+                query = query
+                    .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                    .expression_attribute_values(":prefix", text(&prefix));
+            }
+            let answer = query.send().await.map_err(|error| StoreError::of("Query", &error))?;
             self.meter.count_read(answer.consumed_capacity());
             rows.extend(answer.items.unwrap_or_default());
             start = answer.last_evaluated_key;

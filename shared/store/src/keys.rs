@@ -3,7 +3,7 @@
 //! Each begins with the account, so no request can reach another account's rows. Account ids and type keys have no `#`
 //! in them.
 
-use domain::account::AccountId;
+use domain::account::{AccountId, Email, TokenKind};
 use domain::job::{JobId, JobStatus};
 use domain::record::RecordId;
 use domain::time::Timestamp;
@@ -106,6 +106,106 @@ pub const fn cursor_secret() -> &'static str {
     "CURSOR_SECRET"
 }
 
+/// The partition of an account's settings, users and tokens.
+///
+/// Every partition that only the operator may write has `#ACCESS` in its name, which no account id has: the functions' roles
+/// are denied to write there by that.
+#[must_use]
+pub fn access(account: &AccountId) -> String {
+    format!("{account}#ACCESS")
+}
+
+/// What [`access`] is for an account that nobody knows: there is never a row, and it takes as long to find that out.
+#[must_use]
+pub const fn access_of_nobody() -> &'static str {
+    "NOBODY#ACCESS"
+}
+
+/// The account's settings, in its partition of access.
+#[must_use]
+pub const fn account_row() -> &'static str {
+    "ACCOUNT"
+}
+
+/// A user, in the account's partition of access.
+#[must_use]
+pub fn user(email: &Email) -> String {
+    format!("{}{email}", users_prefix())
+}
+
+#[must_use]
+pub const fn users_prefix() -> &'static str {
+    "USER#"
+}
+
+/// A token, by the SHA-256 of its text, in the account's partition of access.
+#[must_use]
+pub fn token(digest: &[u8; 32], kind: TokenKind) -> String {
+    format!("{}{}#{}", tokens_prefix(), hex::encode(digest), kind.as_str())
+}
+
+/// The digest and the kind that a [`token`] key holds.
+#[must_use]
+pub fn token_of(key: &str) -> Option<([u8; 32], TokenKind)> {
+    let (digest, kind) = key.strip_prefix(tokens_prefix())?.split_once('#')?;
+    let kind = TokenKind::ALL.into_iter().find(|it| it.as_str() == kind)?;
+    Some((hex::decode(digest).ok()?.try_into().ok()?, kind))
+}
+
+/// What comes before the digest in every [`token`] key.
+#[must_use]
+pub const fn tokens_prefix() -> &'static str {
+    "TOKEN#"
+}
+
+/// The partition that lists the accounts of a deployment. Each is a row of its own.
+#[must_use]
+pub const fn accounts() -> &'static str {
+    "SYSTEM#ACCESS"
+}
+
+/// The partition of which account an email's password is of, where no host name says so.
+#[must_use]
+pub fn login(email: &Email) -> String {
+    format!("SYSTEM#ACCESS#{email}")
+}
+
+/// The one row of a [`login`] partition.
+#[must_use]
+pub const fn login_row() -> &'static str {
+    "LOGIN"
+}
+
+/// The partition of when an account's tokens were last used, each under the token's own key.
+#[must_use]
+pub fn last_uses(account: &AccountId) -> String {
+    format!("{account}#USE")
+}
+
+/// The partition of how many requests an account was granted.
+#[must_use]
+pub fn rations(account: &AccountId) -> String {
+    format!("{account}#RATE")
+}
+
+/// A minute since the epoch, in an account's partition of rations.
+#[must_use]
+pub fn ration(minute: u64) -> String {
+    format!("{minute:010}")
+}
+
+/// The partition of the failed passwords of one user from one source, by the hex of a hash of both.
+#[must_use]
+pub fn guard(hash: &str) -> String {
+    format!("SYSTEM#GUARD#{hash}")
+}
+
+/// The one row of a [`guard`] partition.
+#[must_use]
+pub const fn guard_row() -> &'static str {
+    "GUARD"
+}
+
 /// Whether a type is of object records or of relationship records: their keys are apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TypeKind {
@@ -184,5 +284,14 @@ mod tests {
         );
         assert_eq!(type_row(TypeKind::Relationship, &product), "RELATIONSHIP_TYPE#product");
         assert!(job(job_id).as_str() < after_all_jobs());
+        let email = Email::parse("Agent@Example.com").unwrap();
+        assert_eq!(access(&acme), "acme#ACCESS");
+        assert_eq!(user(&email), "USER#agent@example.com");
+        assert_eq!(token(&[0xab; 32], TokenKind::Api), format!("TOKEN#{}#api", "ab".repeat(32)));
+        assert_eq!(token_of(&token(&[0xab; 32], TokenKind::Api)), Some(([0xab; 32], TokenKind::Api)));
+        assert_eq!(login(&email), "SYSTEM#ACCESS#agent@example.com");
+        assert_eq!((last_uses(&acme).as_str(), rations(&acme).as_str()), ("acme#USE", "acme#RATE"));
+        assert_eq!(ration(29_448_000), "0029448000");
+        assert_eq!(guard("ab12"), "SYSTEM#GUARD#ab12");
     }
 }

@@ -3,6 +3,7 @@
 //! Methods of [`Store`] are named after what a caller wants, not after the SDK's calls, and SDK types stay in here.
 //! There is no trait over the database: tests run against a real local engine.
 
+pub mod access;
 mod attributes;
 pub mod catalog;
 pub mod clients;

@@ -53,7 +53,6 @@ struct Definition<'name> {
     /// Name of the index and its two key attributes. Only keys are projected: rows are read from the table, where a
     /// read can be consistent, and a write that leaves the keys alone costs nothing in the index.
     index: Option<(&'static str, [&'static str; 2])>,
-    expires: bool,
 }
 
 /// Makes the tables that are not there yet, with their indexes and TTL.
@@ -62,19 +61,9 @@ struct Definition<'name> {
 /// When the database refuses or cannot be reached.
 pub async fn create_missing(client: &Client, names: &TableNames) -> Result<(), StoreError> {
     let definitions = [
-        Definition {
-            name: &names.jobs,
-            key: &["pk", "sk"],
-            index: Some((BY_STATUS, ["status_key", "sk"])),
-            expires: true,
-        },
-        Definition {
-            name: &names.records,
-            key: &["pk"],
-            index: Some((BY_TYPE, ["type_shard", "listed_at"])),
-            expires: true,
-        },
-        Definition { name: &names.catalog, key: &["pk", "sk"], index: None, expires: false },
+        Definition { name: &names.jobs, key: &["pk", "sk"], index: Some((BY_STATUS, ["status_key", "sk"])) },
+        Definition { name: &names.records, key: &["pk"], index: Some((BY_TYPE, ["type_shard", "listed_at"])) },
+        Definition { name: &names.catalog, key: &["pk", "sk"], index: None },
     ];
     for definition in definitions {
         create(client, &definition).await?;
@@ -112,7 +101,7 @@ async fn create(client: &Client, definition: &Definition<'_>) -> Result<(), Stor
         Err(error) if error.code() == Some("ResourceInUseException") => {}
         Err(error) => return Err(StoreError::of("CreateTable", &error)),
     }
-    if definition.expires && !expires_already(client, definition.name).await? {
+    if !expires_already(client, definition.name).await? {
         let time_to_live = TimeToLiveSpecification::builder()
             .attribute_name("expires_at")
             .enabled(true)

@@ -3,10 +3,8 @@
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
+use domain::members::{NoMembers, members};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::Value;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
@@ -33,27 +31,13 @@ pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, Failure> {
     }
 }
 
-/// The object `data` of a body `{"data": {…}}` of at most `LIMIT` bytes.
+/// The object `data` of a body `{"data": {…}}` of at most `LIMIT` bytes, as the text that was sent.
 ///
 /// Answers 415 for another content type, 413 over the limit, and 400 when the body is not JSON or `data` not an object.
 #[derive(Clone, Debug)]
-pub struct DataBody<const LIMIT: usize>(pub Value);
+pub struct DataBody<const LIMIT: usize>(pub Box<RawValue>);
 
 impl<S: Send + Sync, const LIMIT: usize> FromRequest<S> for DataBody<LIMIT> {
-    type Rejection = Failure;
-
-    async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
-        let body = read_json(request, LIMIT).await?;
-        let data = envelope(&body)?.filter(Value::is_object).ok_or_else(no_data)?;
-        Ok(Self(data))
-    }
-}
-
-/// As [`DataBody`], with `data` as the text that was sent.
-#[derive(Clone, Debug)]
-pub struct RawDataBody<const LIMIT: usize>(pub Box<RawValue>);
-
-impl<S: Send + Sync, const LIMIT: usize> FromRequest<S> for RawDataBody<LIMIT> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
@@ -65,39 +49,21 @@ impl<S: Send + Sync, const LIMIT: usize> FromRequest<S> for RawDataBody<LIMIT> {
 /// The text of the object `data` in a body `{"data": {…}}`.
 ///
 /// # Errors
-/// 400 when the body is not JSON, saying where; or when it has no `data`, or one that is not an object.
+/// 400 when the body is not JSON, saying where; or when it has no `data`, or two, or one that is not an object.
 pub fn data_member(body: &[u8]) -> Result<&RawValue, Failure> {
-    envelope(body)?.filter(|data: &&RawValue| data.get().starts_with('{')).ok_or_else(no_data)
-}
-
-/// The member `data`, of whatever kind, of a body that is an object.
-fn envelope<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<Option<T>, Failure> {
-    #[derive(Deserialize)]
-    struct Envelope<T> {
-        data: Option<T>,
-    }
-    // A derived struct would take an array for an object.
-    if body.trim_ascii_start().first() == Some(&b'{') {
-        return match serde_json::from_slice(body) {
-            Ok(Envelope { data }) => Ok(data),
-            // `data` is given twice.
-            Err(error) if error.is_data() => Err(no_data()),
-            Err(error) => Err(not_json(&error)),
-        };
-    }
-    match serde_json::from_slice::<IgnoredAny>(body) {
-        Ok(_) => Err(no_data()),
-        Err(error) => Err(not_json(&error)),
+    let whole: &RawValue = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
+    match members(whole.get(), ["data"]) {
+        Ok([Some(data)]) if data.get().starts_with('{') => Ok(data),
+        Ok(_) | Err(NoMembers::NotAnObject) => {
+            Err(Failure::bad_request("The body must be a JSON object with one member `data`, which is an object"))
+        }
+        Err(NoMembers::Twice(name)) => Err(Failure::bad_request(format!("`{name}` is given more than once"))),
     }
 }
 
 async fn read_json(request: Request, limit: usize) -> Result<Bytes, Failure> {
     check_content_type(request.headers())?;
     read_body(request.into_body(), limit).await
-}
-
-fn no_data() -> Failure {
-    Failure::bad_request("The body must be a JSON object with one member `data`, which is an object")
 }
 
 fn not_json(error: &serde_json::Error) -> Failure {
@@ -180,7 +146,7 @@ mod tests {
 
     async fn check(body: impl Into<Body>, expected: Result<&str, (u16, &str)>) {
         let body = read_body(body.into(), 1_000).await.unwrap();
-        let request = || Request::new(Body::from(body.clone()));
+        let request = Request::new(Body::from(body));
         let outcome = |result: Result<String, Failure>| match result {
             Ok(text) => assert_eq!(Ok(text.as_str()), expected),
             Err(failure) => {
@@ -188,27 +154,20 @@ mod tests {
                 assert_eq!(Err((failure.status().as_u16(), detail)), expected);
             }
         };
-        outcome(DataBody::<100>::from_request(request(), &()).await.map(|data| data.0.to_string()));
-        outcome(RawDataBody::<100>::from_request(request(), &()).await.map(|data| data.0.get().to_owned()));
+        outcome(DataBody::<100>::from_request(request, &()).await.map(|data| data.0.get().to_owned()));
     }
 
     #[tokio::test]
     async fn data_is_an_object_in_an_object() {
         check(r#"{"data":{"key":"a"}}"#, Ok(r#"{"key":"a"}"#)).await;
         check(r#" {"more":[1], "data" : {} } "#, Ok("{}")).await;
-        for body in [
-            "{}",
-            "[]",
-            "null",
-            r#"[{"a":1}]"#,
-            r#"{"data":null}"#,
-            r#"{"data":[]}"#,
-            r#"{"data":"x"}"#,
-            "7",
-            r#"{"data":{},"data":{}}"#,
-        ] {
+        for body in ["{}", "[]", "null", r#"[{"a":1}]"#, r#"{"data":null}"#, r#"{"data":[]}"#, r#"{"data":"x"}"#, "7"] {
             check(body, Err((400, NO_DATA))).await;
         }
+        for body in [r#"{"data":{},"data":{}}"#, r#"{"data":1,"x":2,"d\u0061ta":3}"#] {
+            check(body, Err((400, "`data` is given more than once"))).await;
+        }
+        check(r#"{"x":1,"x":2,"data":{}}"#, Ok("{}")).await;
     }
 
     #[tokio::test]
@@ -222,12 +181,8 @@ mod tests {
     #[tokio::test]
     async fn text_that_is_not_utf_8_is_not_json() {
         let body = b"{\"data\":{\"a\":\"\xff\"}}";
-        for result in [
-            DataBody::<100>::from_request(Request::new(Body::from(&body[..])), &()).await.err(),
-            RawDataBody::<100>::from_request(Request::new(Body::from(&body[..])), &()).await.err(),
-        ] {
-            assert_eq!(result.unwrap().status(), 400);
-        }
+        let read = DataBody::<100>::from_request(Request::new(Body::from(&body[..])), &()).await;
+        assert_eq!(read.unwrap_err().status(), 400);
     }
 
     #[tokio::test]
@@ -244,11 +199,11 @@ mod tests {
     }
 
     #[test]
-    fn nesting_is_bounded() {
-        let body = format!(r#"{{"data":{{"a":{}1{}}}}}"#, "[".repeat(500_000), "]".repeat(500_000));
-        // Raw text is only scanned; it is for whoever reads it to refuse the depth.
-        assert!(data_member(body.as_bytes()).is_ok());
-        assert_eq!(not_json(&serde_json::from_str::<Value>(&body).unwrap_err()).status(), 400);
+    fn nesting_is_for_whoever_reads_the_text_to_refuse() {
+        let deep = format!("{}{}", "[".repeat(500_000), "]".repeat(500_000));
+        assert!(data_member(format!(r#"{{"data":{{"a":{deep}}},"b":{deep}}}"#).as_bytes()).is_ok());
+        assert_eq!(data_member(deep.as_bytes()).unwrap_err().status(), 400);
+        assert_eq!(data_member(&deep.as_bytes()[1..]).unwrap_err().status(), 400);
     }
 
     proptest! {

@@ -1,34 +1,47 @@
-//! What stands around every router.
+//! What stands around all routes.
 
 use std::any::Any;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use access::{Access, Flaw};
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state, map_request};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_request, map_response};
 use axum::response::{IntoResponse, Response};
 use domain::account::{AccountId, Identity};
 use domain::ambient::Ambient;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use telemetry::{TraceContext, X_AMZN_TRACE_ID};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument, Level};
 
-use crate::authentication::authenticate;
+use crate::authentication::{authenticate, ration_every_answer};
+use crate::bounds::{as_sent, within_limits};
 use crate::compression;
-use crate::directory::Directory;
 use crate::failure::{Cause, Failure, internal_body};
 use crate::query::cut;
 use crate::request_id::{RequestId, X_REQUEST_ID};
+use crate::routes::Routes;
 
-/// Gives a bare router what all routes share: a request id, a trace, authentication, JSON answers where no route answers
-/// (404, 405 with `Allow`), a 500 for a panic, gzip, and one log line.
-///
-/// The router must have no fallback of its own.
-pub fn conventions(router: Router, directory: Directory, ambient: Ambient) -> Router {
-    let router = router.fallback(async || Failure::not_found("There is no such route")).method_not_allowed_fallback(
+/// What every answer says to whoever shows it: it is data of one account, never a page.
+const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    // Two years. Browsers do not listen to it where there is no TLS.
+    (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains")),
+];
+
+/// Gives routes what they share: a request id, a trace, bounds, authentication, JSON answers where no route answers (404,
+/// 405 with `Allow`), a 500 for a panic, gzip, security headers, and one log line.
+pub fn conventions(routes: Routes, access: Access, ambient: Ambient) -> Router {
+    let router = routes.into_router().fallback(async || Failure::no_route()).method_not_allowed_fallback(
         async |method: Method| {
             Failure::method_not_allowed(format!("This route does not answer {}", cut(method.as_str())))
         },
@@ -37,24 +50,35 @@ pub fn conventions(router: Router, directory: Directory, ambient: Ambient) -> Ro
     // stand further out.
     Router::new()
         .fallback_service(router)
-        .layer(map_request(note_caller))
-        .layer(from_fn_with_state(directory, authenticate))
+        .layer(from_fn(as_sent))
+        // Inside: what a panicking handler is answered with is the account's. Outside: nothing else is left to chance.
         .layer(CatchPanicLayer::custom(|payload: Box<dyn Any + Send>| panicked(&*payload)))
+        .layer(from_fn_with_state(access.clone(), authenticate))
+        .layer(from_fn(within_limits))
+        .layer(CatchPanicLayer::custom(|payload: Box<dyn Any + Send>| panicked(&*payload)))
+        .layer(from_fn_with_state(access, ration_every_answer))
         .layer(from_fn_with_state(ambient, identify))
         .layer(compression::layer())
         .layer(map_request(compression::plainly))
+        .layer(map_response(secured))
 }
 
-/// The account of the caller, once it is known: what stands inside the authentication tells what stands around it.
-#[derive(Clone, Default)]
-struct Caller(Arc<OnceLock<AccountId>>);
-
-async fn note_caller(request: Request) -> Request {
-    let extensions = request.extensions();
-    if let (Some(Caller(account)), Some(identity)) = (extensions.get(), extensions.get::<Identity>()) {
-        account.get_or_init(|| identity.account.clone());
+/// Adds the security headers. One that the route has set itself stays.
+async fn secured(mut response: Response) -> Response {
+    for (name, value) in SECURITY_HEADERS {
+        response.headers_mut().entry(name).or_insert(value);
     }
-    request
+    response
+}
+
+/// The account of the caller, once it is known: the authentication tells what stands around it.
+#[derive(Clone, Default)]
+pub(crate) struct Caller(Arc<OnceLock<AccountId>>);
+
+impl Caller {
+    pub(crate) fn is(&self, identity: &Identity) {
+        self.0.get_or_init(|| identity.account.clone());
+    }
 }
 
 /// Names the request, and completes the answer with that name. Every request is logged and counted here, and a failure
@@ -75,6 +99,7 @@ async fn identify(State(ambient): State<Ambient>, mut request: Request, next: Ne
     let mut response = next.run(request).instrument(span).await;
 
     let cause = response.extensions_mut().remove::<Cause>();
+    let flaw = response.extensions_mut().remove::<Flaw>();
     let status = response.status();
     // The query is left out: it may hold what clients call their records.
     let path = cut(uri.path());
@@ -85,6 +110,7 @@ async fn identify(State(ambient): State<Ambient>, mut request: Request, next: Ne
                 request.id = %request_id,
                 trace.id = %trace.id(),
                 account.id = caller.0.get().map(AccountId::as_str),
+                access.flaw = flaw.map(tracing::field::debug),
                 request.method = %method,
                 request.path = %path,
                 response.status = status.as_u16(),
@@ -139,45 +165,48 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use axum::Extension;
-    use axum::routing::get;
     use domain::time::Timestamp;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::BASE;
     use crate::answer::Data;
     use crate::authentication::Agent;
-    use crate::exchange::{Reply, request, send};
+    use crate::exchange::{Reply, local_access, request, send};
+    use crate::routes::{get, post};
 
-    const AGENT: (&str, &str) = ("authorization", "Bearer local-token");
+    const AGENT: (&str, &str) = ("authorization", "Bearer sundial_local_token");
     /// `user@example.com:sunshine`.
     const END_USER: (&str, &str) = ("authorization", "Basic dXNlckBleGFtcGxlLmNvbTpzdW5zaGluZQ==");
 
     fn router() -> Router {
-        let routes = Router::new()
+        let ambient = Ambient::manual(Timestamp::from_millis(0), 1);
+        let routes = Routes::new()
             .route("/who", get(async |Agent(identity): Agent| Data(StatusCode::OK, identity.account.to_string())))
-            .route("/id", get(async |Extension(id): Extension<RequestId>| id.to_string()))
-            .route("/trace", get(async |Extension(trace): Extension<TraceContext>| trace.to_string()))
-            .route("/logs", get(async || tracing::info!("in a handler")))
-            .route("/make", axum::routing::post(async || Data(StatusCode::CREATED, "x".repeat(5_000))))
-            .route("/long", get(async || Data(StatusCode::OK, "x".repeat(5_000))))
-            .route("/short", get(async || Data(StatusCode::OK, "x")))
-            .route("/broken", get(async || Failure::internal("table sundial-jobs is gone")))
-            .route("/throttled", get(async || Failure::unavailable(3).because("table sundial-jobs throttles")))
+            .route("/id", get(async |_: Agent, Extension(id): Extension<RequestId>| id.to_string()))
+            .route("/trace", get(async |_: Agent, Extension(trace): Extension<TraceContext>| trace.to_string()))
+            .route("/logs", get(async |_: Agent| tracing::info!("in a handler")))
+            .route("/make", post(async |_: Agent| Data(StatusCode::CREATED, "x".repeat(5_000))))
+            .route("/long", get(async |_: Agent| Data(StatusCode::OK, "x".repeat(5_000))))
+            .route("/short", get(async |_: Agent| Data(StatusCode::OK, "x")))
+            .route("/cached", get(async |_: Agent| ([(CACHE_CONTROL, "max-age=60")], "x")))
+            .route("/broken", get(async |_: Agent| Failure::internal("table sundial-jobs is gone")))
+            .route("/throttled", get(async |_: Agent| Failure::unavailable(3).because("table sundial-jobs throttles")))
             .route(
                 "/panics",
-                get(async |method: Method| {
+                get(async |_: Agent, method: Method| {
                     assert!(method == Method::POST, "index out of bounds");
                 }),
             );
-        conventions(routes, Directory::local(), Ambient::manual(Timestamp::from_millis(0), 1))
+        conventions(routes, local_access(&ambient), ambient)
     }
 
     async fn call(method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
-        let mut request = request(method, path);
+        let mut request = request(method, &format!("{BASE}{path}"));
         for (name, value) in headers {
             request.headers_mut().append(
-                http::HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
                 HeaderValue::from_bytes(value.as_bytes()).unwrap(),
             );
         }
@@ -300,7 +329,7 @@ mod tests {
             "trace.id=1-67891233-abcdef012345678912345678",
             "account.id=\"local\"",
             "request.method=GET",
-            "request.path=/who",
+            "request.path=/api/sunshine/who",
             "response.status=200",
             "response.milliseconds=",
         ] {
@@ -364,22 +393,44 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bare_routers_merge_before_they_get_their_conventions() {
-        let merged = Router::new()
-            .route("/jobs", axum::routing::post(async || "made"))
-            .merge(Router::new().route("/jobs", get(async || "list")));
-        let router = conventions(merged, Directory::local(), Ambient::system());
-        let mut request = request("DELETE", "/jobs");
-        request.headers_mut().insert("authorization", HeaderValue::from_static("Bearer local-token"));
-        let reply = send(&router, request).await;
-        assert_eq!((reply.status.as_u16(), reply.header("allow")), (405, Some("POST,GET,HEAD")));
+    async fn every_answer_is_shown_as_data_and_kept_by_nobody() {
+        let wrong = ("authorization", "Bearer wrong");
+        for (method, path, header, status) in [
+            ("GET", "/who", AGENT, 200),
+            ("HEAD", "/who", AGENT, 200),
+            ("POST", "/make", AGENT, 201),
+            ("GET", "/who", wrong, 401),
+            ("GET", "/who", END_USER, 403),
+            ("GET", "/nowhere", AGENT, 404),
+            ("DELETE", "/who", AGENT, 405),
+            ("GET", "/broken", AGENT, 500),
+            ("GET", "/panics", AGENT, 500),
+            ("GET", "/throttled", AGENT, 503),
+        ] {
+            let reply = call(method, path, &[header]).await;
+            assert_eq!(reply.status, status, "{method} {path}");
+            for (name, value) in [
+                ("x-content-type-options", "nosniff"),
+                ("cache-control", "no-store"),
+                ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+                ("referrer-policy", "no-referrer"),
+                ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+            ] {
+                assert_eq!(reply.header(name), Some(value), "{method} {path}");
+            }
+        }
+        let cached = call("GET", "/cached", &[AGENT]).await;
+        assert_eq!(
+            (cached.header("cache-control"), cached.header("referrer-policy")),
+            (Some("max-age=60"), Some("no-referrer"))
+        );
     }
 
     proptest! {
         #[test]
         fn any_authorization_is_a_401(bytes: Vec<u8>, scheme in "(basic |Bearer |)") {
             let Ok(value) = HeaderValue::from_bytes(&[scheme.as_bytes(), &bytes].concat()) else { return Ok(()) };
-            let mut request = request("GET", "/who");
+            let mut request = request("GET", &format!("{BASE}/who"));
             request.headers_mut().insert("authorization", value);
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             prop_assert_eq!(runtime.block_on(send(&router(), request)).status, 401);

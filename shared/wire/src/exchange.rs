@@ -1,14 +1,55 @@
 //! How the tests of this crate talk to a router.
 
+use std::sync::{LazyLock, mpsc};
+
+use access::{Access, Settings, open_local_account};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
+use domain::ambient::Ambient;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
+use store::Store;
+use store::clients::{self, AwsSettings};
+use store::tables::{self, TableNames};
 use tower::ServiceExt;
+
+/// Where a database with the local account is served, for all tests of the process: by a thread that outlives each of them.
+static DATABASE: LazyLock<String> = LazyLock::new(|| {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let endpoint = format!("http://{}", listener.local_addr().unwrap());
+            let database = dynoxide::Database::memory().unwrap();
+            let server = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending());
+            let prepared = async {
+                let store = store_at(&endpoint, &Ambient::system());
+                let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
+                tables::create_missing(&client, &TableNames::with_prefix("test")).await.unwrap();
+                open_local_account(&store).await.unwrap();
+                send.send(endpoint.clone()).unwrap();
+            };
+            let _ = tokio::join!(server, prepared);
+        });
+    });
+    receive.recv().unwrap()
+});
+
+fn store_at(endpoint: &str, ambient: &Ambient) -> Store {
+    let client = clients::dynamodb(&AwsSettings::emulator(endpoint), clients::http_client());
+    Store::new(client, TableNames::with_prefix("test"), ambient.clone())
+}
+
+/// Lets the users of the account `local` in.
+pub(crate) fn local_access(ambient: &Ambient) -> Access {
+    let settings = Settings { requests_per_minute: 1_000_000, ..Settings::default() };
+    Access::new(store_at(&DATABASE, ambient), settings)
+}
 
 /// An answer, read to its end.
 pub(crate) struct Reply {

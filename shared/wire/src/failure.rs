@@ -95,6 +95,12 @@ impl Failure {
         Self::new(Problem::not_found(detail))
     }
 
+    /// The 404 for a path that is not spelled as any route is.
+    #[must_use]
+    pub(crate) fn no_route() -> Self {
+        Self::not_found("There is no such route")
+    }
+
     /// 405. The router that knows the path's methods adds `Allow`.
     #[must_use]
     pub fn method_not_allowed(detail: impl Into<Cow<'static, str>>) -> Self {

@@ -1,25 +1,25 @@
 //! The conventions that every HTTP route keeps, so that a function's router says only what is its own.
 //!
-//! A function registers its routes under [`BASE`] on a bare [`axum::Router`] and hands that to [`conventions`], which
-//! authenticates every request, names it, answers what no route answers, and turns a panic into the same 500 that any
-//! other unexpected error gives. Handlers take [`Agent`], [`Query`], [`Segments`] and [`DataBody`], and answer
-//! [`Data`], [`List`], [`Rendered`] or a [`Failure`].
+//! A function registers its [`Routes`] and hands them to [`conventions`], which authenticates every request, names it,
+//! answers what no route answers, and turns a panic into the same 500 that any other unexpected error gives. Handlers take
+//! [`Agent`] first, which is what [`Routes`] insists on; then [`Query`], [`Segments`] and [`DataBody`]; and answer [`Data`],
+//! [`List`], [`Rendered`] or a [`Failure`].
 //!
-//! Routers of several functions are merged bare, and only then given their conventions.
+//! Routes of several functions are merged, and only then given their conventions.
 
 mod answer;
 mod authentication;
 mod body;
+mod bounds;
 mod compression;
 mod content_type;
 mod conventions;
-mod credentials;
 mod cursor;
-mod directory;
 mod failure;
 mod page;
 mod query;
 mod request_id;
+mod routes;
 mod segments;
 
 #[cfg(test)]
@@ -27,15 +27,15 @@ mod exchange;
 
 pub use answer::{Data, Links, List, Rendered, RenderedList};
 pub use authentication::Agent;
-pub use body::{DataBody, RawDataBody, data_member, read_body};
+pub use body::{DataBody, data_member, read_body};
 pub use content_type::check_content_type;
 pub use conventions::conventions;
 pub use cursor::{Cursor, CursorKey, CursorKeys, CursorScope, Direction};
-pub use directory::Directory;
 pub use failure::Failure;
 pub use page::{DEFAULT_PER_PAGE, MAX_PER_PAGE, Order, PageRequest};
 pub use query::{Query, bad_parameter};
 pub use request_id::{RequestId, X_REQUEST_ID};
+pub use routes::{Caller, ChecksRole, Methods, Route, Routes, delete, get, patch, post, put};
 pub use segments::Segments;
 /// The trace of a request, which a handler takes as `Extension<TraceContext>`.
 pub use telemetry::TraceContext;

@@ -57,7 +57,7 @@ async fn undisturbed(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_a_dead_worker_did_is_told_and_stays() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     define_types(&acme).await;
     for operation in Operation::ALL {
         let (before, undisturbed) = undisturbed(&acme, &deliveries, operation).await;
@@ -95,7 +95,7 @@ async fn whatever_a_dead_worker_did_is_told_and_stays() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_worker_applies_nothing_that_was_told_to_have_failed() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     define_types(&acme).await;
     let mut told = [0, 0];
     for operation in Operation::ALL {
@@ -134,7 +134,7 @@ fn product(name: &str) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_other_chunks_of_the_job_are_done_before_and_after() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let items: Vec<Value> = (0..1_200).map(|number| product(&format!("gum-{number}"))).collect();
     let id = acme.accepted("resources", "post", json!(items)).await;
@@ -172,7 +172,7 @@ async fn the_other_chunks_of_the_job_are_done_before_and_after() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chain_goes_on_behind_a_buried_chunk() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let set =
         |price: u32| json!({"type": "product", "external_id": "gum", "attributes": {"name": "gum", "price": price}});
@@ -195,7 +195,7 @@ async fn a_chain_goes_on_behind_a_buried_chunk() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_belongs_to_no_running_job_is_buried_without_a_trace() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let id = acme.accepted("resources", "post", json!([product("unwanted")])).await;
     let chunk = deliveries.take_one().await;

@@ -34,7 +34,7 @@ async fn assert_applied_once(acme: &Client, id: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chunk_that_is_sent_twice_is_applied_once() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     let (id, first) = accepted_chain(&deliveries, &acme).await;
     deliveries.deliver(&first).await;
     deliveries.deliver(&first.again()).await;
@@ -50,7 +50,7 @@ async fn a_chunk_that_is_sent_twice_is_applied_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_chunk_is_sent_by_the_redelivery_when_the_worker_died_before_sending_it() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     let (id, first) = accepted_chain(&deliveries, &acme).await;
     crash_after(LastStep::Recorded, home.run.store(), &first).await;
     assert!(deliveries.take().await.is_empty());
@@ -63,7 +63,7 @@ async fn the_next_chunk_is_sent_by_the_redelivery_when_the_worker_died_before_se
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_chunk_that_comes_back_late_does_not_undo_the_later_ones() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     let (id, first) = accepted_chain(&deliveries, &acme).await;
     deliveries.deliver(&first).await;
     let second = deliveries.take_one().await;

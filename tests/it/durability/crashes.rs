@@ -18,7 +18,7 @@ async fn undisturbed(acme: &Client, deliveries: &Deliveries<'_>, operation: Oper
 async fn after_each_step_the_redelivery_goes_on() {
     let home = Home::start().await;
     let deliveries = Deliveries::of(&home);
-    let acme = home.acme();
+    let acme = home.acme().await;
     define_types(&acme).await;
     for operation in Operation::ALL {
         let undisturbed = undisturbed(&acme, &deliveries, operation).await;
@@ -38,7 +38,7 @@ async fn after_each_step_the_redelivery_goes_on() {
 async fn a_redelivery_that_looks_like_the_first_delivery_goes_on_too() {
     let home = Home::start().await;
     let deliveries = Deliveries::of(&home);
-    let acme = home.acme();
+    let acme = home.acme().await;
     define_types(&acme).await;
     for operation in Operation::ALL {
         let undisturbed = undisturbed(&acme, &deliveries, operation).await;
@@ -58,7 +58,7 @@ async fn a_redelivery_that_looks_like_the_first_delivery_goes_on_too() {
 async fn wherever_the_consumer_dies_the_redelivery_goes_on() {
     let home = Home::start().await;
     let deliveries = Deliveries::of(&home);
-    let acme = home.acme();
+    let acme = home.acme().await;
     define_types(&acme).await;
     for operation in Operation::ALL {
         let undisturbed = undisturbed(&acme, &deliveries, operation).await;
@@ -82,7 +82,7 @@ async fn wherever_the_consumer_dies_the_redelivery_goes_on() {
 async fn wherever_one_of_two_consumers_dies_the_other_goes_on() {
     let home = Home::start().await;
     let deliveries = Deliveries::of(&home);
-    let acme = home.acme();
+    let acme = home.acme().await;
     define_types(&acme).await;
     for operation in Operation::ALL {
         let undisturbed = undisturbed(&acme, &deliveries, operation).await;

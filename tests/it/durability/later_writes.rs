@@ -57,7 +57,7 @@ async fn given_gum(deliveries: &Deliveries<'_>, acme: &Client) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_create_that_was_applied_stays_a_success_after_another_job_changed_the_record() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let create =
         Interrupted::after(LastStep::Written, &deliveries, &acme, "post", gum(&json!({"name": "gum", "price": 1})))
@@ -73,7 +73,7 @@ async fn a_create_that_was_applied_stays_a_success_after_another_job_changed_the
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_create_that_was_applied_stays_a_success_after_another_job_deleted_the_record() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let create = Interrupted::after(LastStep::Written, &deliveries, &acme, "post", gum(&json!({"name": "gum"}))).await;
     another_job(&deliveries, &acme, "external_id_delete", json!({"type": "product", "external_id": "gum"})).await;
@@ -85,7 +85,7 @@ async fn a_create_that_was_applied_stays_a_success_after_another_job_deleted_the
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_create_that_was_not_applied_finds_its_external_id_taken_by_another_job() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let create = Interrupted::after(LastStep::Agreed, &deliveries, &acme, "post", gum(&json!({"name": "mine"}))).await;
     another_job(&deliveries, &acme, "post", gum(&json!({"name": "theirs"}))).await;
@@ -97,7 +97,7 @@ async fn a_create_that_was_not_applied_finds_its_external_id_taken_by_another_jo
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_update_that_was_applied_is_not_applied_over_a_later_one() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     let id = given_gum(&deliveries, &acme).await;
     let update = json!({"id": id, "attributes": {"price": 2}});
     let update = Interrupted::after(LastStep::Written, &deliveries, &acme, "update", update).await;
@@ -112,7 +112,7 @@ async fn an_update_that_was_applied_is_not_applied_over_a_later_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_update_that_was_not_applied_is_applied_to_what_another_job_left() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     let id = given_gum(&deliveries, &acme).await;
     let update = json!({"id": id, "attributes": {"price": 2}});
     let update = Interrupted::after(LastStep::Agreed, &deliveries, &acme, "update", update).await;
@@ -126,7 +126,7 @@ async fn an_update_that_was_not_applied_is_applied_to_what_another_job_left() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_update_that_was_not_applied_finds_the_record_deleted() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     let id = given_gum(&deliveries, &acme).await;
     let update = json!({"id": id, "attributes": {"price": 2}});
     let update = Interrupted::after(LastStep::Agreed, &deliveries, &acme, "update", update).await;
@@ -139,7 +139,7 @@ async fn an_update_that_was_not_applied_finds_the_record_deleted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_set_that_was_applied_does_not_bring_a_deleted_record_back() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     let id = given_gum(&deliveries, &acme).await;
     let set = gum(&json!({"price": 2}));
     let set = Interrupted::after(LastStep::Written, &deliveries, &acme, "external_id_set", set).await;
@@ -152,7 +152,7 @@ async fn a_set_that_was_applied_does_not_bring_a_deleted_record_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_set_that_created_is_not_applied_over_a_later_one() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let set = gum(&json!({"name": "mine", "price": 1}));
     let set = Interrupted::after(LastStep::Written, &deliveries, &acme, "external_id_set", set).await;
@@ -165,7 +165,7 @@ async fn a_set_that_created_is_not_applied_over_a_later_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delete_that_was_applied_does_not_delete_what_another_job_made_since() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     let id = given_gum(&deliveries, &acme).await;
     let delete = Interrupted::after(LastStep::Written, &deliveries, &acme, "delete", id).await;
     another_job(&deliveries, &acme, "post", gum(&json!({"name": "new"}))).await;
@@ -177,7 +177,7 @@ async fn a_delete_that_was_applied_does_not_delete_what_another_job_made_since()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delete_that_was_not_applied_finds_the_record_deleted() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     let id = given_gum(&deliveries, &acme).await;
     let delete = Interrupted::after(LastStep::Agreed, &deliveries, &acme, "delete", id.clone()).await;
     another_job(&deliveries, &acme, "delete", id).await;
@@ -189,7 +189,7 @@ async fn a_delete_that_was_not_applied_finds_the_record_deleted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_agreed_to_fail_still_fails_when_its_reason_is_gone() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     let id = given_gum(&deliveries, &acme).await;
     let create = Interrupted::after(LastStep::Agreed, &deliveries, &acme, "post", gum(&json!({"name": "mine"}))).await;
     another_job(&deliveries, &acme, "delete", id).await;
@@ -204,7 +204,7 @@ async fn a_relationship_that_was_agreed_fails_when_its_type_is_gone_before_it_wa
         [(LastStep::Agreed, "NotFound: Relationship type \"asks_for\" is not defined"), (LastStep::Written, "done")]
     {
         let home = Home::start().await;
-        let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+        let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
         acme.define_relationship("asks_for", "zen:ticket", json!("zen:user")).await;
         let link = json!({"relationship_type": "asks_for", "source": "zen:ticket:1", "target": "zen:user:1"});
         let id = acme.accepted("relationships", "post", json!([link])).await;
@@ -222,7 +222,7 @@ async fn a_relationship_that_was_agreed_fails_when_its_type_is_gone_before_it_wa
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relationship_that_was_agreed_is_not_made_under_another_id_when_its_type_is_defined_anew() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_relationship("asks_for", "zen:ticket", json!("zen:user")).await;
     let link = json!({"relationship_type": "asks_for", "source": "zen:ticket:1", "target": "zen:user:1"});
     let id = acme.accepted("relationships", "post", json!([link])).await;

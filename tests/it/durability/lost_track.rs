@@ -22,7 +22,7 @@ async fn other_jobs(deliveries: &Deliveries<'_>, acme: &Client, count: u32) {
 /// against how the last of them left it.
 async fn after_other_writes(action: &str, item: Value, count: u32) -> (String, Value, Value) {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     if action == "update" {
         let gum = json!({"type": "product", "external_id": "gum", "attributes": {"name": "gum"}});
@@ -72,7 +72,7 @@ async fn after_forty_other_writes_an_update_is_unknown_and_not_applied_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_an_hour_an_item_is_known_only_where_nothing_was_written_since() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let gums =
         ["gum", "other"].map(|name| json!({"type": "product", "external_id": name, "attributes": {"name": name}}));

@@ -17,7 +17,7 @@ fn product(name: &str) -> serde_json::Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_one_batch_with_good_ones_only_poison_comes_back() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let first = acme.accepted("resources", "post", product("first")).await;
     let second = acme.accepted("resources", "post", product("second")).await;
@@ -36,7 +36,7 @@ async fn in_one_batch_with_good_ones_only_poison_comes_back() {
 async fn after_five_receives_poison_is_a_dead_letter() {
     let home = Home::start().await;
     let deliveries = Deliveries::of(&home);
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     for body in POISON {
         deliveries.send(&acme, body).await;

@@ -64,7 +64,7 @@ async fn deliver(deliveries: &Deliveries<'_>, chunks: &[Delivery], way: Way) {
 async fn leaves_the_traces_of_one_delivery(way: Way) {
     let home = Home::start().await;
     let deliveries = Deliveries::of(&home);
-    let acme = home.acme();
+    let acme = home.acme().await;
     define_types(&acme).await;
     for operation in Operation::ALL {
         let once = Scene::set(&acme, &deliveries, &format!("{operation:?} once"), operation, Size::TwoChunks).await;

@@ -19,7 +19,7 @@ async fn abort(acme: &Client, id: &str) -> u16 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_chunk_of_an_expired_job_is_dropped() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let id = acme.accepted("resources", "post", product("late")).await;
     let chunk = deliveries.take_one().await;
@@ -33,7 +33,7 @@ async fn the_chunk_of_an_expired_job_is_dropped() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_chunk_of_an_aborted_job_is_dropped() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let id = acme.accepted("resources", "post", product("unwanted")).await;
     let chunk = deliveries.take_one().await;
@@ -53,7 +53,7 @@ async fn the_chunk_of_an_aborted_job_is_dropped() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_an_abort_and_a_consumer_exactly_one_wins() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     for turn in 0..60 {
         let name = format!("racer {turn}");
@@ -95,7 +95,7 @@ async fn of_an_abort_and_a_consumer_exactly_one_wins() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_start_and_an_abort_exactly_one_takes_the_job() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     let store = home.run.store();
     for turn in 0..100 {
         let id = acme.accepted("resources", "post", product("racer")).await;
@@ -121,7 +121,7 @@ async fn of_a_start_and_an_abort_exactly_one_takes_the_job() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_ends_many_times_gives_one_slot_back() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let store = home.run.store();
     let waiting = acme.accepted("resources", "post", product("waiting")).await;

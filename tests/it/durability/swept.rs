@@ -23,7 +23,7 @@ async fn sweep(home: &Home) -> Report {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queued_job_fails_after_twenty_three_hours_and_not_before() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let id = acme.accepted("resources", "post", json!([product("forgotten"), product("too")])).await;
     let chunk = deliveries.take_one().await;
@@ -54,7 +54,7 @@ async fn a_queued_job_fails_after_twenty_three_hours_and_not_before() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_under_way_keeps_what_was_done() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let items: Vec<Value> = (0..2_200).map(|number| product(&format!("gum-{number}"))).collect();
     let id = acme.accepted("resources", "post", json!(items)).await;
@@ -89,7 +89,7 @@ async fn a_job_under_way_keeps_what_was_done() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_whose_last_step_got_lost_is_completed() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let id = acme.accepted("resources", "post", json!([product("gum")])).await;
     crash_after(LastStep::Recorded, &acme.store, &deliveries.take_one().await).await;
@@ -105,7 +105,7 @@ async fn a_job_whose_last_step_got_lost_is_completed() {
 async fn every_account_is_swept_and_slots_come_back_exactly() {
     let home = Home::start().await;
     let deliveries = Deliveries::of(&home);
-    let clients = ["one", "two", "three"].map(|account| home.agent(account));
+    let clients = [home.agent("one").await, home.agent("two").await, home.agent("three").await];
     let mut jobs = Vec::new();
     for client in &clients {
         client.define_product().await;

@@ -36,7 +36,7 @@ async fn assert_no_trace(acme: &Client, job: &Job) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn within_a_minute_a_chunk_without_its_job_comes_back_and_runs_once_the_job_is_there() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let (chunk, job) = sent(&acme);
     home.advance(Duration::from_secs(50));
@@ -52,7 +52,7 @@ async fn within_a_minute_a_chunk_without_its_job_comes_back_and_runs_once_the_jo
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chunk_that_meets_its_commit_on_the_way_runs_at_once() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let (chunk, job) = sent(&acme);
     let late_commit = async {
@@ -68,7 +68,7 @@ async fn a_chunk_that_meets_its_commit_on_the_way_runs_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_minute_a_chunk_without_its_job_is_dropped_and_its_commit_comes_too_late() {
     let home = Home::start().await;
-    let (deliveries, acme) = (Deliveries::of(&home), home.acme());
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
     let (chunk, job) = sent(&acme);
     home.advance(Duration::from_mins(1));
@@ -82,7 +82,7 @@ async fn after_a_minute_a_chunk_without_its_job_is_dropped_and_its_commit_comes_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fence_and_a_commit_exclude_each_other() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let store = home.run.store();
     for turn in 0..40 {
         let (_, job) = sent(&acme);

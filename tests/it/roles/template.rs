@@ -1,8 +1,9 @@
 //! The deployment template, as far as it says who may do what.
 
+use std::collections::BTreeSet;
+
 use saphyr::{LoadableYamlNode, Yaml};
 use store::tables::TableNames;
-use tests::Calls;
 
 const TEXT: &str = include_str!("../../../infra/template.yaml");
 
@@ -10,11 +11,105 @@ pub struct Template {
     resources: Yaml<'static>,
 }
 
+/// Actions, each with the resource that it is allowed on.
+pub type Permissions = BTreeSet<(String, String)>;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Effect {
+    Allow,
+    Deny,
+}
+
 /// One statement of a policy.
 pub struct Statement {
+    pub effect: Effect,
     pub actions: Vec<String>,
     /// As the template spells it, without the tag before it: `JobsTable.Arn`, `${JobsTable.Arn}/index/by_status`.
     pub resource: String,
+    pub condition: Option<Condition>,
+}
+
+/// What has to be true of the partitions that a request names. Patterns have `*` for any text.
+pub enum Condition {
+    /// Each of them is like one of these.
+    EachIsLike(Vec<String>),
+    /// One of them, or more, is like one of these.
+    OneIsLike(Vec<String>),
+}
+
+impl Condition {
+    /// # Panics
+    /// When it is none that this reads.
+    fn read(condition: &Yaml<'static>) -> Self {
+        let (operator, keys) = only_member(condition);
+        let (key, patterns) = only_member(keys);
+        assert_eq!(key, "dynamodb:LeadingKeys");
+        let patterns: Vec<_> = patterns.as_sequence().expect("patterns").iter().map(text).collect();
+        assert!(patterns.iter().all(|pattern| !pattern.contains(['?', '$'])), "{patterns:?}");
+        match operator.as_str() {
+            "ForAllValues:StringLike" => Self::EachIsLike(patterns),
+            "ForAnyValue:StringLike" => Self::OneIsLike(patterns),
+            other => panic!("{other} is not read"),
+        }
+    }
+
+    pub fn patterns(&self) -> &[String] {
+        match self {
+            Self::EachIsLike(patterns) | Self::OneIsLike(patterns) => patterns,
+        }
+    }
+
+    fn holds(&self, partitions: &BTreeSet<String>) -> bool {
+        assert!(!partitions.is_empty(), "it is not known which partitions are named");
+        let mut fits =
+            partitions.iter().map(|partition| self.patterns().iter().any(|pattern| is_like(partition, pattern)));
+        match self {
+            Self::EachIsLike(_) => fits.all(|fits| fits),
+            Self::OneIsLike(_) => fits.any(|fits| fits),
+        }
+    }
+}
+
+impl Statement {
+    /// The table or `table/index` that it is about, called as in a local run.
+    fn table(&self) -> String {
+        let names = TableNames::with_prefix("sundial");
+        let (table, index) = match self.resource.split_once("/index/") {
+            Some((table, index)) => (table.trim_start_matches("${").trim_end_matches('}'), format!("/{index}")),
+            None => (self.resource.as_str(), String::new()),
+        };
+        let name = match table {
+            "JobsTable.Arn" => &names.jobs,
+            "RecordsTable.Arn" => &names.records,
+            "CatalogTable.Arn" => &names.catalog,
+            other => panic!("{other} is no table"),
+        };
+        format!("{name}{index}")
+    }
+
+    /// Whether it decides about this action on rows of these partitions of a table.
+    pub fn is_about(&self, action: &str, table: &str, partitions: &BTreeSet<String>) -> bool {
+        self.actions.iter().any(|own| own == action)
+            && self.table() == table
+            && self.condition.as_ref().is_none_or(|condition| condition.holds(partitions))
+    }
+}
+
+/// Whether IAM would let a function with these statements do that.
+pub fn allows(statements: &[Statement], action: &str, table: &str, partitions: &BTreeSet<String>) -> bool {
+    let some = |effect| {
+        let mut statements = statements.iter().filter(|statement| statement.effect == effect);
+        statements.any(|statement| statement.is_about(action, table, partitions))
+    };
+    some(Effect::Allow) && !some(Effect::Deny)
+}
+
+/// As IAM's `StringLike`, of which only `*` is used.
+pub fn is_like(text: &str, pattern: &str) -> bool {
+    let Some((before, rest)) = pattern.split_once('*') else { return text == pattern };
+    let Some(text) = text.strip_prefix(before) else { return false };
+    let mut ends = text.char_indices().map(|(place, _)| place).chain([text.len()]);
+    ends.any(|end| is_like(&text[end..], rest))
 }
 
 impl Template {
@@ -40,51 +135,52 @@ impl Template {
             document.as_mapping_get("Statement").and_then(Yaml::as_sequence).expect("statements")
         });
         let read = |statement: &Yaml<'static>| {
-            assert_eq!(text(statement.as_mapping_get("Effect").expect("an effect")), "Allow");
+            let effect = match text(statement.as_mapping_get("Effect").expect("an effect")).as_str() {
+                "Allow" => Effect::Allow,
+                "Deny" => Effect::Deny,
+                other => panic!("{other} is no effect"),
+            };
             let action = statement.as_mapping_get("Action").expect("actions");
             let actions = match action.as_sequence() {
                 Some(actions) => actions.iter().map(text).collect(),
                 None => vec![text(action)],
             };
-            Statement { actions, resource: text(statement.as_mapping_get("Resource").expect("one resource")) }
+            let resource = text(statement.as_mapping_get("Resource").expect("one resource"));
+            let condition = statement.as_mapping_get("Condition").map(Condition::read);
+            Statement { effect, actions, resource, condition }
         };
         statements.map(read).collect()
     }
 
-    /// What the function's role allows it on tables, which are called as in a local run.
-    pub fn database_actions(&self, function: &str) -> Calls {
-        let names = TableNames::with_prefix("sundial");
-        let resource = |resource: &str| {
-            let (table, index) = match resource.split_once("/index/") {
-                Some((table, index)) => (table.trim_start_matches("${").trim_end_matches('}'), format!("/{index}")),
-                None => (resource, String::new()),
-            };
-            let name = match table {
-                "JobsTable.Arn" => &names.jobs,
-                "RecordsTable.Arn" => &names.records,
-                "CatalogTable.Arn" => &names.catalog,
-                other => panic!("{other} is no table"),
-            };
-            format!("{name}{index}")
-        };
-        self.actions_of(function, "dynamodb:", resource)
+    /// What the function's role allows it on tables, which are called as in a local run: in some partitions at least.
+    pub fn database_actions(&self, function: &str) -> Permissions {
+        self.actions_of(function, "dynamodb:", Statement::table)
     }
 
     /// What the function's role allows it on queues.
-    pub fn queue_actions(&self, function: &str) -> Calls {
-        self.actions_of(function, "sqs:", |resource| resource.trim_end_matches(".Arn").to_owned())
+    pub fn queue_actions(&self, function: &str) -> Permissions {
+        self.actions_of(function, "sqs:", |statement| statement.resource.trim_end_matches(".Arn").to_owned())
     }
 
-    fn actions_of(&self, function: &str, service: &str, resource: impl Fn(&str) -> String) -> Calls {
-        let mut allowed = Calls::new();
-        for statement in self.statements(function) {
+    fn actions_of(&self, function: &str, service: &str, resource: impl Fn(&Statement) -> String) -> Permissions {
+        let mut allowed = Permissions::new();
+        let statements = self.statements(function).into_iter().filter(|statement| statement.effect == Effect::Allow);
+        for statement in statements {
             for action in statement.actions.iter().filter(|action| action.starts_with(service)) {
-                let is_new = allowed.insert((action.clone(), resource(&statement.resource)));
+                let is_new = allowed.insert((action.clone(), resource(&statement)));
                 assert!(is_new, "{function}: {action} is allowed twice");
             }
         }
         allowed
     }
+}
+
+/// The name and the value of a mapping's one member.
+fn only_member<'yaml>(mapping: &'yaml Yaml<'static>) -> (String, &'yaml Yaml<'static>) {
+    let members = mapping.as_mapping().expect("a mapping");
+    assert_eq!(members.len(), 1, "{mapping:?}");
+    let (name, value) = members.iter().next().expect("a member");
+    (text(name), value)
 }
 
 /// A scalar's text, whatever tag is before it.

@@ -26,7 +26,7 @@ fn expected_names(owner: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_external_ids_in_two_accounts_are_different_records() {
     let home = Home::start().await;
-    let (acme, umbrella) = (home.agent("acme"), home.agent("umbrella"));
+    let (acme, umbrella) = (home.agent("acme").await, home.agent("umbrella").await);
     tokio::join!(acme.define_product(), umbrella.define_product());
     let (ours, theirs) = tokio::join!(
         acme.run_job("resources", "post", products("acme")),
@@ -75,7 +75,7 @@ async fn the_same_idempotency_key_in_two_accounts_makes_two_jobs() {
     let home = Home::start().await;
     home.run.poller().pause();
     let mut ids = Vec::new();
-    for client in [home.agent("acme"), home.agent("umbrella")] {
+    for client in [home.agent("acme").await, home.agent("umbrella").await] {
         let body = json!({"type": "resources", "action": "delete", "data": ["x"]});
         let request = client.request(reqwest::Method::POST, "/jobs").header("Idempotency-Key", "one").json(&body);
         ids.push(tests::answer(request).await.data(201)["id"].clone());

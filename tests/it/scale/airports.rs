@@ -37,7 +37,8 @@ impl Importer {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
-        let mut request = self.http.request(method, format!("{}{path}", self.base_url)).bearer_auth("local-token");
+        let mut request =
+            self.http.request(method, format!("{}{path}", self.base_url)).bearer_auth("sundial_local_token");
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -75,7 +75,7 @@ impl Watcher<'_> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_jobs_of_a_thousand_items_all_complete_and_every_list_is_right() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     let accepted = Mutex::new(Vec::new());
     let mut watcher = Watcher { acme: &acme, accepted: &accepted, progress: HashMap::new(), lists: 0 };

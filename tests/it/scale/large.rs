@@ -27,7 +27,7 @@ async fn external_ids(client: &Client, per_page: usize) -> HashSet<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_of_ten_thousand_items_has_a_result_for_each_in_its_place() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     acme.define_product().await;
     // Every hundredth item is wrong, so that a result in the wrong place shows.
     let product = |number: usize| {
@@ -55,7 +55,7 @@ async fn a_job_of_ten_thousand_items_has_a_result_for_each_in_its_place() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_item_more_is_refused_and_leaves_no_trace() {
     let home = Home::start().await;
-    let acme = home.acme();
+    let acme = home.acme().await;
     let answer = acme.create_job("resources", "delete", json!(vec!["x"; ITEMS + 1])).await;
     let (code, detail) = answer.error(422);
     assert_eq!(code, "UnprocessableEntity");

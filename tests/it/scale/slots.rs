@@ -50,7 +50,7 @@ async fn listed(acme: &Client, path: &str) -> HashSet<String> {
 async fn the_thousand_and_first_job_is_refused_and_the_thousand_others_complete() {
     let home = Home::start().await;
     home.run.poller().pause();
-    let (acme, umbrella) = (home.acme(), home.agent("umbrella"));
+    let (acme, umbrella) = (home.acme().await, home.agent("umbrella").await);
     acme.define_product().await;
     let (mut ids, refused) = post_all(&acme, 0..995).await;
     assert_eq!((ids.len(), refused), (995, 0));

@@ -1,32 +1,26 @@
 //! A stack that is deployed already.
 //!
 //! Its environment says what has to be known of it: `SUNDIAL_URL`, so that `$SUNDIAL_URL/api/sunshine/jobs` is answered;
-//! `SUNDIAL_ACCOUNTS`, a file `[{"account": "…", "token": "…"}, …]` of accounts that nobody has used; what the SDK needs, with
-//! `AWS_ENDPOINT_URL`; `TABLE_JOBS`, `TABLE_RECORDS`, `TABLE_CATALOG` and `QUEUE_URL`; `SUNDIAL_FUNCTIONS`, an object of the
-//! functions' deployed names by their short ones; and `SUNDIAL_EMULATOR_PID`, where the functions are processes of this
-//! machine.
+//! what the SDK needs, with `AWS_ENDPOINT_URL`, as somebody who may write accounts too; `TABLE_JOBS`, `TABLE_RECORDS`,
+//! `TABLE_CATALOG`, `QUEUE_URL` and `ACCESS_CACHE_SECONDS`, as the functions have them; `SUNDIAL_FUNCTIONS`, an object of
+//! the functions' deployed names by their short ones; and `SUNDIAL_EMULATOR_PID`, where the functions are processes of
+//! this machine.
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use domain::account::AccountId;
-use serde_json::Value;
 use store::clients::{self, AwsSettings};
 use store::sqs::SqsQueue;
 use store::tables::TableNames;
-use tests::text;
 
 /// What is known of the stack.
 pub struct Deployed {
     pub base_url: String,
     pub aws: AwsSettings,
     pub tables: TableNames,
+    pub access: access::Settings,
     queue_url: String,
-    accounts: Vec<(AccountId, String)>,
-    /// How many accounts are claimed.
-    claimed: AtomicUsize,
     functions: HashMap<String, String>,
     emulator: Option<u32>,
 }
@@ -43,29 +37,15 @@ impl Deployed {
 
     fn from_environment() -> Self {
         let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name}, for the home ministack"));
-        let accounts = variable("SUNDIAL_ACCOUNTS");
-        let accounts = std::fs::read_to_string(&accounts).unwrap_or_else(|error| panic!("{accounts}: {error}"));
-        let accounts: Vec<Value> = serde_json::from_str(&accounts).expect("SUNDIAL_ACCOUNTS is a list");
-        let account = |entry: &Value| {
-            let account = AccountId::parse(text(&entry["account"])).expect("an account id");
-            (account, text(&entry["token"]).to_owned())
-        };
         Self {
             base_url: variable("SUNDIAL_URL").trim_end_matches('/').to_owned(),
             aws: AwsSettings::from_environment().unwrap_or_else(|error| panic!("{error}")),
             tables: TableNames::from_environment().unwrap_or_else(|error| panic!("{error}")),
+            access: access::Settings::from_environment().unwrap_or_else(|error| panic!("{error}")),
             queue_url: variable("QUEUE_URL"),
-            accounts: accounts.iter().map(account).collect(),
-            claimed: AtomicUsize::new(0),
             functions: serde_json::from_str(&variable("SUNDIAL_FUNCTIONS")).expect("SUNDIAL_FUNCTIONS is an object"),
             emulator: std::env::var("SUNDIAL_EMULATOR_PID").ok().and_then(|id| id.parse().ok()),
         }
-    }
-
-    /// An account that no other test has.
-    pub fn claim(&self) -> (AccountId, String) {
-        let place = self.claimed.fetch_add(1, Ordering::SeqCst);
-        self.accounts.get(place).cloned().expect("SUNDIAL_ACCOUNTS has an account for each test")
     }
 
     pub fn queue(&self) -> SqsQueue {

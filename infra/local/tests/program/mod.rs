@@ -18,7 +18,7 @@ impl Program {
     /// Starts it on a free port and waits until it says that it is ready, which is the first thing it says.
     pub fn start(arguments: &[&str]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_sundial-local"))
-            .args(["--listen", "127.0.0.1:0"])
+            .args(["--listen", "127.0.0.1:0", "--requests-per-minute", "1000000"])
             .args(arguments)
             .env("RUST_LOG", "error")
             .env_remove("AWS_ENDPOINT_URL_DYNAMODB")
@@ -45,7 +45,7 @@ impl Program {
 
     /// A request of the local account's agent.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}/api/sunshine{path}", self.base_url)).bearer_auth("local-token")
+        self.http.request(method, format!("{}/api/sunshine{path}", self.base_url)).bearer_auth("sundial_local_token")
     }
 }
 

@@ -1,0 +1,30 @@
+//! Who may call: proving who a caller is, slowing down whoever guesses, and rationing requests.
+//!
+//! [`Access`] is what stands in front of every HTTP function. It knows HTTP only as far as the `Authorization` and `Host`
+//! headers; what is answered is the wire's business. [`Operator`] is the other side: it makes accounts, users and
+//! credentials, and nothing that answers requests uses it.
+
+mod admission;
+mod cache;
+mod credentials;
+mod guard;
+mod host;
+mod local;
+mod operator;
+mod password;
+mod ration;
+mod settings;
+mod source;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+pub use admission::{Access, Admitted, Flaw, Refusal};
+pub use credentials::Credentials;
+pub use local::{LOCAL_AGENT, LOCAL_END_USER, LOCAL_PASSWORD, LOCAL_TOKEN, open_local_account};
+pub use operator::{NewPassword, NewToken, Operator, OperatorError, TokenRequest};
+pub use password::{LEAST_PASSWORD_CHARACTERS, MOST_PASSWORD_BYTES};
+pub use ration::Ration;
+pub use settings::Settings;
+pub use source::Source;

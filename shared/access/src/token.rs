@@ -1,0 +1,52 @@
+//! The text of a token.
+//!
+//! `sundial_{account}_{secret}`: the account is in it so that its row is found under the account's own key, and so that
+//! somebody who finds a token in a log or a repository knows what it opens. The secret is 256 random bits.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::account::AccountId;
+use domain::ambient::Ambient;
+use secrecy::SecretString;
+use sha2::{Digest as _, Sha256};
+use store::access::Digest;
+
+const PREFIX: &str = "sundial_";
+
+/// A new token of the account.
+pub(crate) fn mint(account: &AccountId, ambient: &Ambient) -> SecretString {
+    let secret = URL_SAFE_NO_PAD.encode(ambient.random::<32>());
+    format!("{PREFIX}{account}_{secret}").into()
+}
+
+/// What is kept of a token. It needs no salt and no slow hash: nobody goes through 2²⁵⁶ secrets.
+pub(crate) fn digest(text: &str) -> Digest {
+    Sha256::digest(text).into()
+}
+
+/// The account that a token says it is of.
+pub(crate) fn account_of(text: &str) -> Option<AccountId> {
+    let (account, _) = text.strip_prefix(PREFIX)?.split_once('_')?;
+    AccountId::parse(account).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn a_token_says_its_account_and_has_256_random_bits() {
+        let account = AccountId::parse("acme-2").unwrap();
+        let ambient = Ambient::system();
+        let [first, second] = [mint(&account, &ambient), mint(&account, &ambient)];
+        let secret = first.expose_secret().strip_prefix("sundial_acme-2_").unwrap();
+        assert_eq!(URL_SAFE_NO_PAD.decode(secret).unwrap().len(), 32);
+        assert_ne!(first.expose_secret(), second.expose_secret());
+        assert_eq!(account_of(first.expose_secret()), Some(account));
+        for other in ["", "sundial_", "sundial_acme", "sundial_ACME_x", "sundial__x", "acme_x", "Sundial_acme_x"] {
+            assert_eq!(account_of(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Failed passwords, counted.
+
+use domain::time::Timestamp;
+
+use super::row;
+use crate::attributes::{Attributes, Reader, millis, number, seconds};
+use crate::{Store, StoreError, keys};
+
+/// How long a row stays after it was last written, in milliseconds.
+const KEPT_MILLIS: u64 = 60 * 60 * 1_000;
+
+/// Whose passwords are counted: the hex of a hash, which shows neither the user nor the source.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GuardKey(pub String);
+
+impl GuardKey {
+    pub(super) fn to_row(&self) -> Attributes {
+        row(keys::guard(&self.0), keys::guard_row())
+    }
+}
+
+/// The passwords that were tried since one was right.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Attempts {
+    pub count: u32,
+    pub last_at: Timestamp,
+    /// Until when no other is tried.
+    pub locked_until: Timestamp,
+}
+
+impl Attempts {
+    pub(super) fn from_row(row: &Attributes) -> Result<Self, StoreError> {
+        let reader = Reader(row);
+        Ok(Self {
+            count: reader.count("count")?,
+            last_at: reader.millis("last_at")?,
+            locked_until: reader.millis("locked_until")?,
+        })
+    }
+}
+
+impl Store {
+    /// The attempts as they now stand.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn attempts(&self, key: &GuardKey) -> Result<Option<Attempts>, StoreError> {
+        let row = self.read_row(&self.tables.catalog, key.to_row()).await?;
+        row.map(|row| Attempts::from_row(&row)).transpose()
+    }
+
+    /// Counts an attempt, if nothing was counted or forgotten since `seen` was read. Answers whether it did.
+    ///
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn count_attempt(
+        &self,
+        key: &GuardKey,
+        seen: Option<&Attempts>,
+        next: &Attempts,
+    ) -> Result<bool, StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.catalog)
+            .set_item(Some(key.to_row()))
+            .item("count", number(next.count))
+            .item("last_at", millis(next.last_at))
+            .item("locked_until", millis(next.locked_until))
+            .item("expires_at", seconds(next.last_at.plus_millis(KEPT_MILLIS)));
+        // Closes the race between attempts at the same moment: each counts, and sees those before it.
+        let put = match seen {
+            None => put.condition_expression("attribute_not_exists(pk)"),
+            Some(seen) => put
+                .condition_expression("#count = :count AND last_at = :last_at")
+                .expression_attribute_names("#count", "count")
+                .expression_attribute_values(":count", number(seen.count))
+                .expression_attribute_values(":last_at", millis(seen.last_at)),
+        };
+        self.put_if(put).await
+    }
+
+    /// Forgets the attempts: one was right.
+    ///
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn forget_attempts(&self, key: &GuardKey) -> Result<(), StoreError> {
+        let answer = self
+            .client
+            .delete_item()
+            .table_name(&self.tables.catalog)
+            .set_key(Some(key.to_row()))
+            .return_consumed_capacity(aws_sdk_dynamodb::types::ReturnConsumedCapacity::Indexes)
+            .send()
+            .await
+            .map_err(|error| StoreError::of("DeleteItem", &error))?;
+        self.meter.count_write(answer.consumed_capacity());
+        Ok(())
+    }
+}
