@@ -426,14 +426,17 @@ mod tests {
         );
     }
 
-    proptest! {
-        #[test]
-        fn any_authorization_is_a_401(bytes: Vec<u8>, scheme in "(basic |Bearer |)") {
-            let Ok(value) = HeaderValue::from_bytes(&[scheme.as_bytes(), &bytes].concat()) else { return Ok(()) };
+    #[test]
+    fn any_authorization_is_a_401() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let router = router();
+        proptest!(|(bytes in prop::collection::vec(any::<u8>(), 0..40), scheme in "(basic |Bearer |)")| {
+            // As far as a header can say it.
+            let bytes: Vec<u8> = bytes.into_iter().filter(|byte| *byte >= b' ' && *byte != 0x7f).collect();
+            let value = HeaderValue::from_bytes(&[scheme.as_bytes(), &bytes].concat()).unwrap();
             let mut request = request("GET", &format!("{BASE}/who"));
             request.headers_mut().insert("authorization", value);
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            prop_assert_eq!(runtime.block_on(send(&router(), request)).status, 401);
-        }
+            prop_assert_eq!(runtime.block_on(send(&router, request)).status, 401);
+        });
     }
 }
