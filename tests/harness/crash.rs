@@ -88,7 +88,7 @@ async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
     let ends: Ends = rows.iter().filter_map(|(id, row)| Some((*id, row.object()?.clone()))).collect();
 
     let mut entries: Vec<Entry> =
-        refused.into_iter().map(|(position, outcome)| Entry { position, outcome, base: 0 }).collect();
+        refused.into_iter().map(|(position, outcome)| Entry::new(position, outcome, 0)).collect();
     let mut writes = Vec::new();
     for group in &groups {
         let row = rows.get(&group.id);
@@ -103,7 +103,7 @@ async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
         };
         let entry = |(position, outcome): (u32, Outcome)| {
             let base = if outcome.is_success() { version_of(row) } else { 0 };
-            Entry { position, outcome, base }
+            Entry::new(position, outcome, base)
         };
         entries.extend(outcomes.into_iter().map(entry));
         writes.extend(write);

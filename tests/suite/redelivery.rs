@@ -1,6 +1,6 @@
 //! A queue delivers each message at least once: a message that comes more often has its effect once.
 
-use domain::chunk::pack;
+use domain::chunk::{Packing, pack};
 use domain::job::{Job, JobId};
 use domain::request::JobRequest;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ async fn a_message_that_is_sent_three_times_has_its_effect_once() {
     let store = &agent.store;
     let id = JobId::new(store.ambient());
     let messages: Vec<String> =
-        pack(&agent.account, id, &request).iter().map(domain::chunk::Chunk::to_message).collect();
+        pack(&agent.account, id, &request, Packing::default()).iter().map(domain::chunk::Chunk::to_message).collect();
     assert_eq!(messages.len(), 2);
     home.send(&agent, messages.iter().chain(&messages).cloned()).await;
     let count = |number: usize| u32::try_from(number).expect("a small number");

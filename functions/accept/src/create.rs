@@ -109,7 +109,7 @@ impl Accepting<'_> {
             return Err(no_slot());
         }
         let id = JobId::new(self.accept.store.ambient());
-        let chunks = pack(self.account, id, &request);
+        let chunks = pack(self.account, id, &request, self.accept.packing);
         let count = |number: usize| u32::try_from(number).map_err(Failure::internal);
         let job = Job::queued(id, request.operation, count(request.items.len())?, count(chunks.len())?);
         let sent = self.send(&job, &chunks).await;

@@ -11,6 +11,7 @@ pub mod settings;
 
 use std::sync::Arc;
 
+use domain::chunk::Packing;
 use store::Store;
 use store::queue::Queue;
 use wire::{Routes, post};
@@ -20,12 +21,19 @@ use wire::{Routes, post};
 pub struct Accept {
     store: Store,
     queue: Arc<dyn Queue>,
+    packing: Packing,
 }
 
 impl Accept {
     #[must_use]
     pub fn new(store: Store, queue: Arc<dyn Queue>) -> Self {
-        Self { store, queue }
+        Self { store, queue, packing: Packing::default() }
+    }
+
+    /// With chunks of another size, so that a test can have many of them in a small job.
+    #[must_use]
+    pub fn packing(self, packing: Packing) -> Self {
+        Self { packing, ..self }
     }
 }
 

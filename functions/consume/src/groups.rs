@@ -44,20 +44,22 @@ pub fn items<'chunk>(chunk: &'chunk Chunk<'_>) -> (Items<'chunk>, Refused) {
 pub type Stray<'chunk> = Vec<(u32, Item<'chunk>, Problem)>;
 
 /// Groups items by the record that each touches. Where workers have agreed to apply an item, it is to the record that
-/// the plan names, whatever its type has become since: only there can it be found out whether that was done.
+/// the plan names, whatever its type has become since: only there can it be found out whether that was done. And what they
+/// judged after it stays with it: the token of their write names the last of them.
 #[must_use]
 pub fn group<'chunk>(
     context: Context<'_>,
     items: Items<'chunk>,
     plan: Option<&Plan>,
 ) -> (Vec<Group<'chunk>>, Stray<'chunk>) {
-    let entries = plan.into_iter().flat_map(|plan| &plan.entries);
-    let agreed: HashMap<u32, RecordId> = entries
-        .filter_map(|entry| match entry.outcome {
-            Outcome::Success(id) => Some((entry.position, id)),
-            Outcome::Failure(_) => None,
-        })
-        .collect();
+    let mut agreed: HashMap<u32, RecordId> = HashMap::new();
+    for entry in plan.into_iter().flat_map(|plan| &plan.entries) {
+        let id = match entry.outcome {
+            Outcome::Success(id) => Some(id),
+            Outcome::Failure(_) => entry.relies_on.and_then(|earlier| agreed.get(&earlier).copied()),
+        };
+        agreed.extend(id.map(|id| (entry.position, id)));
+    }
     let mut groups: Vec<Group<'chunk>> = Vec::with_capacity(items.len());
     let mut places: HashMap<RecordId, usize> = HashMap::with_capacity(items.len());
     let mut stray = Vec::new();
@@ -94,5 +96,44 @@ fn id_of(context: Context<'_>, position: u32, item: &Item<'_>) -> Result<RecordI
         Item::Relate { .. } => relationship_of(context, item).map(|(_, record)| record.id),
         Item::Unrelate { id } => Ok(*id),
         _ => item.object_id(context.account, context.job, position).ok_or_else(Problem::internal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::account::AccountId;
+    use domain::ambient::Ambient;
+    use domain::decide::Types;
+    use domain::job::{JobId, Operation};
+    use domain::outcome::Entry;
+    use domain::time::Timestamp;
+
+    use super::*;
+
+    /// The token of a write names the last item of its group. A worker that groups otherwise would not find it.
+    #[test]
+    fn what_was_judged_after_an_agreed_success_stays_with_it_when_the_type_is_gone() {
+        let ambient = Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1);
+        let (account, job) = (AccountId::parse("acme").unwrap(), JobId::new(&ambient));
+        let id = RecordId::from_bytes([7; 16]);
+        let relate = format!(r#"{{"relationship_type":"owns","source":"{id}","target":"{id}"}}"#);
+        let items = || (0..3).map(|at| (at, Item::parse(Operation::CreateRelationships, &relate).unwrap())).collect();
+        let failure = || Outcome::failure(Problem::unprocessable("it is there already"));
+        // Given an agreed success, a failure that was judged after it, and one that fails by itself,
+        let entries = vec![
+            Entry::new(0, Outcome::Success(id), 0),
+            Entry { relies_on: Some(0), ..Entry::new(1, failure(), 0) },
+            Entry::new(2, failure(), 0),
+        ];
+        let plan = Plan { revision: 1, made_at: ambient.now(), closed: false, entries };
+        // when their type is not defined any more,
+        let types = Types::default();
+        let context = Context { account: &account, job, now: ambient.now(), types: &types };
+        let (groups, stray) = group(context, items(), Some(&plan));
+        // then the first two are one group, as they were when they were agreed.
+        let positions: Vec<Vec<u32>> =
+            groups.iter().map(|group| group.steps.iter().map(|step| step.position).collect()).collect();
+        assert_eq!((positions, groups[0].id), (vec![vec![0, 1]], id));
+        assert_eq!(stray.iter().map(|(position, ..)| *position).collect::<Vec<_>>(), [2]);
     }
 }

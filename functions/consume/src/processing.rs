@@ -14,7 +14,8 @@
 //!   the first one's compare-and-set fails. If the other agreed before, its write depends on the version that the plan
 //!   names, and the first found the row elsewhere (at that version it repeats what was agreed, without judging again).
 //!   Versions only grow, so that write can no longer happen. If the other agrees later, it finds the failure, which is
-//!   final.
+//!   final. The one failure that is not is one that was judged after a success of the same record: it hangs on that
+//!   success, and is decided anew with it, when no worker can have made that write.
 //!
 //! A chunk that nobody finishes is closed from outside, by `lifecycle::settle`: its last plan is agreed on in the same way,
 //! and a worker that finds it closed has nothing to do any more.
@@ -258,11 +259,11 @@ where
         let mut entries: BTreeMap<u32, Entry> =
             known.iter().map(|(position, entry)| (*position, (*entry).clone())).collect();
         for (position, outcome) in refused {
-            entries.entry(*position).or_insert_with(|| self.entry(*position, outcome.clone(), 0));
+            entries.entry(*position).or_insert_with(|| self.entry(*position, outcome.clone(), 0, None));
         }
         for (position, _, problem) in stray {
             let outcome = Outcome::failure(problem.clone());
-            entries.entry(*position).or_insert_with(|| self.entry(*position, outcome, 0));
+            entries.entry(*position).or_insert_with(|| self.entry(*position, outcome, 0, None));
         }
         let mut writes = Vec::with_capacity(open.len());
         for (place, group) in open.iter_mut().enumerate() {
@@ -287,10 +288,15 @@ where
                 decide_object(self.context(), group.id, &group.steps, row)
             };
             let base = version_of(row);
+            let mut after = None;
             for (position, outcome) in decision.outcomes {
-                let is_settled = decision.write.is_none() && outcome.is_success();
+                let is_success = outcome.is_success();
+                let is_settled = decision.write.is_none() && is_success;
                 if !(is_settled && entries.contains_key(&position)) {
-                    entries.insert(position, self.entry(position, outcome, base));
+                    entries.insert(position, self.entry(position, outcome, base, after));
+                }
+                if is_success {
+                    after = Some(position);
                 }
             }
             if let Some(write) = decision.write {
@@ -302,9 +308,10 @@ where
         Ok(Decided { must_agree: changed || writes.iter().any(|planned| !planned.fence), entries, writes })
     }
 
-    fn entry(&self, position: u32, outcome: Outcome, base: u64) -> Entry {
-        let base = if outcome.is_success() { base } else { 0 };
-        Entry { position, outcome: self.budget.fit(outcome), base }
+    /// `after` is the success of the same record that the item was judged after.
+    fn entry(&self, position: u32, outcome: Outcome, base: u64, after: Option<u32>) -> Entry {
+        let (base, relies_on) = if outcome.is_success() { (base, None) } else { (0, after) };
+        Entry { position, outcome: self.budget.fit(outcome), base, relies_on }
     }
 
     /// Whether an earlier delivery may have written the row so long or so many writes ago that its token is gone.
@@ -384,10 +391,13 @@ struct Decided {
     must_agree: bool,
 }
 
-/// Beyond what a record remembers, nothing is applied a second time.
+/// Beyond what a record remembers, nothing is applied a second time. Nor are failures known to be true that were judged after
+/// what may have been applied; but those items were not.
 fn unknown(group: &Group<'_>) -> Decision {
-    let problem = Problem::outcome_unknown();
-    let undecided = group.steps.iter().filter(|step| step.agreed != Agreed::Failure);
-    let outcomes = undecided.map(|step| (step.position, Outcome::failure(problem.clone()))).collect();
-    Decision { outcomes, write: None }
+    let first = group.steps.iter().position(|step| step.agreed != Agreed::Failure).unwrap_or(group.steps.len());
+    let outcomes = group.steps[first..].iter().map(|step| {
+        let problem = if step.agreed == Agreed::Failure { Problem::not_applied() } else { Problem::outcome_unknown() };
+        (step.position, Outcome::failure(problem))
+    });
+    Decision { outcomes: outcomes.collect(), write: None }
 }

@@ -190,10 +190,36 @@ fn cost(content: &Content<'_>) -> usize {
         }
 }
 
-/// Packs a request into chunks of at most [`limits::ITEMS_PER_CHUNK`] items and about [`limits::CHUNK_BYTES`].
+/// How much a chunk may hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Packing {
+    pub items: usize,
+    /// Of its items' text, about.
+    pub bytes: usize,
+}
+
+impl Default for Packing {
+    /// [`limits::ITEMS_PER_CHUNK`] and [`limits::CHUNK_BYTES`]: what every deployment uses.
+    fn default() -> Self {
+        Self { items: limits::ITEMS_PER_CHUNK, bytes: limits::CHUNK_BYTES }
+    }
+}
+
+impl Packing {
+    fn takes(self, items: usize, bytes: usize) -> bool {
+        items <= self.items && bytes <= self.bytes
+    }
+}
+
+/// Packs a request into chunks.
 #[must_use]
-pub fn pack<'body>(account: &AccountId, job: JobId, request: &JobRequest<'body>) -> Vec<Chunk<'body>> {
-    let mut packer = Packer { account, job, request, chunks: Vec::new(), open: None };
+pub fn pack<'body>(
+    account: &AccountId,
+    job: JobId,
+    request: &JobRequest<'body>,
+    packing: Packing,
+) -> Vec<Chunk<'body>> {
+    let mut packer = Packer { account, job, request, packing, chunks: Vec::new(), open: None };
     for group in groups(account, request) {
         packer.place(group);
     }
@@ -235,6 +261,7 @@ struct Packer<'packing, 'body> {
     account: &'packing AccountId,
     job: JobId,
     request: &'packing JobRequest<'body>,
+    packing: Packing,
     chunks: Vec<Chunk<'body>>,
     /// The chunk that still takes groups: its place and how many bytes it holds.
     open: Option<(usize, usize)>,
@@ -243,12 +270,12 @@ struct Packer<'packing, 'body> {
 impl<'body> Packer<'_, 'body> {
     fn place(&mut self, group: Vec<ChunkItem<'body>>) {
         let bytes = group.iter().map(|item| cost(&item.content)).sum();
-        if !fits(0, group.len(), bytes) {
+        if !self.packing.takes(group.len(), bytes) {
             self.chain(group);
             return;
         }
         match self.open {
-            Some((place, held)) if fits(self.chunks[place].items.len(), group.len(), held + bytes) => {
+            Some((place, held)) if self.packing.takes(self.chunks[place].items.len() + group.len(), held + bytes) => {
                 self.chunks[place].items.extend(group);
                 self.open = Some((place, held + bytes));
             }
@@ -266,7 +293,7 @@ impl<'body> Packer<'_, 'body> {
         let mut held = 0;
         for item in group {
             let bytes = cost(&item.content);
-            if !fits(self.chunks[place].items.len(), 1, held + bytes) {
+            if !self.packing.takes(self.chunks[place].items.len() + 1, held + bytes) {
                 let next = self.start();
                 self.chunks[place].then = Some(self.chunks[next].index);
                 place = next;
@@ -291,10 +318,6 @@ impl<'body> Packer<'_, 'body> {
         });
         place
     }
-}
-
-fn fits(held_items: usize, items: usize, bytes: usize) -> bool {
-    held_items + items <= limits::ITEMS_PER_CHUNK && bytes <= limits::CHUNK_BYTES
 }
 
 #[cfg(test)]
@@ -323,7 +346,7 @@ mod tests {
     fn packed<Answer>(operation: Operation, items: &[String], look: impl FnOnce(&[Chunk<'_>]) -> Answer) -> Answer {
         let body = body(operation, items);
         let request = JobRequest::parse(body.as_bytes()).unwrap();
-        look(&pack(&account(), job(), &request))
+        look(&pack(&account(), job(), &request, Packing::default()))
     }
 
     fn set(external_id: &str, bytes: usize) -> String {

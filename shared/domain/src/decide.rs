@@ -47,7 +47,7 @@ pub struct Step<'json> {
 pub enum Agreed {
     /// No worker has decided it.
     Nothing,
-    /// It fails: final.
+    /// It fails: final, but where it was judged after a success of its record that has to be decided anew.
     Failure,
     /// It succeeds by a write that depends on this version. While the row stands there, the write may be under way.
     Success { base: u64 },
@@ -56,7 +56,7 @@ pub enum Agreed {
 /// What a group does.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Decision {
-    /// The outcome of every item that was not agreed to fail, by position.
+    /// The outcome of every item that is not left as it was agreed to fail, by position.
     pub outcomes: Vec<(u32, Outcome)>,
     /// The one write that applies all its successes; `None` when there is nothing (more) to write.
     pub write: Option<Write>,
@@ -132,6 +132,33 @@ fn in_use(links: u64) -> Problem {
     ))
 }
 
+/// Which steps are judged: not those that were agreed to succeed by a write on the row as it stands, nor those that were
+/// agreed to fail. But where a success has to be decided anew, so have the failures that were judged after it: the record that
+/// they were judged on never was. No worker has finished with them, since none has made that write.
+struct Judging {
+    base: u64,
+    anew: bool,
+}
+
+impl Judging {
+    const fn on(row_version: u64) -> Self {
+        Self { base: row_version, anew: false }
+    }
+
+    /// Whether the next step is judged; `None` when its failure stands.
+    fn next(&mut self, step: &Step<'_>) -> Option<bool> {
+        match step.agreed {
+            Agreed::Failure if !self.anew => None,
+            Agreed::Failure | Agreed::Nothing => Some(true),
+            Agreed::Success { base } => {
+                let judged = base != self.base;
+                self.anew |= judged;
+                Some(judged)
+            }
+        }
+    }
+}
+
 /// Decides the items of one object record.
 ///
 /// Where workers have agreed on a success and the row still stands at the version it depends on, the same write may be
@@ -146,11 +173,9 @@ pub fn decide_object(context: Context<'_>, id: RecordId, steps: &[Step<'_>], row
     let mut record = row.and_then(Row::object).cloned();
     let mut outcomes = Vec::with_capacity(steps.len());
     let mut changed = false;
+    let mut judging = Judging::on(base);
     for step in steps {
-        if step.agreed == Agreed::Failure {
-            continue;
-        }
-        let judged = step.agreed != Agreed::Success { base };
+        let Some(judged) = judging.next(step) else { continue };
         let applied = match row.map(|row| &row.state) {
             // The key belongs to a relationship record: for an object it is as if nothing were there.
             Some(State::Relationship(_)) => Err(vec![no_such_id("record", &id.to_string())]),
@@ -365,17 +390,16 @@ pub fn decide_relationship(
     let mut links = Vec::new();
     let mut outcomes = Vec::with_capacity(steps.len());
     let mut changed = false;
+    let mut judging = Judging::on(base);
     for step in steps {
-        if step.agreed == Agreed::Failure {
-            continue;
-        }
+        let Some(judged) = judging.next(step) else { continue };
         match relate(context, id, &step.item, row, &mut record, ends) {
             Ok(change) => {
                 changed = true;
                 links.extend(change);
                 outcomes.push((step.position, Outcome::Success(id)));
             }
-            Err(_) if step.agreed == (Agreed::Success { base }) => {
+            Err(_) if !judged => {
                 let state = row.map_or(State::Tombstone, |row| row.state.clone());
                 return RelationshipDecision::Fence(Write::of(id, row, None, state, Vec::new()));
             }

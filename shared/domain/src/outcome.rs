@@ -57,6 +57,17 @@ pub struct Entry {
     pub outcome: Outcome,
     /// For a success, the version of the row that its write depends on: 0 when there must be none.
     pub base: u64,
+    /// For a failure that was judged on its record as an earlier item of the chunk leaves it, the position of that item:
+    /// should that one never be applied, this failure's reason was never true.
+    pub relies_on: Option<u32>,
+}
+
+impl Entry {
+    /// What relies on nothing: a failure for reasons of its own, or a success whose write depends on `base`.
+    #[must_use]
+    pub const fn new(position: u32, outcome: Outcome, base: u64) -> Self {
+        Self { position, outcome, base, relies_on: None }
+    }
 }
 
 /// What a chunk's workers have agreed to do: the outcome of each item, before any of it is written.
@@ -80,7 +91,9 @@ pub struct Plan {
 #[error("packed results cannot be read")]
 pub struct UnreadablePlan;
 
-const FORMAT: u8 = 1;
+/// The second has what failures rely on. Plans of the first are read for as long as a release back may have left some: a day.
+const FORMAT: u8 = 2;
+const FORMAT_WITHOUT_RELIANCE: u8 = 1;
 
 impl Plan {
     #[must_use]
@@ -123,6 +136,8 @@ impl Plan {
                         put_number(&mut bytes, problem.detail.len() as u64);
                         bytes.extend_from_slice(problem.detail.as_bytes());
                     }
+                    // How many positions before it; 0 for nothing.
+                    put_number(&mut bytes, entry.relies_on.map_or(0, |earlier| u64::from(entry.position - earlier)));
                 }
             }
         }
@@ -133,7 +148,8 @@ impl Plan {
     /// When the bytes were not made by [`pack`](Self::pack).
     pub fn unpack(revision: u64, closed: bool, bytes: &[u8]) -> Result<Self, UnreadablePlan> {
         let mut reader = Reader(bytes);
-        if reader.byte()? != FORMAT {
+        let format = reader.byte()?;
+        if !matches!(format, FORMAT | FORMAT_WITHOUT_RELIANCE) {
             return Err(UnreadablePlan);
         }
         let made_at = Timestamp::from_seconds(reader.number()?);
@@ -144,14 +160,17 @@ impl Plan {
             let step = u32::try_from(reader.number()?).map_err(|_| UnreadablePlan)?;
             position = position.wrapping_add(step);
             let problems = reader.number()?;
-            let (outcome, base) = if problems == 0 {
+            entries.push(if problems == 0 {
                 let id = RecordId::from_bytes(reader.take(16)?.try_into().map_err(|_| UnreadablePlan)?);
-                (Outcome::Success(id), reader.number()?)
+                Entry::new(position, Outcome::Success(id), reader.number()?)
             } else {
                 let read = (0..problems).map(|_| reader.problem()).collect::<Result<_, _>>()?;
-                (Outcome::Failure(read), 0)
-            };
-            entries.push(Entry { position, outcome, base });
+                let back = if format == FORMAT { reader.number()? } else { 0 };
+                let relies_on = u32::try_from(back).ok().and_then(|back| position.checked_sub(back));
+                let relies_on = relies_on.ok_or(UnreadablePlan)?;
+                let relies_on = (relies_on != position).then_some(relies_on);
+                Entry { relies_on, ..Entry::new(position, Outcome::Failure(read), 0) }
+            });
         }
         if reader.0.is_empty() { Ok(Self { revision, made_at, closed, entries }) } else { Err(UnreadablePlan) }
     }
@@ -301,17 +320,39 @@ mod tests {
     proptest! {
         #[test]
         fn a_plan_reads_back(
-            outcomes in proptest::collection::vec((1..9_u32, outcomes(), any::<u64>()), 0..20)
+            outcomes in proptest::collection::vec((1..9_u32, outcomes(), any::<u64>(), any::<bool>()), 0..20)
         ) {
             let mut position = 0;
-            let entries = outcomes.into_iter().map(|(step, outcome, base)| {
+            let entries = outcomes.into_iter().map(|(step, outcome, base, relies)| {
+                let earlier = position;
                 position += step;
-                let base = if outcome.is_success() { base } else { 0 };
-                Entry { position, outcome, base }
+                if outcome.is_success() {
+                    return Entry::new(position, outcome, base);
+                }
+                Entry { relies_on: relies.then_some(earlier), ..Entry::new(position, outcome, 0) }
             });
             let made_at = Timestamp::from_seconds(1_700_000_000);
             let plan = Plan { revision: 7, made_at, closed: true, entries: entries.collect() };
             prop_assert_eq!(Plan::unpack(7, true, &plan.pack()), Ok(plan));
+        }
+
+        #[test]
+        fn a_plan_of_the_release_before_reads_back(details in proptest::collection::vec(".{0,40}", 0..20)) {
+            let failure = |detail: String| Outcome::failure(Problem::unprocessable(detail));
+            let entries = (0..).zip(details).map(|(position, detail)| Entry::new(position, failure(detail), 0));
+            let plan = Plan { revision: 1, made_at: Timestamp::default(), closed: false, entries: entries.collect() };
+            // One byte less an entry, and another number before them.
+            let mut packed = vec![FORMAT_WITHOUT_RELIANCE];
+            put_number(&mut packed, 0);
+            put_number(&mut packed, plan.entries.len() as u64);
+            for (place, entry) in plan.entries.iter().enumerate() {
+                put_number(&mut packed, u64::from(place > 0));
+                let Outcome::Failure(problems) = &entry.outcome else { unreachable!("all of them fail") };
+                packed.extend([1, problems[0].code.number()]);
+                put_number(&mut packed, problems[0].detail.len() as u64);
+                packed.extend_from_slice(problems[0].detail.as_bytes());
+            }
+            prop_assert_eq!(Plan::unpack(1, false, &packed), Ok(plan));
         }
 
         #[test]
@@ -360,7 +401,7 @@ mod tests {
             let long = Outcome::Failure(vec![Problem::unprocessable("x".repeat(20_000))]);
             let outcome = Budget::of_job(total).fit(long);
             let items = total.min(u32::try_from(limits::ITEMS_PER_CHUNK).unwrap());
-            let entries = (0..items).map(|position| Entry { position, outcome: outcome.clone(), base: 0 }).collect();
+            let entries = (0..items).map(|position| Entry::new(position, outcome.clone(), 0)).collect();
             let packed = Plan { revision: 1, made_at: Timestamp::default(), closed: false, entries }.pack().len();
             assert!(packed < 380_000, "{total}: {packed}");
         }

@@ -74,7 +74,7 @@ mod tests {
     fn results_stand_by_position_whatever_the_order_of_chunks() {
         let mut completed = example();
         completed.status = JobStatus::Completed;
-        let entry = |position, outcome| Entry { position, outcome, base: 0 };
+        let entry = |position, outcome| Entry::new(position, outcome, 0);
         let success = |byte| Outcome::Success(RecordId::from_bytes([byte; 16]));
         let plans = [
             Plan { revision: 1, made_at: Timestamp::default(), closed: false, entries: vec![entry(1, success(1))] },
@@ -108,7 +108,7 @@ mod tests {
     fn a_job_that_is_under_way_shows_no_results() {
         let mut processing = example();
         processing.status = JobStatus::Processing;
-        let entries = vec![Entry { position: 0, outcome: Outcome::failure(Problem::internal()), base: 0 }];
+        let entries = vec![Entry::new(0, Outcome::failure(Problem::internal()), 0)];
         assert!(
             text(job(&processing, &[Plan { revision: 1, made_at: Timestamp::default(), closed: false, entries }]))
                 .ends_with(r#""results":[]}}"#)

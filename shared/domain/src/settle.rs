@@ -84,25 +84,33 @@ pub fn close(
     chunk: Option<&Chunk<'_>>,
     now: Timestamp,
 ) -> Plan {
-    let settled = plan.into_iter().flat_map(|plan| &plan.entries).map(|entry| {
+    let mut entries: BTreeMap<u32, Entry> = BTreeMap::new();
+    for entry in plan.into_iter().flat_map(|plan| &plan.entries) {
         let outcome = match &entry.outcome {
             Outcome::Success(id) => match standings.get(id) {
-                Some(Standing::Applied) => return (entry.position, entry.clone()),
+                Some(Standing::Applied) => {
+                    entries.insert(entry.position, entry.clone());
+                    continue;
+                }
                 Some(Standing::Impossible) => Outcome::failure(Problem::not_applied()),
                 Some(Standing::Open | Standing::Unknown) | None => Outcome::failure(Problem::outcome_unknown()),
             },
-            failure @ Outcome::Failure(_) => failure.clone(),
+            // Its reason holds where the item that it was judged after was applied.
+            failure @ Outcome::Failure(_) => {
+                let earlier = entry.relies_on.map(|earlier| entries.get(&earlier));
+                let holds = earlier.is_none_or(|earlier| earlier.is_some_and(|earlier| earlier.outcome.is_success()));
+                if holds { failure.clone() } else { Outcome::failure(Problem::not_applied()) }
+            }
         };
-        (entry.position, Entry { position: entry.position, outcome, base: 0 })
-    });
-    let mut entries: BTreeMap<u32, Entry> = settled.collect();
+        entries.insert(entry.position, Entry::new(entry.position, outcome, 0));
+    }
     for item in chunk.into_iter().flat_map(|chunk| &chunk.items) {
         entries.entry(item.position).or_insert_with(|| {
             let problem = match &item.content {
                 Content::Refused(problem) => problem.clone(),
                 Content::Raw(_) => Problem::not_applied(),
             };
-            Entry { position: item.position, outcome: Outcome::failure(problem), base: 0 }
+            Entry::new(item.position, Outcome::failure(problem), 0)
         });
     }
     Plan {
@@ -133,7 +141,11 @@ mod tests {
     }
 
     fn success(position: u32, byte: u8, base: u64) -> Entry {
-        Entry { position, outcome: Outcome::Success(id(byte)), base }
+        Entry::new(position, Outcome::Success(id(byte)), base)
+    }
+
+    fn relying(position: u32, detail: &'static str, relies_on: Option<u32>) -> Entry {
+        Entry { relies_on, ..Entry::new(position, Outcome::failure(Problem::unprocessable(detail)), 0) }
     }
 
     fn plan(entries: Vec<Entry>) -> Plan {
@@ -190,7 +202,10 @@ mod tests {
             success(0, 1, 0),
             success(1, 2, 5),
             success(2, 3, 5),
-            Entry { position: 3, outcome: Outcome::failure(Problem::unprocessable("agreed")), base: 0 },
+            relying(3, "agreed", None),
+            relying(4, "after what was applied", Some(0)),
+            relying(7, "after what never was", Some(1)),
+            relying(8, "after what nobody knows", Some(2)),
         ]);
         let item = |position, content| ChunkItem { position, content };
         let chunk = Chunk {
@@ -211,11 +226,18 @@ mod tests {
         let closed = close(Some(&agreed), &standings, Some(&chunk), MADE_AT.plus_millis(9_000));
         assert!(closed.closed && closed.revision == 4 && closed.made_at == MADE_AT);
         let (not_applied, unknown) = (Problem::not_applied().detail, Problem::outcome_unknown().detail);
-        let expected = ["01", &not_applied, &unknown, "agreed", &not_applied, "refused"];
-        assert_eq!(
-            details(&closed),
-            [0, 1, 2, 3, 5, 6].into_iter().zip(expected.map(str::to_owned)).collect::<Vec<_>>()
-        );
+        let expected = [
+            "01",
+            &not_applied,
+            &unknown,
+            "agreed",
+            "after what was applied",
+            &not_applied,
+            "refused",
+            &not_applied,
+            &not_applied,
+        ];
+        assert_eq!(details(&closed), (0..).zip(expected.map(str::to_owned)).collect::<Vec<_>>());
     }
 
     #[test]

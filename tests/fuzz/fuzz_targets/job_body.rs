@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use arbitrary::{Arbitrary, Unstructured};
-use domain::chunk::{Chunk, Content, pack};
+use domain::chunk::{Chunk, Content, Packing, pack};
 use domain::item::Item;
 use domain::job::Operation;
 use domain::limits;
@@ -34,7 +34,7 @@ fn check(body: &[u8]) {
     let read = JobRequest::parse(body);
     check_reading(body, &read);
     let Ok(request) = read else { return };
-    let chunks = pack(&account(), job(), &request);
+    let chunks = pack(&account(), job(), &request, Packing::default());
     check_chunks(&request, &chunks);
     check_chains(&chunks);
     for chunk in &chunks {

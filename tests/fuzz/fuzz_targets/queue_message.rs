@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use arbitrary::{Arbitrary, Unstructured};
 use consume::groups::{Group, group, items, ungroup};
-use domain::chunk::{Chunk, pack};
+use domain::chunk::{Chunk, Packing, pack};
 use domain::decide::{
     Agreed, Context, Decision, Ends, RelationshipDecision, Step, Types, Write, decide_object, decide_relationship,
     version_of,
@@ -64,7 +64,7 @@ impl Recipe<'_> {
     fn message(&self) -> Option<String> {
         let body = self.body.body();
         let request = JobRequest::parse(body.as_bytes()).ok()?;
-        let chunks = pack(&account(), job(), &request);
+        let chunks = pack(&account(), job(), &request, Packing::default());
         let chunk = chosen(&chunks, self.chunk);
         let message = chunk.to_message();
         if self.changes.is_empty() {
@@ -328,7 +328,7 @@ fn check_results(chunk: &Chunk<'_>, outcomes: Vec<(u32, Outcome)>) {
         .into_iter()
         .map(|(position, outcome)| {
             let base = if outcome.is_success() { 7 } else { 0 };
-            Entry { position, outcome: budget.fit(outcome), base }
+            Entry::new(position, budget.fit(outcome), base)
         })
         .collect();
     entries.sort_by_key(|entry| entry.position);

@@ -3,7 +3,7 @@
 use std::slice::from_ref;
 use std::time::Duration;
 
-use domain::chunk::pack;
+use domain::chunk::{Packing, pack};
 use domain::job::{Job, JobId};
 use domain::request::JobRequest;
 use serde_json::json;
@@ -16,7 +16,7 @@ fn sent(acme: &Client) -> (Delivery, Job) {
     let body = json!({"type": "resources", "action": "post", "data": [item]}).to_string();
     let request = JobRequest::parse(body.as_bytes()).expect("a request");
     let id = JobId::new(acme.store.ambient());
-    let chunks = pack(&acme.account, id, &request);
+    let chunks = pack(&acme.account, id, &request, Packing::default());
     let delivery = Delivery { body: chunks[0].to_message(), receives: 1 };
     (delivery, Job::queued(id, request.operation, 1, 1))
 }

@@ -104,6 +104,26 @@ fn details(decision: &Decision) -> Vec<String> {
 const TAKEN: &str = "External Id is already in use for the Resource Type key: product";
 
 #[test]
+fn a_failure_that_was_judged_after_a_success_is_decided_anew_with_it() {
+    let world = World::new();
+    let (nameless, named) = (item(&json!({"name": null})), item(&json!({"name": "b"})));
+    let items = [item(&json!({"name": "a"})), nameless, named];
+    // Given the agreement that the first succeeds on no row, and that the second fails after it,
+    let agreed = [Agreed::Success { base: 0 }, Agreed::Failure, Agreed::Nothing];
+    // while the row is not there, the failure stands;
+    let repeated = world.decide_agreed(Operation::SetObjects, &items, &agreed, None);
+    assert_eq!(repeated.outcomes.iter().map(|(position, _)| *position).collect::<Vec<_>>(), [0, 2]);
+    // when another writer came first, it is judged on what is there now.
+    let row = world.stored(7, r#"{"name":"theirs"}"#);
+    let anew = world.decide_agreed(Operation::SetObjects, &items, &agreed, Some(&row));
+    assert_eq!(anew.outcomes.iter().map(|(position, _)| *position).collect::<Vec<_>>(), [0, 1, 2]);
+    // A failure before the success relies on nothing, and stands for ever.
+    let agreed = [Agreed::Failure, Agreed::Success { base: 0 }, Agreed::Failure];
+    let anew = world.decide_agreed(Operation::SetObjects, &items, &agreed, Some(&row));
+    assert_eq!(anew.outcomes.iter().map(|(position, _)| *position).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
 fn the_first_create_of_a_chunk_wins_and_the_next_is_told() {
     let world = World::new();
     let decision = world.decide(
