@@ -6,6 +6,8 @@ pub mod compressed;
 mod crash;
 mod deliveries;
 mod gate;
+pub mod refusals;
+pub mod throttle;
 mod watch;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! The functions through HTTP and the queue, against a real local engine. Each test has a local run of its own.
 
 mod abort;
+mod alarms;
 mod conventions;
 mod cost;
 mod create;
@@ -15,10 +16,12 @@ mod limits;
 mod list;
 mod order;
 mod progress;
+mod recovery;
 mod relationships;
 mod roles;
 mod scale;
 mod secrets;
 mod show;
 mod strangers;
+mod template;
 mod tenancy;

@@ -1,6 +1,6 @@
 //! Each function's role in the deployment template allows what the function does, and nothing else.
 
-mod template;
+mod policy;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,9 +21,8 @@ use store::{Store, keys};
 use sweep::Sweep;
 use tests::{CallBook, Calls, Client, Deliveries, Delivery, Home, LastStep, crash_after, watch_for};
 
-use self::template::{Condition, Effect, Permissions, Statement, Template, allows, is_like};
-
-const FUNCTIONS: [&str; 6] = ["accept", "consume", "status", "records", "bury", "sweep"];
+use self::policy::{Condition, Effect, Permissions, Statement, allows, is_like};
+use crate::template::{FUNCTIONS, STACK, Template};
 
 /// Those that answer requests, and so look credentials up. The local run does that in one place for all three, and has
 /// its calls noted under the name [`ACCESS`].
@@ -276,7 +275,7 @@ fn requests_for_credentials() -> Vec<BTreeSet<String>> {
 #[test]
 fn no_function_writes_credentials_and_those_that_answer_nobody_do_not_read_them() {
     let template = Template::read();
-    let catalog = TableNames::with_prefix("sundial").catalog;
+    let catalog = TableNames::with_prefix(STACK).catalog;
     for function in FUNCTIONS {
         let role = template.statements(function);
         let reads = READS.iter().filter(|_| !ANSWERING.contains(&function));
@@ -291,7 +290,7 @@ fn no_function_writes_credentials_and_those_that_answer_nobody_do_not_read_them(
 #[test]
 fn credentials_stay_denied_whatever_else_a_role_will_be_allowed_on_the_catalog() {
     let template = Template::read();
-    let catalog = TableNames::with_prefix("sundial").catalog;
+    let catalog = TableNames::with_prefix(STACK).catalog;
     let denied = [("accept", &WRITES[..]), ("status", &WRITES), ("records", &WRITES), ("consume", &READS)];
     for (function, actions) in denied {
         let role = template.statements(function);

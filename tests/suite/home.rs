@@ -1,7 +1,7 @@
 //! Where the service of a test runs.
 
 pub mod deployed;
-mod queues;
+pub mod queues;
 
 use std::fs::File;
 use std::io::Write;
@@ -245,7 +245,7 @@ impl Home {
         match &self.place {
             Place::Deployed(_) => None,
             Place::Here(here) => match &here.queues {
-                Some(queues) => Some(queues.dead_letters().await),
+                Some(queues) => Some(queues.dead_letters().await.all()),
                 None => Some(here.run.queue()?.counts().await.expect("the queue").dead),
             },
         }

@@ -8,6 +8,7 @@
 //! A test that a home cannot give says so on stderr and why: `cargo test -p tests --test suite -- --nocapture` shows it.
 
 mod access;
+mod alarms;
 mod bodies;
 mod errors;
 mod expiry;

@@ -1,7 +1,7 @@
 //! Two queues of SQS that a test makes for itself.
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::QueueAttributeName;
+use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 use local::queue::QueueOptions;
 use local::source::sqs::SqsOptions;
 use serde_json::json;
@@ -52,16 +52,31 @@ impl Queues {
         self.options.dead_letters_url.as_deref().expect("made with one")
     }
 
-    /// How many dead letters wait or are in flight.
-    pub async fn dead_letters(&self) -> usize {
-        let names = [
-            QueueAttributeName::ApproximateNumberOfMessages,
-            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-        ];
-        let request = self.client.get_queue_attributes().queue_url(self.dead_letters_url());
-        let answer = request.set_attribute_names(Some(names.to_vec())).send().await.expect("its attributes");
-        let attributes = answer.attributes.unwrap_or_default();
-        names.iter().map(|name| attributes[name].parse::<usize>().expect("a number")).sum()
+    pub async fn dead_letters(&self) -> Counts {
+        Counts::of(&self.client, self.dead_letters_url()).await
+    }
+
+    /// Of the queue, and not of its dead letters.
+    pub async fn counts(&self) -> Counts {
+        Counts::of(&self.client, &self.options.url).await
+    }
+
+    pub async fn send(&self, body: &str) {
+        let message = self.client.send_message().queue_url(&self.options.url).message_body(body);
+        message.send().await.expect("the queue");
+    }
+
+    /// The one message that waits.
+    ///
+    /// # Panics
+    /// When none does.
+    pub async fn receive(&self) -> Received {
+        let names = [MessageSystemAttributeName::SentTimestamp, MessageSystemAttributeName::ApproximateReceiveCount];
+        let request = self.client.receive_message().queue_url(&self.options.url);
+        let answer = request.set_message_system_attribute_names(Some(names.to_vec())).send().await.expect("the queue");
+        let attributes = answer.messages().first().and_then(|message| message.attributes()).expect("a message");
+        let [sent_at, receives] = names.map(|name| attributes[&name].parse().expect("a number"));
+        Received { sent_at, receives }
     }
 
     pub async fn delete(self) {
@@ -69,4 +84,39 @@ impl Queues {
             self.client.delete_queue().queue_url(url).send().await.expect("the queue is deleted");
         }
     }
+}
+
+/// How many messages a queue has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Counts {
+    /// `ApproximateNumberOfMessages`, which among the metrics is called `ApproximateNumberOfMessagesVisible`.
+    pub visible: usize,
+    /// `ApproximateNumberOfMessagesNotVisible`.
+    pub in_flight: usize,
+}
+
+impl Counts {
+    pub async fn of(client: &Client, url: &str) -> Self {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let request = client.get_queue_attributes().queue_url(url);
+        let answer = request.set_attribute_names(Some(names.to_vec())).send().await.expect("its attributes");
+        let attributes = answer.attributes.unwrap_or_default();
+        let [visible, in_flight] = names.map(|name| attributes[&name].parse().expect("a number"));
+        Self { visible, in_flight }
+    }
+
+    pub fn all(self) -> usize {
+        self.visible + self.in_flight
+    }
+}
+
+/// A message, as far as it says when it was sent and how often it was received.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    /// In milliseconds since 1970.
+    pub sent_at: u64,
+    pub receives: u64,
 }

@@ -1,15 +1,11 @@
-//! The deployment template, as far as it says who may do what.
+//! What the deployment template says about who may do what.
 
 use std::collections::BTreeSet;
 
-use saphyr::{LoadableYamlNode, Yaml};
+use saphyr::Yaml;
 use store::tables::TableNames;
 
-const TEXT: &str = include_str!("../../../infra/template.yaml");
-
-pub struct Template {
-    resources: Yaml<'static>,
-}
+use crate::template::{STACK, Template, logical_name, text};
 
 /// Actions, each with the resource that it is allowed on.
 pub type Permissions = BTreeSet<(String, String)>;
@@ -73,7 +69,7 @@ impl Condition {
 impl Statement {
     /// The table or `table/index` that it is about, called as in a local run.
     fn table(&self) -> String {
-        let names = TableNames::with_prefix("sundial");
+        let names = TableNames::with_prefix(STACK);
         let (table, index) = match self.resource.split_once("/index/") {
             Some((table, index)) => (table.trim_start_matches("${").trim_end_matches('}'), format!("/{index}")),
             None => (self.resource.as_str(), String::new()),
@@ -113,15 +109,8 @@ pub fn is_like(text: &str, pattern: &str) -> bool {
 }
 
 impl Template {
-    pub fn read() -> Self {
-        let document = Yaml::load_from_str(TEXT).expect("the template is YAML").remove(0);
-        Self { resources: document.as_mapping_get("Resources").expect("resources").clone() }
-    }
-
     fn role(&self, function: &str) -> &Yaml<'static> {
-        let name = format!("{}{}Role", function[..1].to_uppercase(), &function[1..]);
-        let role = self.resources.as_mapping_get(&name).unwrap_or_else(|| panic!("there is no {name}"));
-        role.as_mapping_get("Properties").expect("properties")
+        self.resource(&format!("{}Role", logical_name(function))).as_mapping_get("Properties").expect("properties")
     }
 
     pub fn has_managed_policies(&self, function: &str) -> bool {
@@ -181,13 +170,4 @@ fn only_member<'yaml>(mapping: &'yaml Yaml<'static>) -> (String, &'yaml Yaml<'st
     assert_eq!(members.len(), 1, "{mapping:?}");
     let (name, value) = members.iter().next().expect("a member");
     (text(name), value)
-}
-
-/// A scalar's text, whatever tag is before it.
-fn text(node: &Yaml<'static>) -> String {
-    let untagged = match node {
-        Yaml::Tagged(_, inner) => inner,
-        other => other,
-    };
-    untagged.as_str().unwrap_or_else(|| panic!("{node:?} is no text")).to_owned()
 }

@@ -1,0 +1,149 @@
+//! Every fault at every call.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::job::Operation;
+
+use crate::network::{Call, Fault, Function, Script, Span};
+use crate::scenes::Shape;
+use crate::story::{Case, Stage, Story};
+use crate::world::VISIBILITY;
+use crate::{ENOUGH, report};
+
+/// What a worker may take of its own time besides waiting: for the commit of its job, and between its tries.
+const NORMAL_TIME: Duration = Duration::from_secs(20);
+
+/// Everything that can be told of one operation.
+struct Told {
+    operation: Operation,
+    runs: BTreeMap<Function, usize>,
+    wrong: Vec<String>,
+}
+
+impl Told {
+    const fn of(operation: Operation) -> Self {
+        Self { operation, runs: BTreeMap::new(), wrong: Vec::new() }
+    }
+
+    /// Runs the story undisturbed, and then once for each fault at each call of the functions.
+    fn every_fault(&mut self, shape: Shape, story: Story, functions: &[Function]) {
+        let operation = self.operation;
+        let case = |script| Case { operation, shape, story, script };
+        let undisturbed = case(Script::default()).run();
+        if !undisturbed.found.is_empty() {
+            self.wrong.push(format!("undisturbed {}: {:#?}", case(Script::default()), undisturbed.found));
+            return;
+        }
+        let mut scripts = Vec::new();
+        // Of what happens again and again by itself, the first time: the sweeps after it find nothing. And of the requests the
+        // job's own, which comes first.
+        let first_only = [Function::Accept, Function::Sweep];
+        let first = |function| undisturbed.calls.iter().find(|call| call.function == function).map(|call| call.worker);
+        let disturbed = |call: &&Call| {
+            functions.contains(&call.function)
+                && (!first_only.contains(&call.function) || first(call.function) == Some(call.worker))
+        };
+        for call in undisturbed.calls.iter().filter(disturbed) {
+            for fault in Fault::ALL.into_iter().filter(|fault| fault.can_happen_to(&call.operation)) {
+                let spans: &[Span] = if fault.is_death() { &[Span::Once] } else { &[Span::Once, Span::Always] };
+                scripts.extend(spans.iter().map(|span| (call.function, call.number, fault, *span)));
+            }
+        }
+        for (function, call, fault, span) in scripts {
+            if self.wrong.len() >= ENOUGH {
+                return;
+            }
+            let case = case(Script::one(function, call, fault, span));
+            self.run(&case, function);
+        }
+    }
+
+    fn run(&mut self, case: &Case, function: Function) {
+        let mut outcome = case.run();
+        *self.runs.entry(function).or_default() += 1;
+        // One death delays a job by one visibility timeout.
+        let is_recovery = case.story == Story::Keyed && function == Function::Consume;
+        if let Some(recovery) = outcome.recovery.filter(|time| is_recovery && *time > VISIBILITY + NORMAL_TIME) {
+            outcome.found.push(format!("{} s from the death to the end of the job", recovery.as_secs()));
+        }
+        if !outcome.found.is_empty() {
+            self.wrong.push(format!("{case}\n{}", outcome.found.join("\n")));
+        }
+    }
+
+    #[track_caller]
+    fn end(self) {
+        eprintln!("{:?}: {:?}", self.operation, self.runs);
+        report(&self.wrong, "SUNDIAL_FAULT='ITS FIRST LINE' cargo test -p tests --test faults repeat -- --nocapture");
+    }
+}
+
+fn every_story(operation: Operation) {
+    let mut told = Told::of(operation);
+    for shape in Shape::ALL {
+        told.every_fault(shape, Story::Keyed, &[Function::Consume]);
+        for stage in Stage::ALL {
+            if shape == Shape::One || stage == Stage::Agreed {
+                told.every_fault(shape, Story::Buried(stage), &[Function::Bury]);
+                told.every_fault(shape, Story::Swept(stage), &[Function::Sweep]);
+            }
+        }
+        // To accept and to abort, the jobs of two actions differ in nothing but their text.
+        if shape == Shape::One || matches!(operation, Operation::SetObjects | Operation::CreateRelationships) {
+            told.every_fault(shape, Story::Keyed, &[Function::Accept]);
+            told.every_fault(shape, Story::Once, &[Function::Accept]);
+            told.every_fault(shape, Story::Aborted, &[Function::Abort]);
+        }
+    }
+    told.end();
+}
+
+#[test]
+fn create_objects() {
+    every_story(Operation::CreateObjects);
+}
+
+#[test]
+fn update_objects() {
+    every_story(Operation::UpdateObjects);
+}
+
+#[test]
+fn set_objects() {
+    every_story(Operation::SetObjects);
+}
+
+#[test]
+fn delete_objects() {
+    every_story(Operation::DeleteObjects);
+}
+
+#[test]
+fn delete_objects_by_external_id() {
+    every_story(Operation::DeleteObjectsByExternalId);
+}
+
+#[test]
+fn create_relationships() {
+    every_story(Operation::CreateRelationships);
+}
+
+#[test]
+fn delete_relationships() {
+    every_story(Operation::DeleteRelationships);
+}
+
+/// `SUNDIAL_FAULT` names one run, as a failure prints it: this repeats it and tells every call.
+#[test]
+fn repeat() {
+    let case = std::env::var("SUNDIAL_FAULT")
+        .unwrap_or_else(|_| "resources.post/three/keyed/consume:4:very-late:once".to_owned());
+    let case: Case = case.parse().expect("a case");
+    let outcome = case.run();
+    eprintln!("{case}");
+    for call in &outcome.calls {
+        eprintln!("{call}");
+    }
+    assert!(outcome.found.is_empty(), "{}", outcome.found.join("\n"));
+}

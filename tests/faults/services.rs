@@ -1,0 +1,222 @@
+//! DynamoDB and SQS, as the functions' calls reach them: each call at once and as a whole.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tests::refusals::Refusal;
+
+use crate::clock::SimulatedClock;
+use crate::watch::Watch;
+
+/// Both services. Clones are the same.
+#[derive(Clone)]
+pub struct Services {
+    database: Database,
+    queues: Arc<Mutex<Queues>>,
+    clock: SimulatedClock,
+    watch: Arc<Mutex<Watch>>,
+}
+
+/// A message of the queue.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub id: usize,
+    pub body: String,
+    pub receives: u32,
+    /// Hidden until then.
+    visible_at: Duration,
+    sent_at: u64,
+}
+
+impl Message {
+    pub fn sent_at(&self) -> u64 {
+        self.sent_at
+    }
+}
+
+/// A standard queue and its dead letters.
+#[derive(Debug, Default)]
+struct Queues {
+    main: Vec<Message>,
+    dead: Vec<Message>,
+    sent: usize,
+}
+
+/// Which of the two queues.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lane {
+    Main,
+    Dead,
+}
+
+/// After so many receives a message is a dead letter: the template's `MaxReceives`.
+pub const MAX_RECEIVES: u32 = 5;
+
+impl Services {
+    pub fn new(clock: SimulatedClock) -> Self {
+        let database = Database::memory_with_clock(Arc::new(DatabaseClock(clock.clone()))).expect("memory");
+        Self { database, queues: Arc::default(), clock, watch: Arc::default() }
+    }
+
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// What is looked at after each call.
+    pub fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what is asked.
+    pub fn answer(&self, operation: &str, body: &Value) -> HttpResponse {
+        if operation == "SendMessageBatch" {
+            return self.send(body, |_| true);
+        }
+        let answer = match ask(&self.database, operation, body) {
+            Ok(answer) => response(200, answer),
+            Err(error) => response(error.status_code(), error.to_json()),
+        };
+        self.watch().look(&self.database, operation, body, self.clock.elapsed());
+        answer
+    }
+
+    /// Takes every second message of a batch.
+    pub fn send_some(&self, body: &Value) -> HttpResponse {
+        self.send(body, |place| place % 2 == 1)
+    }
+
+    fn send(&self, body: &Value, takes: impl Fn(usize) -> bool) -> HttpResponse {
+        let (mut successful, mut failed) = (Vec::new(), Vec::new());
+        let mut queues = self.queues();
+        for (place, entry) in body["Entries"].as_array().into_iter().flatten().enumerate() {
+            if !takes(place) {
+                failed.push(json!({"Id": entry["Id"], "Code": "InternalError", "SenderFault": false}));
+                continue;
+            }
+            queues.sent += 1;
+            let id = queues.sent;
+            queues.main.push(Message {
+                id,
+                body: entry["MessageBody"].as_str().expect("a body").to_owned(),
+                receives: 0,
+                visible_at: Duration::ZERO,
+                sent_at: self.clock.ambient.now().as_millis(),
+            });
+            successful
+                .push(json!({"Id": entry["Id"], "MessageId": id.to_string(), "MD5OfMessageBody": "not looked at"}));
+        }
+        response(200, json!({"Successful": successful, "Failed": failed}).to_string())
+    }
+
+    /// Hands out the message of the lane that has waited longest, and hides it. One that was received too often goes to
+    /// the dead letters instead.
+    pub fn receive(&self, lane: Lane, visibility: Duration) -> Option<Message> {
+        let now = self.clock.elapsed();
+        let mut queues = self.queues();
+        loop {
+            let Queues { main, dead, .. } = &mut *queues;
+            let messages = if lane == Lane::Main { &mut *main } else { &mut *dead };
+            let place = messages.iter().position(|message| message.visible_at <= now)?;
+            if lane == Lane::Main && messages[place].receives >= MAX_RECEIVES {
+                let mut letter = messages.remove(place);
+                letter.visible_at = now;
+                dead.push(letter);
+                continue;
+            }
+            let message = &mut messages[place];
+            message.receives += 1;
+            message.visible_at = now + visibility;
+            return Some(message.clone());
+        }
+    }
+
+    /// A consumer is done with the message.
+    pub fn delete(&self, lane: Lane, id: usize) {
+        let mut queues = self.queues();
+        let messages = if lane == Lane::Main { &mut queues.main } else { &mut queues.dead };
+        messages.retain(|message| message.id != id);
+    }
+
+    /// Moves a message that was received too often to the dead letters, whoever is still at it.
+    pub fn give_up(&self, id: usize) {
+        let mut queues = self.queues();
+        if let Some(place) = queues.main.iter().position(|message| message.id == id) {
+            let letter = queues.main.remove(place);
+            queues.dead.push(Message { visible_at: Duration::ZERO, ..letter });
+        }
+    }
+
+    /// Somebody empties the queue.
+    pub fn purge(&self) {
+        self.queues().main.clear();
+    }
+
+    /// When the next message can be received; none when there is none.
+    pub fn next_visible(&self) -> Option<Duration> {
+        let queues = self.queues();
+        queues.main.iter().chain(&queues.dead).map(|message| message.visible_at).min()
+    }
+}
+
+/// How SQS refuses a whole request.
+pub fn sqs_refusal(why: Refusal) -> HttpResponse {
+    let (status, code) = match why {
+        Refusal::Throttled => (400, "com.amazonaws.sqs#RequestThrottled"),
+        Refusal::Conflict | Refusal::ServerError => (500, "com.amazonaws.sqs#InternalError"),
+    };
+    response(status, json!({"__type": code, "message": "refused"}).to_string())
+}
+
+/// Asks the database as its server would, which leaves nothing to wait for.
+pub fn ask(database: &Database, operation: &str, body: &Value) -> Result<String, DynoxideError> {
+    fn run<Request: DeserializeOwned, Answer: Serialize>(
+        body: &Value,
+        run: impl FnOnce(Request) -> Result<Answer, DynoxideError>,
+    ) -> Result<String, DynoxideError> {
+        let request = Request::deserialize(body).expect("what the SDK sends");
+        run(request).map(|answer| serde_json::to_string(&answer).expect("JSON"))
+    }
+    match operation {
+        "BatchExecuteStatement" => run(body, |request| database.batch_execute_statement(request)),
+        "BatchGetItem" => run(body, |request| database.batch_get_item(request)),
+        "BatchWriteItem" => run(body, |request| database.batch_write_item(request)),
+        "CreateTable" => run(body, |request| database.create_table(request)),
+        "DeleteItem" => run(body, |request| database.delete_item(request)),
+        "DescribeTable" => run(body, |request| database.describe_table(request)),
+        "DescribeTimeToLive" => run(body, |request| database.describe_time_to_live(request)),
+        "GetItem" => run(body, |request| database.get_item(request)),
+        "PutItem" => run(body, |request| database.put_item(request)),
+        "Query" => run(body, |request| database.query(request)),
+        "Scan" => run(body, |request| database.scan(request)),
+        "TransactWriteItems" => run(body, |request| database.transact_write_items(request)),
+        "UpdateItem" => run(body, |request| database.update_item(request)),
+        "UpdateTimeToLive" => run(body, |request| database.update_time_to_live(request)),
+        _ => panic!("the functions are not known to call {operation}"),
+    }
+}
+
+fn response(status: u16, body: String) -> HttpResponse {
+    HttpResponse::new(status.try_into().expect("a status"), body.into())
+}
+
+struct DatabaseClock(SimulatedClock);
+
+impl dynoxide::storage_backend::Clock for DatabaseClock {
+    fn now_unix_secs(&self) -> u64 {
+        self.0.ambient.now().as_seconds()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "exact until the year 144,683")]
+    fn now_unix_secs_f64(&self) -> f64 {
+        self.0.ambient.now().as_millis() as f64 / 1_000.0
+    }
+}

@@ -1,0 +1,316 @@
+//! The stories of the runs: what a client, another writer and the operator do while the script disturbs the functions.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use domain::job::Operation;
+
+use crate::judge::{Allowed, judge};
+use crate::network::{Call, Doom, Fault, Script};
+use crate::scenes::{Items, Shape};
+use crate::world::{Answer, Posted, World, run};
+
+/// What happens besides the faults.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Story {
+    /// The client retries with its Idempotency-Key until it has a job; another writer is at the same records.
+    Keyed,
+    /// The client asks once and takes what it gets.
+    Once,
+    /// The job is aborted while it is queued, by a client that retries.
+    Aborted,
+    /// Every delivery of its chunks dies at this stage, until they are dead letters.
+    Buried(Stage),
+    /// The first delivery dies at this stage, and then the queue is emptied: the sweep finds the job 23 hours later.
+    Swept(Stage),
+}
+
+/// How far the workers come whose chunks are given up.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Stage {
+    Unstarted,
+    Started,
+    Agreed,
+    HalfWritten,
+    Written,
+    Recorded,
+}
+
+impl Stage {
+    pub const ALL: [Self; 6] =
+        [Self::Unstarted, Self::Started, Self::Agreed, Self::HalfWritten, Self::Written, Self::Recorded];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Unstarted => "unstarted",
+            Self::Started => "started",
+            Self::Agreed => "agreed",
+            Self::HalfWritten => "half-written",
+            Self::Written => "written",
+            Self::Recorded => "recorded",
+        }
+    }
+
+    /// The way to die there: the call after which nothing follows.
+    const fn doom(self) -> Doom {
+        match self {
+            Self::Unstarted => Doom { operations: &["GetItem"], fault: Fault::DiesBefore, skip: 0 },
+            // Whatever a worker does first with a job that is processing: it knows its types, or reads.
+            Self::Started => Doom { operations: &["BatchGetItem", "GetItem"], fault: Fault::DiesBefore, skip: 1 },
+            Self::Agreed => Doom { operations: &["PutItem"], fault: Fault::DiesAfter, skip: 0 },
+            Self::HalfWritten => Doom { operations: &["BatchExecuteStatement"], fault: Fault::DiesMidway, skip: 0 },
+            Self::Written => {
+                Doom { operations: &["BatchExecuteStatement", "TransactWriteItems"], fault: Fault::DiesAfter, skip: 0 }
+            }
+            // The job's own row, after the start.
+            Self::Recorded => Doom { operations: &["UpdateItem"], fault: Fault::DiesAfter, skip: 1 },
+        }
+    }
+}
+
+impl Story {
+    /// Every story of one job.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let given_up = Stage::ALL.into_iter().flat_map(|stage| [Self::Buried(stage), Self::Swept(stage)]);
+        [Self::Keyed, Self::Once, Self::Aborted].into_iter().chain(given_up)
+    }
+
+    const fn is_given_up(self) -> bool {
+        matches!(self, Self::Buried(_) | Self::Swept(_))
+    }
+}
+
+impl fmt::Display for Story {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keyed => formatter.write_str("keyed"),
+            Self::Once => formatter.write_str("once"),
+            Self::Aborted => formatter.write_str("aborted"),
+            Self::Buried(stage) => write!(formatter, "buried-{}", stage.name()),
+            Self::Swept(stage) => write!(formatter, "swept-{}", stage.name()),
+        }
+    }
+}
+
+/// One run: everything that decides how it goes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Case {
+    pub operation: Operation,
+    pub shape: Shape,
+    pub story: Story,
+    pub script: Script,
+}
+
+impl fmt::Display for Case {
+    /// `resources.post/three/keyed/consume:7:lost:once`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { operation, shape, story, script } = self;
+        let (job_type, action) = (operation.job_type(), operation.action());
+        write!(formatter, "{job_type}.{action}/{}/{story}/{script}", shape.name())
+    }
+}
+
+impl FromStr for Case {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.split('/');
+        let mut part = |what| parts.next().ok_or_else(|| format!("{text} has no {what}"));
+        let (operation, shape, story) = (part("operation")?, part("shape")?, part("story")?);
+        let script = part("script")?.parse()?;
+        let named = |it: &Operation| format!("{}.{}", it.job_type(), it.action()) == operation;
+        Ok(Self {
+            operation: Operation::ALL.into_iter().find(named).ok_or_else(|| format!("no operation {operation}"))?,
+            shape: Shape::ALL.into_iter().find(|it| it.name() == shape).ok_or_else(|| format!("no shape {shape}"))?,
+            story: Story::all().find(|it| it.to_string() == story).ok_or_else(|| format!("no story {story}"))?,
+            script,
+        })
+    }
+}
+
+/// What a run came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// What is wrong; empty when all is well.
+    pub found: Vec<String>,
+    pub calls: Vec<Call>,
+    /// From the death of a worker to the end of its job.
+    pub recovery: Option<Duration>,
+}
+
+impl Case {
+    pub fn run(&self) -> Outcome {
+        // What is random follows from the case.
+        const SEED: u64 = 1;
+        run(async {
+            let mut telling = Telling::start(self, SEED);
+            Box::pin(telling.tell()).await;
+            telling.end().await
+        })
+    }
+}
+
+struct Telling<'case> {
+    case: &'case Case,
+    world: World,
+    job: Posted,
+    others: Vec<Posted>,
+    found: Vec<String>,
+}
+
+/// What a client makes of an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Told {
+    Accepted,
+    /// 4xx or 503: never.
+    Refused,
+    /// 500, or none.
+    Unknown,
+}
+
+fn told(answer: Option<&Answer>) -> Told {
+    match answer.map(|answer| answer.status) {
+        Some(201) => Told::Accepted,
+        Some(400..=499 | 503) => Told::Refused,
+        _ => Told::Unknown,
+    }
+}
+
+impl<'case> Telling<'case> {
+    fn start(case: &'case Case, seed: u64) -> Self {
+        let world = World::start(case.shape, seed);
+        world.network.follow(case.script.clone());
+        let items = Items(&world.account).of(case.operation, case.shape);
+        let key = (case.story != Story::Once).then_some("the key");
+        let job = world.posting(case.operation, items, key);
+        Self { case, world, job, others: Vec::new(), found: Vec::new() }
+    }
+
+    async fn tell(&mut self) {
+        match self.case.story {
+            Story::Once => self.ask_once().await,
+            Story::Keyed => {
+                self.ask_until_accepted().await;
+                self.let_other_writer_in().await;
+                self.world.drain().await;
+            }
+            Story::Aborted => {
+                self.ask_until_accepted().await;
+                self.abort().await;
+                self.world.drain().await;
+            }
+            Story::Buried(stage) => {
+                self.ask_until_accepted().await;
+                self.let_other_writer_in().await;
+                self.world.doom = self.job.id.map(|id| (id, stage.doom()));
+                self.world.drain().await;
+            }
+            Story::Swept(stage) => {
+                self.ask_until_accepted().await;
+                self.let_other_writer_in().await;
+                self.world.doom = self.job.id.map(|id| (id, stage.doom()));
+                // Each chunk is delivered once.
+                while let Some((lane, message)) = self.world.receive() {
+                    self.world.deliver(lane, &message).await;
+                }
+                self.world.services.purge();
+                self.world.doom = None;
+                Box::pin(self.sweep()).await;
+            }
+        }
+    }
+
+    /// The job, from a client that asks once. Whatever it is told is true for ever.
+    async fn ask_once(&mut self) {
+        let answer = self.world.post(&mut self.job).await;
+        self.let_other_writer_in().await;
+        self.world.drain().await;
+        let there = self.world.unknown_job(&self.others);
+        match told(answer.as_ref()) {
+            Told::Accepted => {}
+            Told::Refused => {
+                if there.is_some() || self.world.applied_for_unknown(&self.others) {
+                    self.found.push(format!("the job was refused, and is there or was applied: {answer:?}"));
+                }
+            }
+            Told::Unknown if answer.as_ref().is_none_or(|answer| answer.status == 500) => self.job.id = there,
+            Told::Unknown => self.found.push(format!("the answer is none of the contract: {answer:?}")),
+        }
+    }
+
+    /// The job, from a client that retries with its key, as clients do that mean it.
+    async fn ask_until_accepted(&mut self) {
+        const ATTEMPTS: u32 = 6;
+        for _ in 0..ATTEMPTS {
+            let answer = self.world.post(&mut self.job).await;
+            match told(answer.as_ref()) {
+                Told::Accepted => return,
+                Told::Refused | Told::Unknown => self.world.clock.pass(Duration::from_secs(2)).await,
+            }
+        }
+        self.found.push("the job is never accepted".to_owned());
+    }
+
+    async fn let_other_writer_in(&mut self) {
+        let (operation, items) = Items(&self.world.account).of_other_writer(self.case.operation);
+        let mut other = self.world.posting(operation, items, Some("the other key"));
+        for _ in 0..6 {
+            if told(self.world.post(&mut other).await.as_ref()) == Told::Accepted {
+                self.others.push(other);
+                return;
+            }
+            self.world.clock.pass(Duration::from_secs(2)).await;
+        }
+        self.found.push("the other writer's job is never accepted".to_owned());
+    }
+
+    /// An abort that is asked for until it is answered. Both answers are possible only where a worker may have been there.
+    async fn abort(&mut self) {
+        let Some(id) = self.job.id else { return };
+        for _ in 0..6 {
+            match self.world.abort(id).await {
+                Some(Answer { status: 200, .. }) => return,
+                Some(Answer { status: 500 | 503, .. }) | None => {
+                    self.world.clock.pass(Duration::from_secs(2)).await;
+                }
+                Some(answer) => self.found.push(format!("nothing had started the job, and its abort is {answer:?}")),
+            }
+        }
+        self.found.push("the job is never aborted".to_owned());
+    }
+
+    /// The schedule of the sweep, from the hour at which jobs are overdue.
+    async fn sweep(&mut self) {
+        const EVERY: Duration = Duration::from_mins(5);
+        let overdue = Duration::from_secs(domain::limits::JOB_OVERDUE_SECONDS) + EVERY;
+        self.world.clock.pass(overdue).await;
+        for _ in 0..4 {
+            // One that dies or fails is followed by the next.
+            let _ = self.world.sweep().await;
+            self.world.clock.pass(EVERY).await;
+            // A chain's next chunk may have been sent.
+            self.world.drain().await;
+        }
+    }
+
+    async fn end(mut self) -> Outcome {
+        let recovery = self.recovery();
+        let mut posted = vec![self.job.clone()];
+        posted.append(&mut self.others);
+        let allowed = Allowed {
+            given_up: self.case.story.is_given_up(),
+            unknown: matches!(self.case.story, Story::Swept(_)),
+            ..Allowed::default()
+        };
+        let calls = self.world.network.log();
+        self.found.extend(judge(&self.world, &posted, allowed).await);
+        Outcome { found: self.found, calls, recovery }
+    }
+
+    fn recovery(&self) -> Option<Duration> {
+        let died_at = self.world.network.died_at()?;
+        let ended_at = self.world.services.watch().ended_at(self.job.id?)?;
+        ended_at.checked_sub(died_at)
+    }
+}

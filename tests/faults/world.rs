@@ -1,0 +1,411 @@
+//! The whole service in one thread: each function as it is deployed, with the network of the tests beneath its SDK clients.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use accept::Accept;
+use access::Access;
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use aws_sdk_dynamodb::config::retry::RetryPartition;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request};
+use bury::Bury;
+use consume::Consumer;
+use domain::account::{AccountId, Role};
+use domain::chunk::Chunk;
+use domain::job::{Job, JobId, Operation};
+use domain::limits;
+use records::Records;
+use serde_json::{Value, json};
+use status::Status;
+use store::Store;
+use store::clients::{self, AwsSettings};
+use store::jobs::Commit;
+use store::queue::Queue;
+use store::sqs::SqsQueue;
+use store::tables::{self, TableNames};
+use sweep::{Report, Sweep};
+use tower::ServiceExt;
+
+use crate::clock::SimulatedClock;
+use crate::network::{Doom, Function, Network};
+use crate::scenes::{Items, OBJECTS, PAIRS, Shape, product_schema};
+use crate::services::{Lane, Message, Services};
+use crate::watch::{JOBS, RECORDS, Watch, new_tokens, text};
+
+/// How long the queue hides a message that was received: the template's default.
+pub const VISIBILITY: Duration = Duration::from_mins(3);
+/// The same of the dead letters.
+const DEAD_VISIBILITY: Duration = Duration::from_mins(6);
+
+/// Of each invocation.
+const TIME_LIMIT: Duration = Duration::from_mins(1);
+
+/// More deliveries than any run needs.
+const MOST_DELIVERIES: usize = 400;
+
+/// A job that a client asked for.
+#[derive(Clone, Debug)]
+pub struct Posted {
+    pub account: AccountId,
+    pub operation: Operation,
+    pub items: Vec<Value>,
+    pub key: Option<String>,
+    /// Its id, where the client was told one.
+    pub id: Option<JobId>,
+}
+
+/// An answer of an HTTP function.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Value,
+}
+
+/// What a delivery came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Delivered {
+    /// The message was deleted.
+    Done,
+    /// It comes back.
+    ComesBack,
+    /// The worker died.
+    Died,
+}
+
+pub struct World {
+    pub clock: SimulatedClock,
+    pub network: Network,
+    pub services: Services,
+    pub store: Store,
+    pub account: AccountId,
+    token: String,
+    /// Answers what the test itself asks.
+    own_router: OnceLock<Router>,
+    queue: Arc<dyn Queue>,
+    consumer: Consumer,
+    bury: Bury,
+    sweep: Sweep,
+    shape: Shape,
+    /// How many changes there were before the run began.
+    pub furniture: usize,
+    /// Where the workers that are given chunks of one job die.
+    pub doom: Option<(JobId, Doom)>,
+}
+
+/// What every run begins with, made once: the tables, the account `acme`, its types and the records of the scenes.
+struct Furnished {
+    /// A copy of the database, in a directory that goes with the process.
+    database: tempfile::TempDir,
+    watch: Watch,
+    token: String,
+}
+
+/// Jobs in [`Furnished::crowded`], which leave two slots.
+pub const IDLE_JOBS: u64 = limits::ACTIVE_JOBS - 2;
+
+impl Furnished {
+    fn get() -> &'static Self {
+        static FURNISHED: OnceLock<Furnished> = OnceLock::new();
+        FURNISHED.get_or_init(|| Self::make_aside(0))
+    }
+
+    /// With jobs that nobody ever runs.
+    fn crowded() -> &'static Self {
+        static CROWDED: OnceLock<Furnished> = OnceLock::new();
+        CROWDED.get_or_init(|| Self::make_aside(IDLE_JOBS))
+    }
+
+    fn make_aside(idle_jobs: u64) -> Self {
+        // The runtime of whoever asks has a clock of its own.
+        let furnishing = std::thread::spawn(move || run(Self::make(idle_jobs)));
+        furnishing.join().expect("the records of the scenes")
+    }
+
+    async fn make(idle_jobs: u64) -> Self {
+        // No run has it: its jobs would have the ids of these.
+        const SEED: u64 = u64::MAX;
+        let clock = SimulatedClock::start(SEED);
+        let services = Services::new(clock.clone());
+        let mut world = World::with(services, clock, Shape::One, String::new());
+        let client = world.store_client();
+        tables::create_missing(&client, &table_names()).await.expect("the tables");
+        // Somebody else has records of the same names, whom nothing of what follows may touch.
+        for name in ["bystander", "acme"] {
+            world.account = AccountId::parse(name).expect("an account");
+            world.token = tests::token_of(&world.store, &world.account, Role::Agent).await;
+            world.own_router.take();
+            world.furnish().await;
+        }
+        for _ in 0..idle_jobs {
+            let job = Job::queued(JobId::new(&world.clock.ambient), Operation::CreateObjects, 1, 1);
+            let now = world.clock.ambient.now();
+            let committed = world.store.commit(&world.account, &job, None, now).await.expect("the database");
+            assert_eq!(committed, Commit::Done);
+        }
+        let database = tempfile::tempdir().expect("a directory");
+        let path = Self::file(&database);
+        world.services.database().vacuum_into(&path).expect("a copy of the database");
+        let watch = world.services.watch().clone();
+        Self { database, watch, token: world.token }
+    }
+
+    fn file(directory: &tempfile::TempDir) -> String {
+        directory.path().join("database").to_str().expect("UTF-8").to_owned()
+    }
+}
+
+/// Runs a story in one thread, under a clock that moves only when nobody has anything to do.
+pub fn run<Done>(story: impl Future<Output = Done>) -> Done {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(story)
+}
+
+fn table_names() -> TableNames {
+    TableNames::with_prefix("test")
+}
+
+impl World {
+    /// The account `acme` with its types and the records of the scenes. What is random follows from `seed`.
+    pub fn start(shape: Shape, seed: u64) -> Self {
+        Self::furnished(Furnished::get(), shape, seed)
+    }
+
+    /// As [`start`](Self::start), with [`IDLE_JOBS`] jobs that nobody ever runs.
+    pub fn start_crowded(shape: Shape, seed: u64) -> Self {
+        Self::furnished(Furnished::crowded(), shape, seed)
+    }
+
+    fn furnished(furnished: &Furnished, shape: Shape, seed: u64) -> Self {
+        let clock = SimulatedClock::start(seed);
+        let services = Services::new(clock.clone());
+        services.database().restore_from(&Furnished::file(&furnished.database)).expect("the copy of the database");
+        *services.watch() = furnished.watch.clone();
+        // The SDK's own jitter.
+        fastrand::seed(seed);
+        let furniture = furnished.watch.changes.len();
+        Self { furniture, ..Self::with(services, clock, shape, furnished.token.clone()) }
+    }
+
+    fn with(services: Services, clock: SimulatedClock, shape: Shape, token: String) -> Self {
+        let network = Network::new(services.clone(), clock.clone(), VISIBILITY);
+        let aws = AwsSettings::emulator("http://aws.test");
+        // Each run begins with as many retries left as a new container.
+        let partition = RetryPartition::custom("run").build();
+        let dynamodb = clients::dynamodb(&aws, network.client());
+        let dynamodb = aws_sdk_dynamodb::Client::from_conf(
+            dynamodb.config().to_builder().retry_partition(partition.clone()).build(),
+        );
+        let sqs = clients::sqs(&aws, network.client());
+        let sqs = aws_sdk_sqs::Client::from_conf(sqs.config().to_builder().retry_partition(partition).build());
+        let store = Store::new(dynamodb, table_names(), clock.ambient.clone());
+        let queue: Arc<dyn Queue> = Arc::new(SqsQueue::new(sqs, "http://aws.test/queue".to_owned()));
+        let account = AccountId::parse("acme").expect("an account");
+        Self {
+            consumer: Consumer::new(store.clone(), Arc::clone(&queue)),
+            bury: Bury::new(store.clone(), Arc::clone(&queue)),
+            sweep: Sweep::new(store.clone()),
+            clock,
+            network,
+            services,
+            store,
+            account,
+            token,
+            own_router: OnceLock::new(),
+            queue,
+            shape,
+            furniture: 0,
+            doom: None,
+        }
+    }
+
+    fn store_client(&self) -> aws_sdk_dynamodb::Client {
+        clients::dynamodb(&AwsSettings::emulator("http://aws.test"), self.network.client())
+    }
+
+    async fn furnish(&self) {
+        let made = |answer: Answer| assert_eq!(answer.status, 201, "{}", answer.body);
+        let product = json!({"data": {"key": "product", "schema": product_schema()}});
+        made(self.request(None, Method::POST, "/objects/types", Some(&product), None).await.expect("an answer"));
+        let likes = json!({"data": {"key": "likes", "source": "product", "target": ["product"]}});
+        made(self.request(None, Method::POST, "/relationships/types", Some(&likes), None).await.expect("an answer"));
+        let objects = OBJECTS.map(|name| Items::product(name, &json!({"name": name, "price": 1})));
+        self.make(Operation::CreateObjects, objects.into()).await;
+        let pairs = PAIRS.map(|(source, target)| Items(&self.account).likes(source, target));
+        self.make(Operation::CreateRelationships, pairs.into()).await;
+    }
+
+    /// Runs a job that everything goes well with.
+    async fn make(&self, operation: Operation, items: Vec<Value>) {
+        let body = Self::body(operation, &items);
+        let answer = self.request(None, Method::POST, "/jobs", Some(&body), None).await.expect("an answer");
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        while let Some(message) = self.services.receive(Lane::Main, VISIBILITY) {
+            let response = self.consumer.handle(event(&message), deadline()).await;
+            assert!(response.batch_item_failures.is_empty(), "{message:?}");
+            self.services.delete(Lane::Main, message.id);
+        }
+        let id = answer.body["data"]["id"].as_str().expect("an id");
+        let job = self.show(JobId::parse(id).expect("a job id")).await;
+        assert_eq!(job.body["data"]["progress"]["succeeded"], items.len(), "{}", job.body);
+    }
+
+    fn body(operation: Operation, items: &[Value]) -> Value {
+        json!({"type": operation.job_type(), "action": operation.action(), "data": items})
+    }
+
+    /// One request to an HTTP function, in a container of its own; `None` when that died. Without a function it is the
+    /// test's own and meets no fault.
+    pub async fn request(
+        &self,
+        function: Option<Function>,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        key: Option<&str>,
+    ) -> Option<Answer> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", tests::BASE))
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json");
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let request = request.body(body).expect("a request");
+        let router =
+            if function.is_some() { self.router() } else { self.own_router.get_or_init(|| self.router()).clone() };
+        let answering = async move {
+            let response = router.oneshot(request).await.expect("an answer");
+            let status = response.status().as_u16();
+            let body = to_bytes(response.into_body(), usize::MAX).await.expect("a body");
+            Answer { status, body: serde_json::from_slice(&body).unwrap_or_default() }
+        };
+        match function {
+            None => Some(answering.await),
+            Some(function) => self.network.invoke(function, None, answering).await,
+        }
+    }
+
+    fn router(&self) -> Router {
+        let accept = Accept::new(self.store.clone(), Arc::clone(&self.queue)).packing(self.shape.packing());
+        let routes = accept::routes(accept)
+            .merge(status::routes(Status::new(self.store.clone())))
+            .merge(records::routes(Records::new(self.store.clone())));
+        let access = Access::new(self.store.clone(), access::Settings::default());
+        wire::conventions(routes, access, self.clock.ambient.clone())
+    }
+
+    /// Posts a job, through accept and its faults. `None` when accept died.
+    pub async fn post(&self, posted: &mut Posted) -> Option<Answer> {
+        let body = Self::body(posted.operation, &posted.items);
+        let answer =
+            self.request(Some(Function::Accept), Method::POST, "/jobs", Some(&body), posted.key.as_deref()).await;
+        if let Some(Answer { status: 201, body }) = &answer {
+            let id = body["data"]["id"].as_str().and_then(JobId::parse).expect("a job id");
+            assert!(posted.id.is_none_or(|known| known == id), "one key made two jobs");
+            posted.id = Some(id);
+        }
+        answer
+    }
+
+    pub fn posting(&self, operation: Operation, items: Vec<Value>, key: Option<&str>) -> Posted {
+        let (account, key) = (self.account.clone(), key.map(str::to_owned));
+        Posted { account, operation, items, key, id: None }
+    }
+
+    pub async fn show(&self, id: JobId) -> Answer {
+        let path = format!("/jobs/{id}");
+        self.request(None, Method::GET, &path, None, None).await.expect("an answer")
+    }
+
+    pub async fn abort(&self, id: JobId) -> Option<Answer> {
+        let path = format!("/jobs/{id}/abort");
+        self.request(Some(Function::Abort), Method::POST, &path, None, None).await
+    }
+
+    pub async fn sweep(&self) -> Option<Result<Report, store::StoreError>> {
+        let sweeping = self.sweep.run(Instant::now() + Duration::from_hours(1));
+        Box::pin(self.network.invoke(Function::Sweep, None, sweeping)).await
+    }
+
+    /// Hands a message to a consumer of its lane, and deletes it when that is done with it.
+    pub async fn deliver(&self, lane: Lane, message: &Message) -> Delivered {
+        let doom = self.doom.filter(|(job, _)| {
+            lane == Lane::Main && Chunk::from_message(&message.body).is_ok_and(|chunk| chunk.job == *job)
+        });
+        let doom = doom.map(|(_, doom)| doom);
+        let event = event(message);
+        let response = match lane {
+            Lane::Main => self.network.invoke(Function::Consume, doom, self.consumer.handle(event, deadline())).await,
+            Lane::Dead => self.network.invoke(Function::Bury, None, self.bury.handle(event, deadline())).await,
+        };
+        match response {
+            None => Delivered::Died,
+            Some(response) if response.batch_item_failures.is_empty() => {
+                self.services.delete(lane, message.id);
+                Delivered::Done
+            }
+            Some(_) => Delivered::ComesBack,
+        }
+    }
+
+    /// A job that is there beside those of `known`, and beside the furniture.
+    pub fn unknown_job(&self, known: &[Posted]) -> Option<JobId> {
+        let watch = self.services.watch();
+        let ids = watch.changes[self.furniture..].iter().filter_map(|change| {
+            let is_job = change.place.0 == JOBS && !text(change.after.as_ref()?, "status").is_empty();
+            is_job.then(|| JobId::parse(change.place.2.strip_prefix("JOB#")?)).flatten()
+        });
+        ids.into_iter().find(|id| known.iter().all(|known| known.id != Some(*id)))
+    }
+
+    /// Whether any record was written since the run began for another job than those of `known`.
+    pub fn applied_for_unknown(&self, known: &[Posted]) -> bool {
+        let watch = self.services.watch();
+        watch.changes[self.furniture..].iter().any(|change| {
+            let Some(after) = change.after.as_ref().filter(|_| change.place.0 == RECORDS) else { return false };
+            let tokens = new_tokens(change.before.as_ref(), after);
+            tokens.iter().any(|(id, _)| known.iter().all(|known| known.id != Some(*id)))
+        })
+    }
+
+    /// The next message that can be received.
+    pub fn receive(&self) -> Option<(Lane, Message)> {
+        let main = self.services.receive(Lane::Main, VISIBILITY).map(|message| (Lane::Main, message));
+        main.or_else(|| self.services.receive(Lane::Dead, DEAD_VISIBILITY).map(|message| (Lane::Dead, message)))
+    }
+
+    /// Delivers as SQS does, until nothing is left and nothing is still to happen.
+    pub async fn drain(&self) {
+        for _ in 0..MOST_DELIVERIES {
+            if let Some((lane, message)) = self.receive() {
+                self.deliver(lane, &message).await;
+            } else if let Some(next) = self.services.next_visible() {
+                self.clock.pass(next.saturating_sub(self.clock.elapsed())).await;
+            } else if self.network.late() > 0 {
+                self.clock.pass(Duration::from_secs(1)).await;
+            } else {
+                return;
+            }
+        }
+        self.services.watch().violations.push("the queue does not get empty".to_owned());
+    }
+}
+
+fn deadline() -> Instant {
+    tokio::time::Instant::now().into_std() + TIME_LIMIT
+}
+
+fn event(message: &Message) -> SqsEvent {
+    let mut record = SqsMessage::default();
+    record.message_id = Some(message.id.to_string());
+    record.body = Some(message.body.clone());
+    record.attributes.insert("ApproximateReceiveCount".to_owned(), message.receives.to_string());
+    record.attributes.insert("SentTimestamp".to_owned(), message.sent_at().to_string());
+    let mut event = SqsEvent::default();
+    event.records = vec![record];
+    event
+}
