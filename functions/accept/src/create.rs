@@ -65,6 +65,9 @@ pub(crate) async fn create(
 fn undecodable(error: DecodeError) -> Failure {
     match error {
         DecodeError::Corrupt => Failure::bad_request("The body does not decompress as its Content-Encoding says"),
+        DecodeError::Wasteful => Failure::bad_request(
+            "The body is compressed in a way that makes it larger instead of smaller: most of its bytes decompress to nothing",
+        ),
         DecodeError::Damaged => Failure::bad_request(
             "The body does not decompress: on its way here its bytes were taken for text. \
              Send it without Content-Type, or as application/merge-patch+json, or not compressed",

@@ -1,11 +1,28 @@
 //! `Content-Encoding`: which codings a body has, and taking them off within bounds.
+//!
+//! A coded body may make work without making bytes: gzip members and blocks with nothing in them, one after the other. So
+//! what comes out is not the only thing that is bounded. A coding may be fed at most [`BYTES_WITHOUT_OUTPUT`] and twice what
+//! has come out of it ([`Fed`]), and what a body has under its outermost coding may be no larger than a compressed body.
+//! Decoding is then at most [`MOST_CODINGS`] times the work of 4.5 MB of the worst coding.
 
-use std::io::{Cursor, Read};
+use std::cell::Cell;
+use std::io::{BufRead, Read};
+use std::rc::Rc;
 
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_ENCODING;
 use bytes::Bytes;
 use domain::limits;
+
+/// How many codings a body may have: nobody compresses one more often than twice in good faith.
+const MOST_CODINGS: usize = 2;
+
+/// What a body may have, compressed, as it reaches the process: base64 makes four bytes of three.
+const COMPRESSED_BYTES: usize = limits::BODY_BYTES / 4 * 3;
+
+/// How much of its input a coding may take beyond twice its output. Compressed text is hardly ever larger than the text, and
+/// what stands around it (a file name, a dictionary's id) is short.
+const BYTES_WITHOUT_OUTPUT: usize = 64 * 1024;
 
 /// A coding that a body may have.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,6 +49,9 @@ pub struct Unsupported {
 pub enum DecodeError {
     #[error("the body is not what its Content-Encoding says")]
     Corrupt,
+    /// Most of it decompresses to nothing.
+    #[error("the body takes more work than its contents are worth")]
+    Wasteful,
     /// Something on the way took the compressed bytes for text and replaced those that are none.
     #[error("the body was damaged on its way")]
     Damaged,
@@ -43,8 +63,6 @@ impl Encoding {
     /// # Errors
     /// When the request names a coding that is not read here.
     pub fn of(headers: &HeaderMap) -> Result<Self, Unsupported> {
-        /// Nobody compresses a body more often than this in good faith.
-        const MOST_CODINGS: usize = 3;
         let mut codings = Vec::new();
         for value in headers.get_all(CONTENT_ENCODING) {
             let value = value.to_str().map_err(|_| Unsupported { coding: "not ASCII text".to_owned() })?;
@@ -69,17 +87,18 @@ impl Encoding {
     /// function as base64, four bytes for three.
     #[must_use]
     pub const fn most_bytes(&self) -> usize {
-        if self.0.is_empty() { limits::BODY_BYTES } else { limits::BODY_BYTES / 4 * 3 }
+        if self.0.is_empty() { limits::BODY_BYTES } else { COMPRESSED_BYTES }
     }
 
     /// The body without its codings: at most [`limits::DECOMPRESSED_BODY_BYTES`], which is also what bounds the memory.
     ///
     /// # Errors
-    /// When it does not decompress, or to more than that.
+    /// When it does not decompress, to more than that, or to far less than was sent.
     pub fn decode(&self, body: &Bytes) -> Result<Bytes, DecodeError> {
         let mut decoded = body.clone();
-        for coding in self.0.iter().rev() {
-            decoded = match decode(*coding, &decoded) {
+        for (place, coding) in self.0.iter().enumerate().rev() {
+            let most = if place == 0 { limits::DECOMPRESSED_BODY_BYTES } else { COMPRESSED_BYTES };
+            decoded = match decode(*coding, &decoded, most) {
                 Err(DecodeError::Corrupt) if is_damaged(body) => return Err(DecodeError::Damaged),
                 other => other?.into(),
             };
@@ -93,31 +112,88 @@ fn is_damaged(body: &[u8]) -> bool {
     std::str::from_utf8(body).is_ok_and(|text| text.contains(char::REPLACEMENT_CHARACTER))
 }
 
-fn decode(coding: Coding, body: &[u8]) -> Result<Vec<u8>, DecodeError> {
+fn decode(coding: Coding, body: &[u8], most: usize) -> Result<Vec<u8>, DecodeError> {
     match coding {
-        Coding::Gzip => read(flate2::bufread::MultiGzDecoder::new(body)),
+        Coding::Gzip => read(body, most, |fed| Ok(flate2::bufread::MultiGzDecoder::new(fed))),
         // The standard says zlib; some clients send what zlib wraps.
-        Coding::Deflate => match read(flate2::bufread::ZlibDecoder::new(body)) {
-            Err(DecodeError::Corrupt) => read(flate2::bufread::DeflateDecoder::new(body)),
+        Coding::Deflate => match read(body, most, |fed| Ok(flate2::bufread::ZlibDecoder::new(fed))) {
+            Err(DecodeError::Corrupt) => read(body, most, |fed| Ok(flate2::bufread::DeflateDecoder::new(fed))),
             decoded => decoded,
         },
-        Coding::Brotli => read(brotli_decompressor::Decompressor::new(body, 8 * 1024)),
-        Coding::Zstd => {
+        Coding::Brotli => read(body, most, |fed| Ok(brotli_decompressor::Decompressor::new(fed, PIECE_BYTES))),
+        Coding::Zstd => read(body, most, |fed| {
             /// 2²⁵ bytes, 32 MiB: a window need not be larger than what may come out.
             const WINDOW_LOG: u32 = 25;
-            let mut decoder =
-                zstd::stream::read::Decoder::with_buffer(Cursor::new(body)).map_err(|_| DecodeError::Corrupt)?;
-            decoder.window_log_max(WINDOW_LOG).map_err(|_| DecodeError::Corrupt)?;
-            read(decoder)
-        }
+            let mut decoder = zstd::stream::read::Decoder::with_buffer(fed)?;
+            decoder.window_log_max(WINDOW_LOG)?;
+            Ok(decoder)
+        }),
     }
 }
 
-fn read(decoder: impl Read) -> Result<Vec<u8>, DecodeError> {
+/// So much of a coding's input is handed to it at a time, and so much of its output taken.
+const PIECE_BYTES: usize = 8 * 1024;
+
+/// Feeds `body` to a decoder and collects at most `most` bytes of what comes out.
+fn read<'body, Decoder: Read>(
+    body: &'body [u8],
+    most: usize,
+    decoder: impl FnOnce(Fed<'body>) -> std::io::Result<Decoder>,
+) -> Result<Vec<u8>, DecodeError> {
+    let spent = Rc::new(Spent::default());
+    let stopped = |_| if spent.is_over.get() { DecodeError::Wasteful } else { DecodeError::Corrupt };
+    let mut decoder = decoder(Fed { rest: body, spent: Rc::clone(&spent) }).map_err(stopped)?;
     let mut decoded = Vec::new();
-    let bound = limits::DECOMPRESSED_BODY_BYTES as u64 + 1;
-    decoder.take(bound).read_to_end(&mut decoded).map_err(|_| DecodeError::Corrupt)?;
-    if decoded.len() > limits::DECOMPRESSED_BODY_BYTES { Err(DecodeError::TooLarge) } else { Ok(decoded) }
+    let mut piece = [0; PIECE_BYTES];
+    loop {
+        let count = decoder.read(&mut piece).map_err(stopped)?;
+        if count == 0 {
+            return Ok(decoded);
+        }
+        if decoded.len() + count > most {
+            return Err(DecodeError::TooLarge);
+        }
+        decoded.extend_from_slice(&piece[..count]);
+        spent.output.set(decoded.len());
+    }
+}
+
+/// What a decoder has taken and given so far.
+#[derive(Default)]
+struct Spent {
+    input: Cell<usize>,
+    output: Cell<usize>,
+    /// Whether the input was cut off because nothing comes of it.
+    is_over: Cell<bool>,
+}
+
+/// A body on its way into a decoder, piece by piece, for as long as enough comes out.
+struct Fed<'body> {
+    rest: &'body [u8],
+    spent: Rc<Spent>,
+}
+
+impl BufRead for Fed<'_> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        if self.spent.input.get() > BYTES_WITHOUT_OUTPUT + 2 * self.spent.output.get() {
+            self.spent.is_over.set(true);
+            return Err(std::io::Error::other("too little comes out of it"));
+        }
+        Ok(&self.rest[..self.rest.len().min(PIECE_BYTES)])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.rest = &self.rest[count..];
+        self.spent.input.set(self.spent.input.get() + count);
+    }
+}
+
+impl Read for Fed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +267,7 @@ mod tests {
         let unsupported = |values| Encoding::of(&headers(values)).unwrap_err().coding;
         assert_eq!(unsupported(&["compress"]), "compress");
         assert_eq!(unsupported(&["gzip, snappy"]), "snappy");
-        assert_eq!(unsupported(&["gzip", "gzip, gzip, gzip"]), "4 codings at once");
+        assert_eq!(unsupported(&["gzip", "gzip, gzip"]), "3 codings at once");
     }
 
     #[test]
@@ -211,6 +287,59 @@ mod tests {
         }
         let cut = gzip(b"hello, this is cut short");
         assert_eq!(encoding("gzip").decode(&cut[..cut.len() - 9].to_vec().into()), Err(DecodeError::Corrupt));
+    }
+
+    /// Members, frames and blocks with nothing in them: the least that each coding can say it with.
+    fn nothings() -> [(&'static str, Vec<u8>); 6] {
+        let empty_member = gzip(b"");
+        // Stored, not the last block, no bytes.
+        let empty_block = [0, 0, 0, 0xff, 0xff];
+        let deflate = empty_block.repeat(400_000);
+        let zlib = [&[0x78, 0x9c], deflate.as_slice()].concat();
+        // The magic number of a frame to be skipped, and its length.
+        let skipped = [0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0];
+        // The header of a window of 64 KiB, then meta-blocks that skip nothing.
+        let brotli = [&[0x0c][..], &[0x0c; 2_000_000]].concat();
+        [
+            ("gzip", empty_member.repeat(100_000)),
+            ("gzip, gzip", gzip(&empty_member.repeat(100_000))),
+            ("deflate", deflate),
+            ("deflate", zlib),
+            ("zstd", skipped.repeat(250_000)),
+            ("br", brotli),
+        ]
+    }
+
+    #[test]
+    fn a_body_that_decompresses_to_nothing_is_not_read_to_its_end() {
+        for (coding, body) in nothings() {
+            let answer = encoding(coding).decode(&body.into());
+            assert!(matches!(answer, Err(DecodeError::Wasteful | DecodeError::Corrupt)), "{coding}: {answer:?}");
+        }
+        let (coding, members) = &nothings()[0];
+        assert_eq!(encoding(coding).decode(&members.clone().into()), Err(DecodeError::Wasteful));
+        // As many members as hold something are read: some programs compress files in pieces.
+        let pieces = gzip(b"a piece of a body").repeat(2_000);
+        assert_eq!(encoding("gzip").decode(&pieces.into()).unwrap().len(), 2_000 * 17);
+    }
+
+    #[test]
+    fn what_is_under_the_outermost_coding_is_no_larger_than_a_compressed_body() {
+        let zeros = vec![0; COMPRESSED_BYTES + 1];
+        assert_eq!(encoding("gzip, gzip").decode(&gzip(&zeros).into()), Err(DecodeError::TooLarge));
+    }
+
+    #[test]
+    fn what_cannot_be_compressed_is_read_all_the_same() {
+        let noise: Vec<u8> = (0_u32..200_000).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        for (coding, body) in [
+            ("gzip", gzip(&noise)),
+            ("deflate", zlib(&noise)),
+            ("deflate", raw_deflate(&noise)),
+            ("gzip, gzip", gzip(&gzip(&noise))),
+        ] {
+            assert_eq!(encoding(coding).decode(&body.into()).unwrap(), noise, "{coding}");
+        }
     }
 
     #[test]
