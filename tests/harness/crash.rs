@@ -9,9 +9,10 @@ use domain::decide::{
 };
 use domain::item::Item;
 use domain::job::{Job, Operation};
-use domain::outcome::{Entry, Outcome, Plan};
+use domain::outcome::{Budget, Entry, Outcome, Plan};
 use domain::record::End;
 use store::Store;
+use store::catalog::compiled;
 use store::rows::JobRow;
 
 use crate::Delivery;
@@ -75,7 +76,8 @@ async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
     let (items, mut refused) = consume::groups::items(chunk);
     let types = types(store, chunk, &items).await;
     let now = store.ambient().now();
-    let context = Context { account: &chunk.account, job: chunk.job, now, types: &types };
+    let budget = Budget::of_job(chunk.total);
+    let context = Context { account: &chunk.account, job: chunk.job, now, types: &types, budget };
     let (groups, stray) = consume::groups::group(context, items, None);
     refused.extend(stray.into_iter().map(|(position, _, problem)| (position, Outcome::failure(problem))));
     let ends_named = groups.iter().flat_map(|group| &group.steps).flat_map(|step| match &step.item {
@@ -114,8 +116,9 @@ async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
 
 async fn types(store: &Store, chunk: &Chunk<'_>, items: &[(u32, Item<'_>)]) -> Types {
     let mut types = Types::default();
-    for object_type in store.object_types(&chunk.account).await.expect("the database") {
-        types.objects.insert(object_type.key.clone(), object_type);
+    for defined in store.object_types(&chunk.account).await.expect("the database") {
+        let schema = compiled(&defined.schema).expect("it did when it was defined");
+        types.objects.insert(defined.key.clone(), defined.with(schema));
     }
     for (_, item) in items {
         if let Item::Relate { relationship_type, .. } = item

@@ -105,7 +105,7 @@ mod tests {
     use domain::ambient::Ambient;
     use domain::decide::Types;
     use domain::job::{JobId, Operation};
-    use domain::outcome::Entry;
+    use domain::outcome::{Budget, Entry};
     use domain::time::Timestamp;
 
     use super::*;
@@ -128,7 +128,7 @@ mod tests {
         let plan = Plan { revision: 1, made_at: ambient.now(), closed: false, entries };
         // when their type is not defined any more,
         let types = Types::default();
-        let context = Context { account: &account, job, now: ambient.now(), types: &types };
+        let context = Context { account: &account, job, now: ambient.now(), types: &types, budget: Budget::of_job(3) };
         let (groups, stray) = group(context, items(), Some(&plan));
         // then the first two are one group, as they were when they were agreed.
         let positions: Vec<Vec<u32>> =

@@ -187,6 +187,7 @@ where
             job: self.chunk.job,
             now: self.store.ambient().now(),
             types: &self.loader.types,
+            budget: self.budget,
         }
     }
 

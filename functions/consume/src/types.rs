@@ -7,27 +7,39 @@ use domain::account::AccountId;
 use domain::decide::Types;
 use domain::types::{Schema, TypeKey};
 use futures_util::future::try_join_all;
+use store::catalog::compiled;
 use store::{Store, StoreError};
 
 /// Compiled schemas by account and type. An entry is used only while the type's stored schema is the same text.
 #[derive(Debug, Default)]
-pub struct SchemaCache(Mutex<HashMap<(AccountId, TypeKey), Schema>>);
+pub struct SchemaCache(Mutex<Kept>);
 
-/// Schemas kept at the most. A container that serves more types than this compiles some again.
-const SCHEMAS_KEPT: usize = 512;
+#[derive(Debug, Default)]
+struct Kept {
+    schemas: HashMap<(AccountId, TypeKey), Schema>,
+    /// What they take together: see [`Schema::bytes`].
+    bytes: usize,
+}
+
+/// Bytes of compiled schemas that are kept at the most: a thousand everyday ones. A container that serves more compiles some
+/// again.
+const BYTES_KEPT: usize = 64 * 1024 * 1024;
 
 impl SchemaCache {
     fn find(&self, account: &AccountId, key: &TypeKey, text: &str) -> Option<Schema> {
-        let schemas = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        schemas.get(&(account.clone(), key.clone())).filter(|schema| schema.as_str() == text).cloned()
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.schemas.get(&(account.clone(), key.clone())).filter(|schema| schema.as_str() == text).cloned()
     }
 
     fn keep(&self, account: &AccountId, key: &TypeKey, schema: &Schema) {
-        let mut schemas = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if schemas.len() >= SCHEMAS_KEPT {
-            schemas.clear();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.bytes + schema.bytes() > BYTES_KEPT {
+            *kept = Kept::default();
         }
-        schemas.insert((account.clone(), key.clone()), schema.clone());
+        kept.bytes += schema.bytes();
+        if let Some(before) = kept.schemas.insert((account.clone(), key.clone()), schema.clone()) {
+            kept.bytes -= before.bytes();
+        }
     }
 }
 
@@ -51,15 +63,16 @@ impl<'consumer> TypeLoader<'consumer> {
         if wanted.is_empty() {
             return Ok(());
         }
-        for stored in self.store.stored_object_types(self.account, wanted).await? {
-            let object_type = if let Some(schema) = self.schemas.find(self.account, &stored.key, &stored.schema) {
-                stored.with_schema(schema)?
+        for defined in self.store.named_object_types(self.account, wanted).await? {
+            let schema = if let Some(schema) = self.schemas.find(self.account, &defined.key, &defined.schema) {
+                schema
             } else {
-                let compiled = stored.compile()?;
-                self.schemas.keep(self.account, &stored.key, &compiled.schema);
-                compiled
+                let schema = compiled(&defined.schema)?;
+                self.schemas.keep(self.account, &defined.key, &schema);
+                schema
             };
-            self.types.objects.insert(stored.key, object_type);
+            let object_type = defined.with(schema);
+            self.types.objects.insert(defined.key, object_type);
         }
         Ok(())
     }
@@ -75,5 +88,34 @@ impl<'consumer> TypeLoader<'consumer> {
             self.types.relationships.insert(relationship_type.key.clone(), relationship_type);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_schemas_is_bounded_in_bytes_and_a_changed_schema_is_not_found() {
+        let cache = SchemaCache::default();
+        let account = AccountId::parse("acme").unwrap();
+        let key = |number: usize| TypeKey::parse(&format!("type{number}")).unwrap();
+        let large = |title: usize| {
+            let title = format!("{title:030000}");
+            Schema::parse(&json!({"title": title, "properties": {"a": {"type": "string"}}})).unwrap()
+        };
+        for number in 0..100 {
+            let schema = large(number);
+            cache.keep(&account, &key(number), &schema);
+            cache.keep(&account, &key(number), &schema);
+            assert!(cache.find(&account, &key(number), schema.as_str()).is_some());
+            assert!(cache.find(&account, &key(number), "{}").is_none());
+            let kept = cache.0.lock().unwrap();
+            assert_eq!(kept.bytes, kept.schemas.values().map(Schema::bytes).sum::<usize>());
+            assert!(kept.bytes <= BYTES_KEPT);
+        }
+        assert!(cache.find(&account, &key(0), large(0).as_str()).is_none(), "it had to make room");
     }
 }

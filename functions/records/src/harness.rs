@@ -13,6 +13,7 @@ use domain::decide::{
 };
 use domain::item::Item;
 use domain::job::{JobId, Operation};
+use domain::outcome::Budget;
 use domain::record::{End, RecordId};
 use domain::time::Timestamp;
 use http::{HeaderMap, Request};
@@ -20,6 +21,7 @@ use http_body_util::BodyExt;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use store::Store;
+use store::catalog::compiled;
 use store::clients::{self, AwsSettings};
 use store::records::Written;
 use store::tables::{self, TableNames};
@@ -233,14 +235,23 @@ impl Service {
         let objects = self.store.object_types(&self.account).await.unwrap();
         let relationships = self.store.relationship_types(&self.account).await.unwrap();
         Types {
-            objects: objects.into_iter().map(|defined| (defined.key.clone(), defined)).collect(),
+            objects: objects
+                .into_iter()
+                .map(|defined| (defined.key.clone(), defined.with(compiled(&defined.schema).unwrap())))
+                .collect(),
             relationships: relationships.into_iter().map(|defined| (defined.key.clone(), defined)).collect(),
         }
     }
 
     fn context<'types>(&'types self, types: &'types Types) -> Context<'types> {
         let ambient = self.ambient();
-        Context { account: &self.account, job: JobId::new(ambient), now: ambient.now(), types }
+        Context {
+            account: &self.account,
+            job: JobId::new(ambient),
+            now: ambient.now(),
+            types,
+            budget: Budget::of_job(1),
+        }
     }
 
     /// Turns the pages of the list at `path` from its start to its end and back, in both orders. The items' member `name`

@@ -7,7 +7,7 @@ use domain::item::object_type_not_found;
 use domain::json;
 use domain::limits;
 use domain::problem::Problem;
-use domain::types::{EndType, ObjectType, Schema, TypeKey};
+use domain::types::{EndType, ObjectTypeDefinition, Schema, TypeKey};
 use http::StatusCode;
 use http::header::LOCATION;
 use serde_json::Value;
@@ -36,7 +36,8 @@ pub(crate) async fn define(
     let key = key_of(&data)?.ok_or_else(key_required)?;
     let schema = schema_of(&data)?;
     let now = records.store.ambient().now();
-    let object_type = ObjectType { key, schema, version: 1, created_at: now, updated_at: now };
+    let schema = schema.as_str().to_owned();
+    let object_type = ObjectTypeDefinition { key, schema, version: 1, created_at: now, updated_at: now };
     let defined = records.store.define_object_type(&caller.account, &object_type).await?;
     defined_as_wanted(defined, "object type", &object_type.key)?;
     let location = format!("{}/objects/types/{}", wire::BASE, object_type.key);
@@ -48,10 +49,10 @@ pub(crate) async fn list(
     Agent(caller): Agent,
     State(records): State<Records>,
     query: Query,
-) -> Result<List<ObjectType>, Failure> {
+) -> Result<List<ObjectTypeDefinition>, Failure> {
     let paging = Paging::parse(&query, records.cursors.get().await?.scope(&caller.account, "objects/types"))?;
     let types = records.store.object_types(&caller.account).await?;
-    let position = |object_type: &ObjectType| type_position(object_type.created_at, &object_type.key);
+    let position = |object_type: &ObjectTypeDefinition| type_position(object_type.created_at, &object_type.key);
     Ok(paging.answer(paging.cut(types, position), position))
 }
 
@@ -60,7 +61,7 @@ pub(crate) async fn show(
     Agent(caller): Agent,
     State(records): State<Records>,
     Segments(key): Segments<String>,
-) -> Result<Data<ObjectType>, Failure> {
+) -> Result<Data<ObjectTypeDefinition>, Failure> {
     let wanted = parse_key(&key)?;
     let object_type = records.store.object_type(&caller.account, &wanted).await?;
     object_type.map(|object_type| Data(StatusCode::OK, object_type)).ok_or_else(|| object_type_not_found(&key).into())
@@ -72,7 +73,7 @@ pub(crate) async fn replace_schema(
     State(records): State<Records>,
     Segments(key): Segments<String>,
     DataBody(data): DataBody<BODY_BYTES>,
-) -> Result<Data<ObjectType>, Failure> {
+) -> Result<Data<ObjectTypeDefinition>, Failure> {
     let wanted = parse_key(&key)?;
     let data = json::read_members(&data, ["key", "schema"])?;
     if let Some(given) = key_of(&data)?
@@ -131,7 +132,7 @@ pub(crate) fn deleted_as_wanted(deleted: Deleted, missing: Problem) -> Result<St
 /// 404 naming the key when there is no such type.
 pub(crate) async fn find(records: &Records, account: &AccountId, key: &str) -> Result<TypeKey, Failure> {
     let wanted = parse_key(key)?;
-    let found = records.store.stored_object_types(account, [&wanted]).await?;
+    let found = records.store.named_object_types(account, [&wanted]).await?;
     found.into_iter().next().map(|stored| stored.key).ok_or_else(|| object_type_not_found(key).into())
 }
 

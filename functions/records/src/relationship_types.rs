@@ -46,7 +46,7 @@ async fn find_ends(
     let ends = [("source", &mut relationship_type.source), ("target", &mut relationship_type.target)];
     // A set, because a type may be linked with itself and the database takes a key only once.
     let named: HashSet<TypeKey> = ends.iter().filter_map(|(_, end)| object_key(end).cloned()).collect();
-    let defined = records.store.stored_object_types(account, &named).await?;
+    let defined = records.store.named_object_types(account, &named).await?;
     for (member, end) in ends {
         let Some(key) = object_key(end) else { continue };
         let Some(found) = defined.iter().find(|found| found.key == *key) else {

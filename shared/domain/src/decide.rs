@@ -11,7 +11,7 @@ use crate::account::AccountId;
 use crate::item::{Item, no_such_id, object_type_not_found, parse_attributes, relationship_type_not_found};
 use crate::job::{JobId, quoted};
 use crate::operations::{Operations, Token};
-use crate::outcome::Outcome;
+use crate::outcome::{Budget, Outcome};
 use crate::problem::Problem;
 use crate::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State, missing_end};
 use crate::time::Timestamp;
@@ -24,6 +24,8 @@ pub struct Context<'types> {
     pub job: JobId,
     pub now: Timestamp,
     pub types: &'types Types,
+    /// How much of what is wrong with an item its result can hold.
+    pub budget: Budget,
 }
 
 /// The types that a chunk's items name, as they are now. A key that is not here is not defined.
@@ -307,7 +309,9 @@ fn checked(
 ) -> Result<(TypeKey, u64, String), Vec<Problem>> {
     let defined = context.types.objects.get(object_type);
     match defined {
-        Some(defined) if judged => Ok((defined.key.clone(), defined.version, defined.schema.check(attributes)?)),
+        Some(defined) if judged => {
+            Ok((defined.key.clone(), defined.version, defined.schema.check(attributes, context.budget)?))
+        }
         Some(defined) => Ok((defined.key.clone(), defined.version, attributes.to_string())),
         None if judged => Err(vec![object_type_not_found(object_type.as_str())]),
         // Its type was deleted between the agreement and now.

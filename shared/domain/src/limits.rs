@@ -28,6 +28,29 @@ pub const EXTERNAL_ID_CHARACTERS: usize = 255;
 /// An object type's schema as compact JSON: 32 KiB.
 pub const SCHEMA_BYTES: usize = 32 * 1024;
 
+/// Subschemas of a schema, itself counted too. Each keeps its path and its keywords: about a kilobyte, and what the path
+/// takes.
+pub const SUBSCHEMAS: usize = 1_000;
+
+/// Characters of the name of a property. It is part of the path of each subschema and each error beneath it.
+pub const PROPERTY_NAME_CHARACTERS: usize = 255;
+
+/// Checks of one record, as `types::schema::bounds` counts them: at some 10 ns each, 10 ms.
+pub const CHECKS_PER_RECORD: u64 = 1_000_000;
+
+/// How often one array may be held to `uniqueItems`: arrays of brackets alone, made so that their hashes are equal, are
+/// compared one with another, which is a million comparisons for 32 KiB.
+pub const UNIQUE_ITEMS_PER_VALUE: usize = 2;
+
+/// What stands under `not` in a schema, once for each: each keeps a copy, of up to 40 bytes for one of these.
+pub const NEGATED_BYTES: usize = 8 * SCHEMA_BYTES;
+
+/// One `pattern`, as it is given.
+pub const PATTERN_BYTES: usize = 1_024;
+
+/// All patterns of a schema as they are compiled: 256 KiB. Of everyday patterns one takes a few kilobytes.
+pub const PATTERNS_BYTES: usize = 256 * 1024;
+
 /// Object types of one account, and as many relationship types.
 pub const TYPES_PER_ACCOUNT: u64 = 50;
 

@@ -240,30 +240,121 @@ impl Budget {
         Self(of_answer.min(of_row).min(limits::RESULT_BYTES))
     }
 
-    /// The outcome with as many problems and as much of their details as fit, at least a part of the first.
+    /// The outcome with as many problems and as much of their details as fit, at least a part of the first, and how many
+    /// more there are.
     #[must_use]
     pub fn fit(self, outcome: Outcome) -> Outcome {
-        let Outcome::Failure(mut problems) = outcome else { return outcome };
-        while problems.len() > 1 && self.measure(&problems) > self.0 {
-            problems.pop();
+        let Outcome::Failure(problems) = outcome else { return outcome };
+        let mut listing = Listing::new(self);
+        for problem in problems {
+            listing.push(|| problem);
         }
+        Outcome::Failure(listing.finish())
+    }
+}
+
+/// The problems of one item, as many as its result may hold. Work and memory are those of what is listed, however many are
+/// pushed.
+#[derive(Debug)]
+pub struct Listing {
+    budget: usize,
+    /// What the result takes so far, as it stands in an answer.
+    taken: usize,
+    problems: Vec<Problem>,
+    unlisted: usize,
+}
+
+impl Listing {
+    #[must_use]
+    pub fn new(Budget(budget): Budget) -> Self {
+        Self { budget, taken: measure(&Outcome::Failure(Vec::new())), problems: Vec::new(), unlisted: 0 }
+    }
+
+    /// Adds a problem, or only counts it when there is no room left: then it is not even made.
+    pub fn push(&mut self, problem: impl FnOnce() -> Problem) {
+        if self.unlisted > 0 {
+            self.unlisted += 1;
+            return;
+        }
+        let problem = problem();
+        let bytes = size_of(&problem);
+        if self.problems.is_empty() || self.taken + bytes <= self.budget {
+            self.taken += bytes;
+            self.problems.push(problem);
+        } else {
+            self.unlisted = 1;
+        }
+    }
+
+    /// What is listed. The first is cut where it alone is too long; where some are left out, the last says how many.
+    #[must_use]
+    pub fn finish(self) -> Vec<Problem> {
+        let Self { budget, mut taken, mut problems, mut unlisted } = self;
+        while unlisted > 0 && problems.len() > 1 && taken + more(unlisted).len() > budget {
+            taken -= problems.pop().as_ref().map_or(0, size_of);
+            unlisted += 1;
+        }
+        let suffix = if unlisted > 0 { more(unlisted) } else { String::new() };
         if let [only] = problems.as_mut_slice() {
             // One byte of text takes at most seven where it is measured (a control character, `\\u0007`), so a round
             // never takes off more than is too much.
             while !only.detail.is_empty() {
-                let measured = self.measure(std::slice::from_ref(only));
-                let Some(surplus) = measured.checked_sub(self.0).filter(|surplus| *surplus > 0) else { break };
+                let Some(surplus) = (taken + suffix.len()).checked_sub(budget).filter(|surplus| *surplus > 0) else {
+                    break;
+                };
+                taken -= size_of(only);
                 only.detail = cut(&only.detail, surplus.div_ceil(7)).into();
+                taken += size_of(only);
             }
         }
-        Outcome::Failure(problems)
+        if let Some(last) = problems.last_mut()
+            && unlisted > 0
+            && taken + suffix.len() <= budget
+        {
+            last.detail.to_mut().push_str(&suffix);
+        }
+        problems
+    }
+}
+
+fn more(unlisted: usize) -> String {
+    format!(", and {unlisted} more broken rule{}", if unlisted == 1 { "" } else { "s" })
+}
+
+/// What a problem takes in a result, with the comma after it.
+fn size_of(problem: &Problem) -> usize {
+    let mut size = Size::default();
+    // Neither the types of this crate nor a `Size` can fail to be written.
+    let _ = serde_json::to_writer(&mut size, problem);
+    size.0 + 1
+}
+
+fn measure(outcome: &Outcome) -> usize {
+    let mut json = Vec::new();
+    outcome.render(&mut json);
+    let mut size = Size::default();
+    size.add(&json);
+    size.0
+}
+
+/// Counts the bytes of JSON as they stand in a function's answer.
+#[derive(Default)]
+struct Size(usize);
+
+impl Size {
+    fn add(&mut self, json: &[u8]) {
+        self.0 += json.iter().map(|byte| if matches!(byte, b'"' | b'\\') { 2 } else { 1 }).sum::<usize>();
+    }
+}
+
+impl std::io::Write for Size {
+    fn write(&mut self, json: &[u8]) -> std::io::Result<usize> {
+        self.add(json);
+        Ok(json.len())
     }
 
-    #[expect(clippy::unused_self, reason = "it is this budget's way of measuring")]
-    fn measure(self, problems: &[Problem]) -> usize {
-        let mut json = Vec::new();
-        Outcome::Failure(problems.to_vec()).render(&mut json);
-        json.iter().map(|byte| if matches!(byte, b'"' | b'\\') { 2 } else { 1 }).sum()
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

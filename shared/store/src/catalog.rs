@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
 use domain::account::AccountId;
 use domain::limits;
 use domain::time::Timestamp;
-use domain::types::{Cardinality, EndType, ObjectType, RelationshipType, Schema, TypeKey};
+use domain::types::{Cardinality, EndType, ObjectTypeDefinition, RelationshipType, Schema, TypeKey};
 
 use crate::attributes::{Attributes, Reader, binary, broken, millis, number, text};
 use crate::jobs::built;
@@ -67,11 +67,11 @@ impl Store {
     pub async fn define_object_type(
         &self,
         account: &AccountId,
-        object_type: &ObjectType,
+        object_type: &ObjectTypeDefinition,
     ) -> Result<Defined, StoreError> {
         let row = Attributes::from([
             ("key".to_owned(), text(object_type.key.as_str())),
-            ("schema".to_owned(), text(object_type.schema.as_str())),
+            ("schema".to_owned(), text(&object_type.schema)),
             ("version".to_owned(), number(object_type.version)),
             ("created_at".to_owned(), millis(object_type.created_at)),
             ("updated_at".to_owned(), millis(object_type.updated_at)),
@@ -178,7 +178,7 @@ impl Store {
         key: &TypeKey,
         schema: &Schema,
         now: Timestamp,
-    ) -> Result<Option<ObjectType>, StoreError> {
+    ) -> Result<Option<ObjectTypeDefinition>, StoreError> {
         let update = self
             .client
             .update_item()
@@ -244,7 +244,11 @@ impl Store {
 
     /// # Errors
     /// When the database does not answer.
-    pub async fn object_type(&self, account: &AccountId, key: &TypeKey) -> Result<Option<ObjectType>, StoreError> {
+    pub async fn object_type(
+        &self,
+        account: &AccountId,
+        key: &TypeKey,
+    ) -> Result<Option<ObjectTypeDefinition>, StoreError> {
         let row = self.read_row(&self.tables.catalog, type_key(account, TypeKind::Object, key)).await?;
         row.map(|row| object_type_from_row(&row)).transpose()
     }
@@ -260,25 +264,25 @@ impl Store {
         row.map(|row| relationship_type_from_row(&row)).transpose()
     }
 
-    /// The schemas of these object types as they are stored, not yet compiled; types that are not defined are missing.
+    /// These object types, their schemas not compiled; types that are not defined are missing.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn stored_object_types(
+    pub async fn named_object_types(
         &self,
         account: &AccountId,
         keys: impl IntoIterator<Item = &TypeKey>,
-    ) -> Result<Vec<StoredObjectType>, StoreError> {
+    ) -> Result<Vec<ObjectTypeDefinition>, StoreError> {
         let keys = keys.into_iter().map(|key| type_key(account, TypeKind::Object, key)).collect();
         let rows = self.read_rows(&self.tables.catalog, keys).await?;
-        rows.into_iter().map(StoredObjectType::of).collect()
+        rows.iter().map(object_type_from_row).collect()
     }
 
     /// Every object type of the account, oldest first: at most 50.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn object_types(&self, account: &AccountId) -> Result<Vec<ObjectType>, StoreError> {
+    pub async fn object_types(&self, account: &AccountId) -> Result<Vec<ObjectTypeDefinition>, StoreError> {
         let rows = self.type_rows(account, TypeKind::Object).await?;
         let mut types = rows.iter().map(object_type_from_row).collect::<Result<Vec<_>, _>>()?;
         types.sort_by(|left, right| (left.created_at, left.key.folded()).cmp(&(right.created_at, right.key.folded())));
@@ -331,46 +335,6 @@ impl Store {
     }
 }
 
-/// An object type whose schema is not compiled yet: a consumer compiles a schema once, and reads the type with every
-/// chunk.
-#[derive(Clone, Debug)]
-pub struct StoredObjectType {
-    pub key: TypeKey,
-    pub version: u64,
-    /// The schema as it was given.
-    pub schema: String,
-    row: Attributes,
-}
-
-impl StoredObjectType {
-    fn of(row: Attributes) -> Result<Self, StoreError> {
-        let reader = Reader(&row);
-        let key = TypeKey::parse(reader.text("key")?).map_err(|_| broken("key"))?;
-        Ok(Self { key, version: reader.number("version")?, schema: reader.text("schema")?.to_owned(), row })
-    }
-
-    /// # Errors
-    /// When the schema does not compile: it did when it was stored.
-    pub fn compile(&self) -> Result<ObjectType, StoreError> {
-        object_type_from_row(&self.row)
-    }
-
-    /// The type with a schema that was compiled from the same text before.
-    ///
-    /// # Errors
-    /// When the row cannot be read.
-    pub fn with_schema(&self, schema: Schema) -> Result<ObjectType, StoreError> {
-        let reader = Reader(&self.row);
-        Ok(ObjectType {
-            key: self.key.clone(),
-            schema,
-            version: self.version,
-            created_at: reader.millis("created_at")?,
-            updated_at: reader.millis("updated_at")?,
-        })
-    }
-}
-
 fn type_key(account: &AccountId, kind: TypeKind, key: &TypeKey) -> Attributes {
     Attributes::from([
         ("pk".to_owned(), text(keys::account(account))),
@@ -378,16 +342,24 @@ fn type_key(account: &AccountId, kind: TypeKind, key: &TypeKey) -> Attributes {
     ])
 }
 
-fn object_type_from_row(row: &Attributes) -> Result<ObjectType, StoreError> {
+fn object_type_from_row(row: &Attributes) -> Result<ObjectTypeDefinition, StoreError> {
     let reader = Reader(row);
-    let schema = serde_json::from_str(reader.text("schema")?).map_err(|_| broken("schema"))?;
-    Ok(ObjectType {
+    Ok(ObjectTypeDefinition {
         key: TypeKey::parse(reader.text("key")?).map_err(|_| broken("key"))?,
-        schema: Schema::parse(&schema).map_err(|_| broken("schema"))?,
+        schema: reader.text("schema")?.to_owned(),
         version: reader.number("version")?,
         created_at: reader.millis("created_at")?,
         updated_at: reader.millis("updated_at")?,
     })
+}
+
+/// Compiles a schema that was stored.
+///
+/// # Errors
+/// When it does not compile: it did when it was stored.
+pub fn compiled(schema: &str) -> Result<Schema, StoreError> {
+    let schema = serde_json::from_str(schema).map_err(|_| broken("schema"))?;
+    Schema::parse(&schema).map_err(|_| broken("schema"))
 }
 
 fn relationship_type_from_row(row: &Attributes) -> Result<RelationshipType, StoreError> {

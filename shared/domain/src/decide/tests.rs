@@ -43,7 +43,7 @@ impl World {
     }
 
     fn context(&self) -> Context<'_> {
-        Context { account: &self.account, job: self.job, now: self.now, types: &self.types }
+        Context { account: &self.account, job: self.job, now: self.now, types: &self.types, budget: Budget::of_job(1) }
     }
 
     fn id(&self, external_id: &str) -> RecordId {

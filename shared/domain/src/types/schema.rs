@@ -1,0 +1,475 @@
+//! The schema of an object type: the subset of JSON Schema that is allowed, compiled, and within bounds.
+//!
+//! Who defines a type and who sends its records may be one attacker. So what a record can cost to check, in steps and in
+//! memory, is worked out and bounded before a schema is accepted (`bounds`), and what is reported of a record that breaks it
+//! grows with what a result can hold and not with what is wrong.
+
+mod bounds;
+mod multiples;
+mod patterns;
+
+use std::fmt::{self, Display, Write};
+use std::sync::Arc;
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{Draft, Keyword, ValidationError, Validator};
+use serde_json::{Map, Value};
+
+use self::bounds::Bounds;
+use self::patterns::Patterns;
+use crate::job::quoted;
+use crate::limits;
+use crate::outcome::{Budget, Listing};
+use crate::problem::Problem;
+
+/// A keyword of our own, as a factory of the validator's makes it.
+type MadeKeyword<'schema> = Result<Box<dyn for<'instance> Keyword<'instance>>, ValidationError<'schema>>;
+
+/// A schema that was accepted, as compact JSON, and what it compiles to.
+#[derive(Clone, Debug)]
+pub struct Schema {
+    text: Arc<str>,
+    validator: Arc<Validator>,
+    bounds: Arc<Bounds>,
+    bytes: usize,
+}
+
+impl Schema {
+    /// # Errors
+    /// When the schema is outside the subset of JSON Schema that the contract allows, or one of its bounds.
+    pub fn parse(schema: &Value) -> Result<Self, Problem> {
+        let Value::Object(members) = schema else {
+            return Err(Problem::unprocessable("schema must be an object"));
+        };
+        let text = schema.to_string();
+        if text.len() > limits::SCHEMA_BYTES {
+            return Err(Problem::unprocessable(format!(
+                "schema must be at most {} bytes as compact JSON, not {}",
+                limits::SCHEMA_BYTES,
+                text.len()
+            )));
+        }
+        check_subset(members)?;
+        let effective = effective(members);
+        let bounds = Bounds::of(&effective)?;
+        let patterns = Patterns::compile(&bounds.patterns)?;
+        // It holds the schema to that of schemas, too.
+        let validator = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .should_validate_formats(true)
+            .with_format("regex", is_regex)
+            .with_keyword("pattern", patterns.keyword())
+            .with_keyword("multipleOf", multiples::keyword)
+            .offline()
+            .build(&Value::Object(effective))
+            .map_err(|error| refused(&error))?;
+        let bytes = text.len() * COMPILED_BYTES_PER_BYTE + patterns.bytes();
+        Ok(Self { text: text.into(), validator: Arc::new(validator), bounds: Arc::new(bounds), bytes })
+    }
+
+    /// Compact JSON, as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The memory that it takes, compiled: an upper estimate.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The attributes as compact JSON, if they keep every rule.
+    ///
+    /// # Errors
+    /// The broken rules, as many as `budget` holds, the last with how many more there are; or the size over the limit.
+    pub fn check(&self, attributes: &Value, budget: Budget) -> Result<String, Vec<Problem>> {
+        // Looking for what is wrong takes memory and time that whoever keeps the rules does not owe.
+        if self.validator.is_valid(attributes) {
+            return sized(attributes).map_err(|problem| vec![problem]);
+        }
+        Err(self.broken_rules(attributes, budget))
+    }
+
+    fn broken_rules(&self, attributes: &Value, budget: Budget) -> Vec<Problem> {
+        let extent = Extent::of(attributes);
+        let mut listing = Listing::new(budget);
+        if self.bytes_of_errors(extent) <= BYTES_OF_ERRORS {
+            for error in self.validator.iter_errors(attributes) {
+                list(&mut listing, &error);
+            }
+        } else if self.bounds.has_alternatives {
+            listing.push(|| {
+                Problem::unprocessable(format!(
+                    "attributes break the schema of their type. They have {} values, too many for its rules to say which: \
+                     send smaller ones to see",
+                    extent.values
+                ))
+            });
+        } else if let Err(error) = self.validator.validate(attributes) {
+            list(&mut listing, &error);
+            listing.push(|| {
+                Problem::unprocessable(format!(
+                    "attributes may break more rules: they have {} values, too many to say which",
+                    extent.values
+                ))
+            });
+        }
+        let problems = listing.finish();
+        // The validator does not contradict itself; if it did, the item must fail all the same.
+        if problems.is_empty() { vec![Problem::internal()] } else { problems }
+    }
+
+    /// The memory that all errors of such attributes may take at the same time. The validator makes them all at once.
+    fn bytes_of_errors(&self, extent: Extent) -> u64 {
+        /// Of an error: what it says of itself.
+        const ERROR: u64 = 512;
+        /// Of a value: what it is, and a short text.
+        const VALUE: u64 = 128;
+        let errors = self.bounds.checks(extent.values);
+        let listed = errors.saturating_mul(ERROR + extent.longest_path);
+        // Under `anyOf` and `oneOf` each error has a copy of what it is about, which may be all there is.
+        let copies = if self.bounds.has_alternatives { self.bounds.copies(extent) * VALUE } else { 0 };
+        listed.saturating_add(copies)
+    }
+}
+
+/// The most memory that the errors of one record take. A record of the largest size of which every value breaks a rule stays
+/// below: 16,384 errors of half a kilobyte are 8 MiB.
+const BYTES_OF_ERRORS: u64 = 16 * 1024 * 1024;
+
+/// What a byte of a schema becomes when it is compiled: a number in an `enum`, two bytes with its comma, is kept twice as a
+/// value of 80 bytes.
+const COMPILED_BYTES_PER_BYTE: usize = 80;
+
+/// The longest text that is looked at as a regular expression: that takes a time that grows with its square.
+const REGEX_BYTES: usize = 4 * 1024;
+
+fn is_regex(text: &str) -> bool {
+    text.len() <= REGEX_BYTES && jsonschema_regex::is_valid_ecma_regex(text)
+}
+
+/// How large attributes are.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Extent {
+    /// All values, those within others counted too.
+    values: u64,
+    /// For each of them, the values that it is and has within it; all of these together.
+    within: u64,
+    /// Bytes of the longest path to one.
+    longest_path: u64,
+}
+
+impl Extent {
+    fn of(value: &Value) -> Self {
+        fn walk(value: &Value, level: u64, path: u64, extent: &mut Extent) {
+            extent.values += 1;
+            // On level 3 it is within itself and two others.
+            extent.within += level;
+            extent.longest_path = extent.longest_path.max(path);
+            match value {
+                Value::Array(elements) => {
+                    for element in elements {
+                        walk(element, level + 1, path + 6, extent);
+                    }
+                }
+                Value::Object(members) => {
+                    for (name, member) in members {
+                        walk(member, level + 1, path + 1 + name.len() as u64, extent);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut extent = Self::default();
+        // As deep as JSON may nest here, see `limits::JSON_LEVELS`.
+        walk(value, 1, 0, &mut extent);
+        extent
+    }
+}
+
+fn list(listing: &mut Listing, error: &ValidationError<'_>) {
+    let place = || format!("attributes{}", error.instance_path().as_str().replace('/', "."));
+    let broken = |place: &str, rule: &str, why: &dyn Display| {
+        Problem::unprocessable(format!("{} breaks the rule \"{rule}\": {}", shortened(place), shortened(why)))
+    };
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            for name in unexpected {
+                let why = "the type has no such attribute";
+                listing.push(|| broken(&format!("{}.{name}", place()), "additionalProperties", &why));
+            }
+        }
+        ValidationErrorKind::Required { property } => listing.push(|| {
+            let name = property.as_str().unwrap_or_default();
+            broken(&format!("{}.{name}", place()), "required", &"the attribute is missing")
+        }),
+        kind => listing.push(|| broken(&place(), kind.keyword(), error)),
+    }
+}
+
+/// A text cut to what a person reads. What is cut off is not even written.
+fn shortened(text: &(impl Display + ?Sized)) -> String {
+    struct Shortened {
+        text: String,
+        left: usize,
+    }
+
+    impl Write for Shortened {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            match text.char_indices().nth(self.left) {
+                None => {
+                    self.left -= text.chars().count();
+                    self.text.push_str(text);
+                    Ok(())
+                }
+                Some((end, _)) => {
+                    self.text.push_str(&text[..end]);
+                    self.text.push('…');
+                    Err(fmt::Error)
+                }
+            }
+        }
+    }
+
+    let mut shortened = Shortened { text: String::new(), left: 240 };
+    // The one error is that there is more.
+    let _ = write!(shortened, "{text}");
+    shortened.text
+}
+
+/// The attributes as compact JSON, if they are not too large.
+///
+/// # Errors
+/// When they are over [`limits::ATTRIBUTES_BYTES`].
+pub fn sized(attributes: &Value) -> Result<String, Problem> {
+    let text = attributes.to_string();
+    if text.len() > limits::ATTRIBUTES_BYTES { Err(oversized(text.len())) } else { Ok(text) }
+}
+
+/// The problem of attributes that take `bytes` as compact JSON.
+#[must_use]
+pub fn oversized(bytes: usize) -> Problem {
+    Problem::unprocessable(format!(
+        "attributes must be at most {} bytes as compact JSON, not {bytes}",
+        limits::ATTRIBUTES_BYTES
+    ))
+}
+
+fn check_subset(members: &Map<String, Value>) -> Result<(), Problem> {
+    for refused in ["$schema", "patternProperties"] {
+        if members.contains_key(refused) {
+            return Err(Problem::unprocessable(format!("schema must not have the member \"{refused}\"")));
+        }
+    }
+    if members.get("additionalProperties").is_some_and(|value| *value != Value::Bool(false)) {
+        return Err(Problem::unprocessable("schema.additionalProperties can only be false"));
+    }
+    if members.get("type").is_some_and(|value| value != "object") {
+        return Err(Problem::unprocessable("schema.type can only be \"object\""));
+    }
+    let Some(Value::Object(properties)) = members.get("properties") else {
+        return Err(Problem::unprocessable("schema.properties is required and must be an object"));
+    };
+    if properties.is_empty() {
+        return Err(Problem::unprocessable("schema.properties must define at least one property"));
+    }
+    for (name, property) in properties {
+        if name.is_empty() || name.starts_with('_') || name == "*" || name.chars().any(char::is_control) {
+            return Err(Problem::unprocessable(format!(
+                "schema.properties: the name {} may not be empty, start with \"_\", be \"*\" or hold a control character",
+                quoted(name)
+            )));
+        }
+        if property.get("type").is_none() {
+            return Err(Problem::unprocessable(format!("schema.properties: {} must have a type", quoted(name))));
+        }
+    }
+    if let Some(required) = members.get("required") {
+        let names = required.as_array().map(Vec::as_slice).unwrap_or_default();
+        if let Some(unknown) = names.iter().filter_map(Value::as_str).find(|name| !properties.contains_key(*name)) {
+            return Err(Problem::unprocessable(format!(
+                "schema.required names {}, which schema.properties does not define",
+                quoted(unknown)
+            )));
+        }
+    }
+    match find_refused(&Value::Object(members.clone())) {
+        Some(keyword) => Err(Problem::unprocessable(format!("schema must not use \"{keyword}\""))),
+        None => Ok(()),
+    }
+}
+
+/// A keyword that no schema may use. One that leads to another schema may lead back to itself, and never come to an end, or to
+/// another server. Those that are for what other keywords left over look at a value again and again, twice as often with each
+/// level. And `patternProperties` is outside of the contract, as is `dependencies`, which is not of this draft.
+fn find_refused(schema: &Value) -> Option<&'static str> {
+    const REFUSED: [&str; 8] = [
+        "$ref",
+        "$dynamicRef",
+        "$recursiveRef",
+        "$id",
+        "patternProperties",
+        "unevaluatedProperties",
+        "unevaluatedItems",
+        "dependencies",
+    ];
+    const NAMED_SCHEMAS: [&str; 4] = ["properties", "dependentSchemas", "$defs", "definitions"];
+    match schema {
+        Value::Array(schemas) => schemas.iter().find_map(find_refused),
+        Value::Object(members) => members.iter().find_map(|(name, value)| {
+            if let Some(refused) = REFUSED.into_iter().find(|refused| refused == name) {
+                return Some(refused);
+            }
+            match value {
+                _ if bounds::DATA.contains(&name.as_str()) => None,
+                // Here the names are the client's own, and only what stands under them is a schema.
+                Value::Object(named) if NAMED_SCHEMAS.contains(&name.as_str()) => named.values().find_map(find_refused),
+                other => find_refused(other),
+            }
+        }),
+        _ => None,
+    }
+}
+
+/// The schema with what the contract adds: the attributes are an object with no other properties.
+fn effective(members: &Map<String, Value>) -> Map<String, Value> {
+    let mut effective = members.clone();
+    effective.insert("type".to_owned(), "object".into());
+    effective.insert("additionalProperties".to_owned(), false.into());
+    effective
+}
+
+fn refused(error: &ValidationError<'_>) -> Problem {
+    let place = error.instance_path().as_str().replace('/', ".");
+    Problem::unprocessable(format!("schema{place} is not valid: {}", shortened(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::json;
+
+    /// Of a small job.
+    fn budget() -> Budget {
+        Budget::of_job(1)
+    }
+
+    fn refusal(schema: &Value) -> String {
+        Schema::parse(schema).unwrap_err().detail.into_owned()
+    }
+
+    #[test]
+    fn a_schema_outside_the_subset_is_refused_with_the_member_named() {
+        let name = json!({"name": {"type": "string"}});
+        for (schema, word) in [
+            (json!([]), "must be an object"),
+            (json!({}), "schema.properties"),
+            (json!({"properties": {}}), "at least one"),
+            (json!({"properties": {"a": {}}}), "\"a\" must have a type"),
+            (json!({"properties": {"_a": {"type": "string"}}}), "\"_a\""),
+            (json!({"properties": {"*": {"type": "string"}}}), "\"*\""),
+            (json!({"properties": {"a\u{7}": {"type": "string"}}}), "control character"),
+            (json!({"properties": name, "$schema": "x"}), "$schema"),
+            (json!({"properties": name, "patternProperties": {}}), "patternProperties"),
+            (json!({"properties": name, "additionalProperties": true}), "additionalProperties"),
+            (json!({"properties": name, "type": "array"}), "schema.type"),
+            (json!({"properties": name, "required": ["other"]}), "\"other\""),
+            (json!({"properties": {"a": {"type": "no such"}}}), "schema.properties.a.type"),
+            (json!({"properties": {"a": {"type": "string", "pattern": "("}}}), "is not valid"),
+            (json!({"properties": {"a": {"type": "string", "pattern": "(?=x)"}}}), "is not valid"),
+            (json!({"properties": name, "allOf": [{"$ref": "#"}]}), "$ref"),
+            (json!({"properties": {"a": {"type": "string", "$ref": "http://127.0.0.1/"}}}), "$ref"),
+            (json!({"properties": {"a": {"type": "string", "description": "x".repeat(33_000)}}}), "32768"),
+        ] {
+            let detail = refusal(&schema);
+            assert!(detail.contains(word), "{detail:?} names {word:?}");
+        }
+        // A property may be called what a keyword is called.
+        Schema::parse(&json!({"properties": {"$ref": {"type": "string"}, "properties": {"type": "string"}}})).unwrap();
+    }
+
+    #[test]
+    fn every_broken_rule_is_one_problem_that_names_attribute_and_rule() {
+        let schema = Schema::parse(&json!({
+            "properties": {
+                "name": {"type": "string", "maxLength": 3},
+                "lat": {"type": "number", "minimum": -90},
+                "country": {"type": "string", "enum": ["US", "FR"]},
+                "day": {"type": "string", "format": "date"},
+            },
+            "required": ["name", "country"],
+        }))
+        .unwrap();
+        let broken =
+            schema.check(&json!({"lat": "x", "country": "DE", "day": "soon", "extra": 1, "more": 2}), budget());
+        let details: Vec<_> = broken.unwrap_err().into_iter().map(|problem| problem.detail.into_owned()).collect();
+        for (attribute, rule) in [
+            ("attributes.name", "required"),
+            ("attributes.lat", "type"),
+            ("attributes.country", "enum"),
+            ("attributes.day", "format"),
+            ("attributes.extra", "additionalProperties"),
+            ("attributes.more", "additionalProperties"),
+        ] {
+            let start = format!("{attribute} breaks the rule \"{rule}\"");
+            assert_eq!(details.iter().filter(|detail| detail.starts_with(&start)).count(), 1, "{start}: {details:?}");
+        }
+        assert_eq!(details.len(), 6);
+        assert_eq!(
+            schema.check(&json!({"country": "US", "name": "a"}), budget()).unwrap(),
+            r#"{"country":"US","name":"a"}"#
+        );
+    }
+
+    #[test]
+    fn attributes_are_held_to_their_size_as_compact_json() {
+        let schema = Schema::parse(&json!({"properties": {"name": {"type": "string"}}})).unwrap();
+        let fits = limits::ATTRIBUTES_BYTES - r#"{"name":""}"#.len();
+        assert!(schema.check(&json!({"name": "x".repeat(fits)}), budget()).is_ok());
+        let problems = schema.check(&json!({"name": "x".repeat(fits + 1)}), budget()).unwrap_err();
+        assert!(problems[0].detail.contains("32768") && problems[0].detail.contains("32769"));
+    }
+
+    #[test]
+    fn numbers_come_out_as_they_went_in() {
+        let schema = Schema::parse(&json!({"properties": {"at": {"type": "number"}}})).unwrap();
+        for number in ["-101.473911", "3435.0", "0.1", "18446744073709551615", "-9223372036854775808"] {
+            let text = format!("{{\"at\":{number}}}");
+            assert_eq!(schema.check(&serde_json::from_str(&text).unwrap(), budget()).unwrap(), text);
+        }
+    }
+
+    /// `inner` in so many times `open` and `close`.
+    fn nested(times: usize, open: &str, inner: &str, close: &str) -> String {
+        format!("{}{inner}{}", open.repeat(times), close.repeat(times))
+    }
+
+    #[test]
+    fn a_schema_that_nests_as_deep_as_it_may_is_compiled_and_held_to() {
+        // Tests run on 2 MiB of stack, as the threads of a server do.
+        for (open, close) in [
+            (r#"{"not":"#, "}"),
+            (r#"{"allOf":["#, "]}"),
+            (r#"{"items":"#, "}"),
+            (r#"{"type":"object","properties":{"a":"#, "}}"),
+            (r#"{"if":{},"then":"#, "}"),
+            (r#"{"dependentSchemas":{"a":"#, "}}"),
+        ] {
+            let levels_each = open.matches(['[', '{']).count() - open.matches('}').count();
+            // Four levels lead there, and the innermost schema is one.
+            let inner = nested((limits::JSON_LEVELS - 5) / levels_each, open, r#"{"type":"string"}"#, close);
+            let schema = format!(r#"{{"properties":{{"a":{{"type":["object","array"],"allOf":[{inner}]}}}}}}"#);
+            let schema = json::read("schema", &RawValue::from_string(schema).unwrap()).unwrap();
+            let schema = Schema::parse(&schema).unwrap();
+            for attributes in [nested(50, r#"{"a":["#, "", "]}"), nested(99, r#"{"a":"#, "{}", "}")] {
+                let attributes = json::read("attributes", &RawValue::from_string(attributes).unwrap()).unwrap();
+                // Whether they keep the schema is another matter.
+                drop(schema.check(&attributes, budget()));
+            }
+        }
+    }
+}

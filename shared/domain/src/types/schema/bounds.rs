@@ -1,0 +1,322 @@
+//! What checking a record by a schema can cost at the most, worked out before the schema is accepted.
+//!
+//! Without references a schema is a tree, and so is a record: each subschema looks at each value once at the most. The two
+//! multiply only where a subschema is for every value of a kind (`items`, `contains`, `additionalProperties`, …): what stands
+//! under `properties` looks at one value. So with
+//!
+//! - *once*: the checks of all subschemas that look at one value, and
+//! - *each*: the most checks that any other value gets, from all subschemas that look at it,
+//!
+//! a record of at most [`limits::ATTRIBUTES_BYTES`], which has at most half as many values, costs *once* + 16,384 × *each*
+//! checks. A check is what one keyword does with one value in bounded time, such as `type` or `maximum`; `enum` counts for as
+//! many as it compares, and what is linear in a text is paid for by the text's bytes.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value};
+
+use super::Extent;
+use crate::job::quoted;
+use crate::limits;
+use crate::problem::Problem;
+
+/// The most values that attributes have: each takes two bytes, itself and a comma.
+const VALUES: u64 = (limits::ATTRIBUTES_BYTES / 2) as u64;
+
+/// Keywords under which another schema is compiled that never looks at a value.
+const NOT_APPLIED: [&str; 3] = ["$defs", "definitions", "contentSchema"];
+
+/// Keywords whose value is data, whatever it looks like.
+pub(super) const DATA: [&str; 5] = ["enum", "const", "default", "examples", "dependentRequired"];
+
+/// What is known of a schema's cost.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Bounds {
+    /// Checks of a record however few values it has.
+    once: u64,
+    /// Checks of each further value.
+    each: u64,
+    /// Whether it has `anyOf` or `oneOf`, of which an error holds the errors of every branch.
+    pub(super) has_alternatives: bool,
+    /// Every pattern, and where in the schema it stands first.
+    pub(super) patterns: BTreeMap<String, String>,
+}
+
+impl Bounds {
+    /// Works them out for the schema that `members` are.
+    ///
+    /// # Errors
+    /// When one of them is beyond its limit; the problem names it.
+    pub(super) fn of(members: &Map<String, Value>) -> Result<Self, Problem> {
+        let mut survey = Survey::default();
+        survey.walk(members, "schema")?;
+        let cost = Cost::of(&[members])?;
+        let bounds = Self {
+            once: cost.once,
+            each: cost.each,
+            has_alternatives: survey.has_alternatives,
+            patterns: survey.patterns,
+        };
+        let most = bounds.checks(VALUES);
+        if most > limits::CHECKS_PER_RECORD {
+            return Err(Problem::unprocessable(format!(
+                "schema costs too much to check: up to {most} checks for one record, of which {} may be made. \
+                 {} for each of {VALUES} values that a list or an open object may have: use fewer subschemas there",
+                limits::CHECKS_PER_RECORD,
+                bounds.each,
+            )));
+        }
+        Ok(bounds)
+    }
+
+    /// How many checks so many values take at the most.
+    pub(super) const fn checks(&self, values: u64) -> u64 {
+        self.once.saturating_add(self.each.saturating_mul(values))
+    }
+
+    /// How many values there are in what so many checks look at, at the most.
+    pub(super) const fn copies(&self, extent: Extent) -> u64 {
+        self.once.saturating_mul(extent.values).saturating_add(self.each.saturating_mul(extent.within))
+    }
+}
+
+/// Where a subschema looks, seen from the value that its parent looks at.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+enum Place<'schema> {
+    /// At the same value.
+    Here,
+    /// At one member of it, by its name or its position.
+    Member(&'schema str),
+    Element(usize),
+    /// At every member, element or name.
+    Each,
+    /// Nowhere: it is only compiled.
+    Nowhere,
+}
+
+/// The subschemas of a schema: the keyword, where it looks, and the schema if it is an object.
+fn subschemas<'schema>(
+    members: &'schema Map<String, Value>,
+) -> impl Iterator<Item = (&'schema str, Place<'schema>, &'schema Map<String, Value>)> {
+    members.iter().flat_map(|(keyword, value)| {
+        let keyword = keyword.as_str();
+        let found: Vec<(Place<'schema>, &'schema Value)> = match (keyword, value) {
+            ("not" | "if" | "then" | "else", _) => vec![(Place::Here, value)],
+            ("allOf" | "anyOf" | "oneOf", Value::Array(schemas)) => {
+                schemas.iter().map(|schema| (Place::Here, schema)).collect()
+            }
+            ("dependentSchemas", Value::Object(named)) => named.values().map(|schema| (Place::Here, schema)).collect(),
+            ("properties", Value::Object(named)) => {
+                named.iter().map(|(name, schema)| (Place::Member(name), schema)).collect()
+            }
+            ("prefixItems", Value::Array(schemas)) => {
+                schemas.iter().enumerate().map(|(at, schema)| (Place::Element(at), schema)).collect()
+            }
+            ("items" | "contains" | "additionalProperties" | "additionalItems" | "propertyNames", _) => {
+                vec![(Place::Each, value)]
+            }
+            (_, Value::Object(named)) if NOT_APPLIED.contains(&keyword) => {
+                named.values().chain([value]).map(|schema| (Place::Nowhere, schema)).collect()
+            }
+            _ => Vec::new(),
+        };
+        found.into_iter().filter_map(move |(place, schema)| Some((keyword, place, schema.as_object()?)))
+    })
+}
+
+/// What is counted over all subschemas.
+#[derive(Default)]
+struct Survey {
+    subschemas: usize,
+    /// Bytes of all that stands under a `not`, as often as it stands under one: each keeps a copy of its schema.
+    negated: usize,
+    has_alternatives: bool,
+    patterns: BTreeMap<String, String>,
+}
+
+impl Survey {
+    fn walk(&mut self, members: &Map<String, Value>, place: &str) -> Result<(), Problem> {
+        self.subschemas += 1;
+        if self.subschemas > limits::SUBSCHEMAS {
+            let most = limits::SUBSCHEMAS;
+            return Err(Problem::unprocessable(format!("schema must have at most {most} subschemas: it has more")));
+        }
+        if let Some(Value::Object(named)) = members.get("properties")
+            && let Some(name) = named.keys().find(|name| name.chars().count() > limits::PROPERTY_NAME_CHARACTERS)
+        {
+            return Err(Problem::unprocessable(format!(
+                "{place}.properties: the name {} must be at most {} characters, not {}",
+                quoted(name),
+                limits::PROPERTY_NAME_CHARACTERS,
+                name.chars().count()
+            )));
+        }
+        if let Some(pattern) = members.get("pattern").and_then(Value::as_str) {
+            if pattern.len() > limits::PATTERN_BYTES {
+                return Err(Problem::unprocessable(format!(
+                    "{place}.pattern must be at most {} bytes, not {}",
+                    limits::PATTERN_BYTES,
+                    pattern.len()
+                )));
+            }
+            self.patterns.entry(pattern.to_owned()).or_insert_with(|| format!("{place}.pattern"));
+        }
+        if let Some(negated) = members.get("not") {
+            self.negated += negated.to_string().len();
+            if self.negated > limits::NEGATED_BYTES {
+                return Err(Problem::unprocessable(format!(
+                    "{place}.not: at most {} bytes of a schema may stand under \"not\", counted once for each \"not\"",
+                    limits::NEGATED_BYTES
+                )));
+            }
+        }
+        self.has_alternatives |= members.contains_key("anyOf") || members.contains_key("oneOf");
+        for (keyword, at, schema) in subschemas(members) {
+            match at {
+                Place::Member(name) => self.walk(schema, &format!("{place}.{keyword}.{name}"))?,
+                Place::Element(at) => self.walk(schema, &format!("{place}.{keyword}.{at}"))?,
+                Place::Here | Place::Each | Place::Nowhere => self.walk(schema, &format!("{place}.{keyword}"))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks of the value that some schemas look at, and of all within it.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    /// Of the value and what is named in it.
+    once: u64,
+    /// The most of any one value among those of which there may be many.
+    each: u64,
+    /// The most of any one value.
+    most: u64,
+}
+
+impl Cost {
+    fn of(schemas: &[&Map<String, Value>]) -> Result<Self, Problem> {
+        let mut here: Vec<&Map<String, Value>> = Vec::new();
+        let mut open: Vec<&Map<String, Value>> = schemas.to_vec();
+        let mut inside: HashMap<Place<'_>, Vec<&Map<String, Value>>> = HashMap::new();
+        while let Some(schema) = open.pop() {
+            here.push(schema);
+            for (_, place, subschema) in subschemas(schema) {
+                match place {
+                    Place::Here => open.push(subschema),
+                    Place::Nowhere => {}
+                    Place::Member(_) | Place::Element(_) | Place::Each => {
+                        inside.entry(place).or_default().push(subschema);
+                    }
+                }
+            }
+        }
+        let unique = here.iter().filter(|schema| schema.get("uniqueItems") == Some(&Value::Bool(true))).count();
+        if unique > limits::UNIQUE_ITEMS_PER_VALUE {
+            return Err(Problem::unprocessable(format!(
+                "schema must not hold one array to \"uniqueItems\" more than {} times, not {unique} times",
+                limits::UNIQUE_ITEMS_PER_VALUE
+            )));
+        }
+        let own = here.iter().map(|schema| schema.iter().map(|(keyword, value)| weight(keyword, value)).sum::<u64>());
+        let own: u64 = own.sum();
+        let many = inside.remove(&Place::Each).map(|schemas| Self::of(&schemas)).transpose()?.unwrap_or_default();
+        let mut cost = Self { once: own, each: many.most, most: own };
+        for schemas in inside.values() {
+            let one = Self::of(schemas)?;
+            cost.once = cost.once.saturating_add(one.once);
+            cost.each = cost.each.max(one.each);
+            // What looks at each member looks at the named ones too.
+            cost.most = cost.most.max(one.most.saturating_add(many.most));
+        }
+        cost.most = cost.most.max(many.most);
+        Ok(cost)
+    }
+}
+
+/// How many checks a keyword makes of one value, its subschemas not counted.
+fn weight(keyword: &str, value: &Value) -> u64 {
+    let count = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+    match (keyword, value) {
+        // Texts are looked up by their hash, other values compared one by one.
+        ("enum", Value::Array(options)) if options.iter().any(|option| !option.is_string() && !option.is_null()) => {
+            count(options.len())
+        }
+        ("required", Value::Array(names)) => 1 + count(names.len() / 4),
+        ("dependentRequired", Value::Object(named)) => {
+            1 + count(named.values().filter_map(Value::as_array).map(|names| 1 + names.len() / 4).sum())
+        }
+        ("$defs" | "definitions" | "title" | "description" | "default" | "examples" | "$comment", _) => 0,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn bounds(schema: &Value) -> Result<Bounds, String> {
+        Bounds::of(schema.as_object().unwrap()).map_err(|problem| problem.detail.into_owned())
+    }
+
+    #[test]
+    fn what_is_named_costs_once_and_what_may_be_many_costs_each() {
+        let each = |schema: &Value| bounds(schema).map(|bounds| (bounds.once, bounds.each)).unwrap();
+        // type and maxLength of one value, and `properties` itself.
+        assert_eq!(each(&json!({"properties": {"a": {"type": "string", "maxLength": 3}}})), (3, 0));
+        // type and items of one value; of its elements, type.
+        assert_eq!(each(&json!({"properties": {"a": {"type": "array", "items": {"type": "string"}}}})), (3, 1));
+        // Two lists share a record's values: the dearer one counts. Two rules for one list add up.
+        let list = |schema: Value| json!({"type": "array", "items": schema});
+        let two = json!({"properties": {"a": list(json!({"type": "string"})), "b": list(json!({"type": "string", "maxLength": 1}))}});
+        assert_eq!(each(&two).1, 2);
+        let twice = json!({"properties": {"a": {"type": "array", "allOf": [{"items": {"type": "string"}}, {"items": {"maxLength": 2}}]}}});
+        assert_eq!(each(&twice).1, 2);
+        // A list of lists of objects: no value is an element twice.
+        let nested = json!({"properties": {"a": list(list(json!({"properties": {"x": {"type": "string"}}})))}});
+        assert_eq!(each(&nested).1, 2);
+        assert_eq!(each(&json!({"properties": {"a": {"enum": ["x", "y", null]}}})).0, 2);
+        assert_eq!(each(&json!({"properties": {"a": {"enum": [1, 2, 3]}}})).0, 4);
+    }
+
+    #[test]
+    fn a_schema_beyond_a_bound_is_refused_with_the_bound_named() {
+        let property = |schema: Value| json!({"properties": {"a": schema}});
+        let nots = |count: usize| (0..count).fold(json!({"enum": vec![1; 3_000]}), |inner, _| json!({"not": inner}));
+        for (schema, words) in [
+            (
+                property(json!({"items": {"allOf": vec![json!({"maximum": 1}); 100]}})),
+                "of which 1000000 may be made. 101 for each of 16384 values",
+            ),
+            (property(json!({"items": {"allOf": vec![json!({"not": {}}); 400]}})), "401 for each of 16384 values"),
+            (property(json!({"additionalProperties": {"enum": (0..100).collect::<Vec<_>>()}})), "100 for each"),
+            (property(json!({"allOf": vec![json!({}); 1_001]})), "at most 1000 subschemas"),
+            (json!({"properties": {"a".repeat(256): {}}}), "at most 255 characters, not 256"),
+            (
+                property(json!({"pattern": "a".repeat(1_025)})),
+                "schema.properties.a.pattern must be at most 1024 bytes, not 1025",
+            ),
+            (property(json!({"allOf": vec![json!({"uniqueItems": true}); 3]})), "more than 2 times, not 3 times"),
+            (property(nots(50)), "at most 262144 bytes"),
+        ] {
+            let refusal = bounds(&schema).unwrap_err();
+            assert!(refusal.contains(words), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_large_everyday_schema_is_far_from_the_bounds() {
+        let address = json!({"type": "object", "properties": {
+            "street": {"type": "string", "maxLength": 200},
+            "country": {"type": "string", "enum": (0..250).map(|code| format!("{code:02}")).collect::<Vec<_>>()},
+            "zip": {"type": "string", "pattern": "^[0-9]{5}$"},
+        }, "required": ["street", "country"]});
+        let mut properties: Map<String, Value> =
+            (0..400).map(|number| (format!("a{number}"), json!({"type": "string"}))).collect();
+        properties.insert("addresses".to_owned(), json!({"type": "array", "items": address, "uniqueItems": true}));
+        let bounds = bounds(&json!({"properties": properties, "required": ["a1", "a2"]})).unwrap();
+        assert!(bounds.checks(VALUES) * 4 < limits::CHECKS_PER_RECORD, "{bounds:?}");
+        assert_eq!(bounds.patterns["^[0-9]{5}$"], "schema.properties.addresses.items.properties.zip.pattern");
+    }
+}

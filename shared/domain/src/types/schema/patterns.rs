@@ -1,0 +1,242 @@
+//! The `pattern` keyword, compiled once for a schema and within a bound for all its patterns together.
+//!
+//! A pattern is an automaton whose sets of states are made into the states of another when a text first needs them. An
+//! everyday pattern needs a few, and then runs at a nanosecond a byte on texts of any length. But there are patterns of which
+//! a text made for it needs a new one for each byte, and making it takes as long as the pattern is large. So patterns are
+//! bounded by [`limits::PATTERNS_BYTES`]; and a text that needs more than fit into [`SETS_BYTES`] is refused.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jsonschema::paths::Location;
+use jsonschema::{Keyword, ValidationError};
+use regex_automata::Input;
+use regex_automata::hybrid::dfa::{Cache, DFA};
+use regex_automata::nfa::thompson::pikevm::PikeVM;
+use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
+use regex_automata::util::pool::Pool;
+use serde_json::{Map, Value};
+
+use super::{MadeKeyword, shortened};
+use crate::job::quoted;
+use crate::limits;
+use crate::problem::Problem;
+
+/// What is kept of a pattern's sets of states, for each thread that is matching.
+const SETS_BYTES: usize = 256 * 1024;
+
+/// States of a pattern times bytes of a text up to which the text is matched without keeping anything, should it need to be.
+const SHORT: usize = 250_000;
+
+/// The patterns of one schema, by their texts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Patterns {
+    compiled: HashMap<String, Arc<Compiled>>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    automaton: NFA,
+    sets: DFA,
+    caches: Pool<Cache, Box<dyn Fn() -> Cache + Send + Sync + std::panic::UnwindSafe + std::panic::RefUnwindSafe>>,
+}
+
+/// Whether a text matches a pattern.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Match {
+    Found,
+    Missing,
+    /// To find out would take too long.
+    TooMuch,
+}
+
+impl Compiled {
+    fn new(automaton: NFA) -> Option<Self> {
+        let config = DFA::config()
+            .cache_capacity(SETS_BYTES)
+            .skip_cache_capacity_check(true)
+            .minimum_cache_clear_count(Some(0))
+            .unicode_word_boundary(true);
+        let sets = DFA::builder().configure(config).build_from_nfa(automaton.clone()).ok()?;
+        let made = sets.clone();
+        Some(Self { automaton, sets, caches: Pool::new(Box::new(move || made.create_cache())) })
+    }
+
+    fn find(&self, text: &str) -> Match {
+        let input = Input::new(text).earliest(true);
+        let told = |found: bool| if found { Match::Found } else { Match::Missing };
+        let mut cache = self.caches.get();
+        if let Ok(found) = self.sets.try_search_fwd(&mut cache, &input) {
+            return told(found.is_some());
+        }
+        // What earlier texts have left may be in the way.
+        cache.reset(&self.sets);
+        if let Ok(found) = self.sets.try_search_fwd(&mut cache, &input) {
+            return told(found.is_some());
+        }
+        drop(cache);
+        if self.automaton.states().len().saturating_mul(text.len()) > SHORT {
+            return Match::TooMuch;
+        }
+        let Ok(machine) = PikeVM::new_from_nfa(self.automaton.clone()) else { return Match::TooMuch };
+        told(machine.is_match(&mut machine.create_cache(), input))
+    }
+}
+
+impl Patterns {
+    /// Compiles patterns, which are named by where they stand.
+    ///
+    /// # Errors
+    /// When one is no regular expression of the supported kind, or they are larger together than
+    /// [`limits::PATTERNS_BYTES`].
+    pub(super) fn compile(patterns: &BTreeMap<String, String>) -> Result<Self, Problem> {
+        let mut compiled = HashMap::with_capacity(patterns.len());
+        let mut bytes = 0;
+        for (pattern, place) in patterns {
+            let unsupported = || {
+                Problem::unprocessable(format!(
+                    "{place} is not valid: {} is no regular expression of ECMA-262 without look-around and backreferences",
+                    quoted(pattern)
+                ))
+            };
+            let translated = jsonschema_regex::to_rust_regex(pattern).map_err(|()| unsupported())?;
+            let config = thompson::Config::new()
+                .nfa_size_limit(Some(limits::PATTERNS_BYTES - bytes))
+                .which_captures(WhichCaptures::None);
+            let automaton = thompson::Compiler::new().configure(config).build(&translated).map_err(|error| {
+                if error.size_limit().is_none() {
+                    return unsupported();
+                }
+                Problem::unprocessable(format!(
+                    "{place}: the patterns of a schema may take {} bytes together, compiled. Large counts and classes such \
+                     as \\p{{L}} take the most: use maxLength in place of a count",
+                    limits::PATTERNS_BYTES
+                ))
+            })?;
+            bytes = (bytes + automaton.memory_usage()).min(limits::PATTERNS_BYTES);
+            let made = Compiled::new(automaton).ok_or_else(unsupported)?;
+            compiled.insert(pattern.clone(), Arc::new(made));
+        }
+        Ok(Self { compiled, bytes })
+    }
+
+    /// The memory that they may take, for one thread.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes + self.compiled.len() * SETS_BYTES
+    }
+
+    /// The factory of the keyword.
+    pub(super) fn keyword(
+        &self,
+    ) -> impl for<'schema> Fn(&'schema Map<String, Value>, &'schema Value, Location) -> MadeKeyword<'schema>
+    + Send
+    + Sync
+    + 'static {
+        let compiled = self.compiled.clone();
+        move |_, value, _| {
+            let found = value.as_str().and_then(|text| Some((text.to_owned(), compiled.get(text)?.clone())));
+            let (text, compiled) = found.ok_or_else(|| ValidationError::schema("it is not a pattern"))?;
+            Ok(Box::new(Pattern { text, compiled }))
+        }
+    }
+}
+
+struct Pattern {
+    text: String,
+    compiled: Arc<Compiled>,
+}
+
+impl<'instance> Keyword<'instance> for Pattern {
+    fn validate(&self, instance: &'instance Value) -> Result<(), ValidationError<'instance>> {
+        let Some(text) = instance.as_str() else { return Ok(()) };
+        let pattern = || shortened(&self.text);
+        match self.compiled.find(text) {
+            Match::Found => Ok(()),
+            Match::Missing => {
+                let why = format!("{} does not match \"{}\"", shortened(instance), pattern());
+                Err(ValidationError::custom(why))
+            }
+            Match::TooMuch => {
+                let bytes = text.len();
+                let why = format!("the text of {bytes} bytes is too long for a pattern as large as \"{}\"", pattern());
+                Err(ValidationError::custom(why))
+            }
+        }
+    }
+
+    fn is_valid(&self, instance: &'instance Value) -> bool {
+        instance.as_str().is_none_or(|text| self.compiled.find(text) == Match::Found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compile(patterns: &[&str]) -> Result<Patterns, String> {
+        let placed = patterns.iter().map(|pattern| ((*pattern).to_owned(), "schema.place".to_owned())).collect();
+        Patterns::compile(&placed).map_err(|problem| problem.detail.into_owned())
+    }
+
+    #[test]
+    fn patterns_that_people_use_fit_many_times_and_run_on_texts_of_any_length() {
+        let used = [
+            (r"^[A-Z]{2}\d{4}$", "DE1234"),
+            (r"^[^@\s]+@[^@\s]+\.[^@\s]+$", &format!("{}@{}.de", "ä".repeat(8_000), "b".repeat(8_000))),
+            (r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", "01234567-89ab-cdef-0123-456789abcdef"),
+            (r"^https?://[^/]+(/.*)?$", &format!("https://example.com/{}", "日本".repeat(5_000))),
+            (r"^\+?[0-9 ()-]{5,20}$", "+49 (30) 123456"),
+            (r"^\p{L}[\p{L} '-]*$", &"Jürgen O'Neill 日本 Ελλάδα Ясень ".repeat(600)),
+            (r"^(?:[01]\d|2[0-3]):[0-5]\d$", "23:59"),
+            (r"^#[0-9a-fA-F]{6}$", "#00ffAA"),
+            (r"\bgum\b", "chewing gum, ünd süß"),
+        ];
+        for (pattern, text) in used {
+            let patterns = compile(&[pattern]).unwrap();
+            let bytes = patterns.bytes;
+            assert!(bytes * 5 < limits::PATTERNS_BYTES, "{pattern}: {bytes}");
+            assert_eq!(patterns.compiled[pattern].find(text), Match::Found, "{pattern}");
+            assert_eq!(patterns.compiled[pattern].find("\u{0}"), Match::Missing, "{pattern}");
+        }
+        assert!(compile(&used.map(|(pattern, _)| pattern)).unwrap().bytes * 3 < limits::PATTERNS_BYTES);
+        let counted = compile(&["^.{1,255}$"]).unwrap();
+        for letter in ["a", "ä", "日", "𝄞"] {
+            assert_eq!(counted.compiled["^.{1,255}$"].find(&letter.repeat(255)), Match::Found);
+            assert_eq!(counted.compiled["^.{1,255}$"].find(&letter.repeat(256)), Match::Missing);
+        }
+    }
+
+    #[test]
+    fn a_text_made_for_a_pattern_is_refused_where_it_is_long_and_matched_where_it_is_short() {
+        let pattern = "^[ab]*a[ab]{1000}$";
+        let compiled = &compile(&[pattern]).unwrap().compiled[pattern];
+        let text = |length: u32| -> String {
+            (0..length).map(|at| if at.wrapping_mul(2_654_435_761) >> 31 == 0 { 'a' } else { 'b' }).collect()
+        };
+        assert_eq!(compiled.find(&text(20_000)), Match::TooMuch);
+        // And leaves nothing behind that would be in the way of the next one.
+        for _ in 0..3 {
+            assert_eq!(compiled.find(&text(100)), Match::Missing);
+            assert_eq!(compiled.find(&format!("a{}", "b".repeat(1_000))), Match::Found);
+        }
+    }
+
+    #[test]
+    fn patterns_that_are_too_large_together_are_refused_and_so_is_what_is_none() {
+        let large: Vec<String> = (0..60).map(|number| format!("\\p{{L}}{{100}}{number}")).collect();
+        let large: Vec<&str> = large.iter().map(String::as_str).collect();
+        let classes: Vec<String> = (0..60).map(|number| format!("\\p{{L}}{number}")).collect();
+        let classes: Vec<&str> = classes.iter().map(String::as_str).collect();
+        let words =
+            format!("schema.place: the patterns of a schema may take {} bytes together", limits::PATTERNS_BYTES);
+        for patterns in [&large[..1], &large, &classes, &["((a{100}){100}){100}"], &[r"(?:[^\x00]{500}){500}"]] {
+            let refusal = compile(patterns).unwrap_err();
+            assert!(refusal.starts_with(&words), "{refusal}");
+        }
+        for pattern in ["(", "(?=x)", r"(a)\1", "[z-a]"] {
+            let refusal = compile(&[pattern]).unwrap_err();
+            assert!(refusal.starts_with("schema.place is not valid: "), "{refusal}");
+        }
+    }
+}

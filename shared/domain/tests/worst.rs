@@ -1,0 +1,314 @@
+//! The worst that a stranger may send, held to the work of twenty ordinary requests of the same size.
+//!
+//! Work is the CPU time of this thread, which other processes take nothing of; the ordinary request is measured beside it in
+//! the same run. What is compared is orders of magnitude: each of these inputs once took a thousand times as much, or never
+//! ended.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::time::Duration;
+
+use domain::account::AccountId;
+use domain::ambient::Ambient;
+use domain::decide::{Agreed, Context, Step, Types, decide_object};
+use domain::item::Item;
+use domain::job::{JobId, Operation};
+use domain::limits;
+use domain::outcome::{Budget, Outcome};
+use domain::time::Timestamp;
+use domain::types::{ObjectType, Schema, TypeKey};
+use rustix::time::{ClockId, clock_gettime};
+use serde_json::{Map, Value, json};
+
+/// The CPU time that this thread takes for something: the least of three times.
+fn cpu<Answer>(mut work: impl FnMut() -> Answer) -> Duration {
+    let now = || {
+        let at = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::new(at.tv_sec.unsigned_abs(), u32::try_from(at.tv_nsec).unwrap_or_default())
+    };
+    let mut least = Duration::MAX;
+    for _ in 0..3 {
+        let began = now();
+        std::hint::black_box(work());
+        least = least.min(now().saturating_sub(began));
+    }
+    least
+}
+
+/// What a consumer does with one item of a type with this schema: reads it, checks it, and makes of it a row or a result.
+fn process(schema: &Schema, item: &str, total: u32) -> Outcome {
+    let ambient = Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1);
+    let (account, job) = (AccountId::parse("acme").unwrap(), JobId::new(&ambient));
+    let key = TypeKey::parse("product").unwrap();
+    let mut types = Types::default();
+    let now = ambient.now();
+    let defined = ObjectType { key: key.clone(), schema: schema.clone(), version: 1, created_at: now, updated_at: now };
+    types.objects.insert(key, defined);
+    let budget = Budget::of_job(total);
+    let context = Context { account: &account, job, now, types: &types, budget };
+    let item = Item::parse(Operation::CreateObjects, item).unwrap();
+    let id = item.object_id(&account, job, 0).unwrap();
+    let decision = decide_object(context, id, &[Step { position: 0, item, agreed: Agreed::Nothing }], None);
+    budget.fit(decision.outcomes.into_iter().next().unwrap().1)
+}
+
+fn item(attributes: &Value) -> String {
+    json!({"type": "product", "attributes": attributes}).to_string()
+}
+
+/// A record of so many bytes as people have them, which keeps its schema: lists of small objects.
+fn ordinary(bytes: usize) -> (Schema, String) {
+    let row = json!({"name": {"type": "string", "maxLength": 40}, "size": {"type": "number", "minimum": 0}});
+    let rows = json!({"type": "array", "items": {"type": "object", "properties": row, "required": ["name"]}});
+    let schema = Schema::parse(&json!({"properties": {"rows": rows}})).unwrap();
+    let row = json!({"name": "Strawberry Gum", "size": 12.5});
+    let count = (bytes / (row.to_string().len() + 1)).max(1);
+    (schema, item(&json!({"rows": vec![row; count]})))
+}
+
+/// What a request takes besides, however small it is: its HTTP, who sent it, a dozen calls of the database and the queue. It
+/// is more than this.
+const REQUEST: Duration = Duration::from_micros(200);
+
+/// Fails when an item takes more than twenty ordinary ones of its size.
+#[track_caller]
+fn hold(what: &str, schema: &Schema, item: &str, total: u32) {
+    let (plain_schema, plain) = ordinary(item.len());
+    assert!(process(&plain_schema, &plain, total).is_success());
+    let usual = cpu(|| process(&plain_schema, &plain, total));
+    let taken = cpu(|| process(schema, item, total));
+    eprintln!(
+        "{what}: {} bytes, {taken:?} against {usual:?}, {:.1}",
+        item.len(),
+        taken.as_secs_f64() / usual.as_secs_f64()
+    );
+    assert!(taken <= (REQUEST + usual) * 20, "{what}: {taken:?} against {usual:?}");
+}
+
+fn schema(properties: impl Into<Value>) -> Schema {
+    Schema::parse(&json!({"properties": properties.into()})).unwrap()
+}
+
+fn problems(outcome: &Outcome) -> Vec<&str> {
+    let Outcome::Failure(problems) = outcome else { panic!("{outcome:?}") };
+    problems.iter().map(|problem| &*problem.detail).collect()
+}
+
+#[test]
+fn a_list_of_numbers_for_a_list_of_texts() {
+    let texts = schema(json!({"a": {"type": "array", "items": {"type": "string"}}}));
+    for elements in [1_000, 4_000, 16_000] {
+        let item = item(&json!({"a": vec![1; elements]}));
+        for total in [1, 500, 10_000] {
+            hold(&format!("{elements} numbers in a job of {total}"), &texts, &item, total);
+            let outcome = process(&texts, &item, total);
+            let problems = problems(&outcome);
+            assert!(
+                problems[0].starts_with(r#"attributes.a.0 breaks the rule "type": 1 is not of type "string""#),
+                "{problems:?}"
+            );
+            let more = format!(", and {} more broken rules", elements - problems.len());
+            assert!(problems.last().unwrap().ends_with(&more), "{problems:?}");
+        }
+    }
+}
+
+#[test]
+fn attributes_that_are_all_of_the_wrong_type() {
+    let names: Vec<String> = (0..60).map(|number| format!("a{number}")).collect();
+    let properties: Map<String, Value> = names.iter().map(|name| (name.clone(), json!({"type": "string"}))).collect();
+    let numbers: Map<String, Value> = names.iter().map(|name| (name.clone(), json!(1))).collect();
+    hold("60 wrong attributes", &schema(properties), &item(&numbers.into()), 10_000);
+}
+
+#[test]
+fn texts_that_match_none_of_many_patterns() {
+    let patterns: Map<String, Value> = (0..200)
+        .map(|number| (format!("a{number}"), json!({"type": "string", "pattern": format!("^x{number}y$")})))
+        .collect();
+    let texts: Map<String, Value> = (0..200).map(|number| (format!("a{number}"), json!("z".repeat(100)))).collect();
+    hold("200 patterns", &schema(patterns), &item(&texts.into()), 100);
+}
+
+#[test]
+fn as_many_checks_as_a_schema_may_make() {
+    // Each of 16,000 elements gets all that `limits::CHECKS_PER_RECORD` leaves it, and keeps every rule.
+    let rules = vec![json!({"maximum": 9}); 58];
+    let list = json!({"type": "array", "items": {"type": "integer", "allOf": rules}});
+    let numbers = schema(json!({"a": list}));
+    let kept = item(&json!({"a": vec![1; 16_000]}));
+    assert!(process(&numbers, &kept, 1).is_success());
+    hold("58 rules kept by 16,000 numbers", &numbers, &kept, 1);
+    // And breaks every rule.
+    let broken = item(&json!({"a": vec![10; 10_000]}));
+    hold("58 rules broken by 10,000 numbers", &numbers, &broken, 1);
+    let outcome = process(&numbers, &broken, 1);
+    let problems = problems(&outcome);
+    assert!(problems[0].starts_with(r#"attributes.a.0 breaks the rule "maximum": 10"#), "{problems:?}");
+    assert!(problems[1].contains("too many to say which"), "{problems:?}");
+}
+
+#[test]
+fn alternatives_none_of_which_fits() {
+    let branches: Vec<Value> = (0..900).map(|_| json!({"type": "null"})).collect();
+    let alternatives = schema(json!({"a": {"type": "array", "anyOf": branches}}));
+    let large = item(&json!({"a": vec![0; 16_000]}));
+    hold("900 alternatives of a list of 16,000", &alternatives, &large, 1);
+    let outcome = process(&alternatives, &large, 1);
+    assert!(problems(&outcome)[0].contains("too many for its rules to say which"), "{outcome:?}");
+    let small = item(&json!({"a": vec![0; 10]}));
+    hold("900 alternatives of a list of 10", &alternatives, &small, 1);
+    let outcome = process(&alternatives, &small, 1);
+    assert!(problems(&outcome)[0].contains(r#"attributes.a breaks the rule "anyOf""#), "{outcome:?}");
+}
+
+#[test]
+fn long_names_above_many_broken_rules() {
+    let name = "n".repeat(255);
+    let deep = (0..60).fold(
+        json!({"type": "array", "items": {"type": "string"}}),
+        |inner, _| json!({"type": "object", "properties": {&name: inner}}),
+    );
+    let Value::Object(deep) = deep else { unreachable!("made above") };
+    let schema = Schema::parse(&json!({"properties": deep["properties"]})).unwrap();
+    let attributes = (0..60).fold(json!(vec![1; 8_000]), |inner, _| json!({&name: inner}));
+    hold("8,000 broken rules below 60 long names", &schema, &item(&attributes), 1);
+}
+
+#[test]
+fn lists_whose_elements_are_hard_to_tell_apart() {
+    // Every way to nest brackets: a hash that does not see where a list ends takes them for the same.
+    fn nestings(pairs: usize) -> Vec<Value> {
+        if pairs == 0 {
+            return vec![json!([])];
+        }
+        let mut all = Vec::new();
+        for first in 0..pairs {
+            for inner in nestings(first) {
+                for rest in nestings(pairs - 1 - first) {
+                    let Value::Array(mut elements) = rest else { unreachable!("made above") };
+                    elements.insert(0, inner.clone());
+                    all.push(Value::Array(elements));
+                }
+            }
+        }
+        all
+    }
+    let elements: Vec<Value> = nestings(8).into_iter().take(1_400).collect();
+    let twice = json!({"type": "array", "uniqueItems": true, "allOf": [{"uniqueItems": true}]});
+    hold("1,400 lists that hash alike", &schema(json!({"a": twice})), &item(&json!({"a": elements})), 1);
+}
+
+#[test]
+fn numbers_that_are_hard_to_divide() {
+    let multiples = vec![json!({"multipleOf": 0.5}); 50];
+    let list = json!({"type": "array", "items": {"allOf": multiples}});
+    hold(
+        "50 divisions of 4,000 large numbers",
+        &schema(json!({"a": list})),
+        &item(&json!({"a": vec![1e300; 4_000]})),
+        1,
+    );
+}
+
+#[test]
+fn a_text_that_a_pattern_has_to_remember_all_of() {
+    // Every byte leads to a state that was not seen before.
+    let memory = schema(json!({"a": {"type": "string", "pattern": "^[ab]*a[ab]{1000}$"}}));
+    let text = |length: u32| -> String {
+        (0..length).map(|at| if at.wrapping_mul(2_654_435_761) >> 31 == 0 { 'a' } else { 'b' }).collect()
+    };
+    for length in [100, 400, 1_900, 32_000] {
+        let item = item(&json!({"a": text(length)}));
+        hold(&format!("a pattern of 1,000 places and a text of {length}"), &memory, &item, 1);
+    }
+    let outcome = process(&memory, &item(&json!({"a": text(32_000)})), 1);
+    assert!(
+        problems(&outcome)[0].contains(r#"breaks the rule "pattern": the text of 32000 bytes is too long"#),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn a_text_that_is_held_to_be_a_pattern() {
+    let regex = schema(json!({"a": {"type": "string", "format": "regex"}}));
+    let names: Vec<String> = (0..400).map(|number| format!("(?<n{number}>")).collect();
+    let groups = names.concat() + &")".repeat(400);
+    hold("nested names of groups", &regex, &item(&json!({"a": groups})), 1);
+}
+
+/// A schema costs what it costs when its type is defined, and once in each container.
+#[test]
+fn schemas_at_their_limits() {
+    let numbered = |count: usize, schema: &dyn Fn(usize) -> Value| -> Value {
+        let properties: Map<String, Value> = (0..count).map(|number| (format!("a{number}"), schema(number))).collect();
+        json!({"properties": properties})
+    };
+    let plain = |bytes: usize| {
+        let count = (bytes / r#""a123":{"type":"string","maxLength":200},"#.len()).clamp(1, 900);
+        numbered(count, &|_| json!({"type": "string", "maxLength": 200}))
+    };
+    let class = |letters: &str| json!({"type": "string", "pattern": letters});
+    for (what, schema, allowed) in [
+        ("60 large patterns", numbered(60, &|number| class(&format!("\\p{{L}}{{100}}{number}"))), false),
+        ("600 large patterns", numbered(600, &|number| class(&format!("\\p{{L}}{{90}}{number}"))), false),
+        ("as many classes as fit", numbered(11, &|number| class(&format!("\\p{{L}}{number}"))), true),
+        ("many small patterns", numbered(200, &|number| class(&format!("^a{number}$"))), true),
+        ("unfinished counts", numbered(100, &|_| class("((a{100}){100}){100}")), false),
+        ("control letters", numbered(15, &|_| class(&"\\cA".repeat(340))), true),
+        (
+            "600 divisors",
+            numbered(
+                600,
+                &|number| json!({"type": "number", "multipleOf": format!("{number}.01").parse::<f64>().unwrap()}),
+            ),
+            true,
+        ),
+        ("999 subschemas", numbered(1, &|_| json!({"type": "string", "allOf": vec![json!({}); 990]})), true),
+        (
+            "negations of negations",
+            numbered(1, &|_| {
+                (0..90).fold(json!({"type": "string"}), |inner, _| json!({"type": "string", "not": inner}))
+            }),
+            true,
+        ),
+        (
+            "a large enum under negations",
+            numbered(1, &|_| {
+                (0..5).fold(
+                    json!({"type": "string", "enum": vec![1; 15_000]}),
+                    |inner, _| json!({"type": "string", "not": inner}),
+                )
+            }),
+            true,
+        ),
+        (
+            "nested alternatives",
+            numbered(1, &|_| {
+                (0..45).fold(
+                    json!({"type": "string"}),
+                    |inner, _| json!({"type": "string", "anyOf": [inner, {"type": "null"}]}),
+                )
+            }),
+            true,
+        ),
+    ] {
+        let text = schema.to_string();
+        let made = Schema::parse(&schema);
+        assert_eq!(made.is_ok(), allowed, "{what}: {:?}", made.err());
+        let plain = plain(text.len());
+        let usual = cpu(|| Schema::parse(&plain).unwrap());
+        let taken = cpu(|| Schema::parse(&schema));
+        eprintln!(
+            "{what}: {} bytes, {taken:?} against {usual:?}, {:.1}",
+            text.len(),
+            taken.as_secs_f64() / usual.as_secs_f64()
+        );
+        assert!(taken <= (REQUEST + usual) * 20, "{what}: {taken:?} against {usual:?}");
+    }
+    for refused in ["unevaluatedProperties", "unevaluatedItems", "patternProperties", "dependencies"] {
+        let nested = (0..30).fold(json!({}), |inner, _| json!({"if": inner, "then": {}, refused: {}}));
+        let problem = Schema::parse(&numbered(1, &|_| json!({"type": "object", "allOf": [nested]}))).unwrap_err();
+        assert!(problem.detail.contains(refused), "{problem:?}");
+    }
+    assert_eq!(limits::SUBSCHEMAS, 1_000, "the cases above are made for it");
+}
