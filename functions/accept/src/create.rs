@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::account::AccountId;
-use domain::chunk::{Chunk, pack};
+use domain::chunk::{Packing, pack};
 use domain::job::{Job, JobId, JobStatus, quoted};
 use domain::limits;
 use domain::problem::Problem;
@@ -27,6 +27,7 @@ use wire::{Agent, BASE, Failure, Rendered, TraceContext, check_content_type, rea
 use crate::Accept;
 use crate::encoding::{DecodeError, Encoding, Unsupported};
 use crate::idempotency::{hashed, key_of};
+use crate::workbench::Place;
 
 /// A commit is not begun later than this, and takes at most 8 s itself: API Gateway gives up after 30 s, and the
 /// consumer takes a job that is not there after 60 s for one that never was.
@@ -57,9 +58,17 @@ pub(crate) async fn create(
         }
     };
     let raw = read_body(body, encoding.most_bytes()).await?;
-    let body = encoding.decode(&raw).map_err(undecodable)?;
-    let key = key.map(|key| hashed(key, &body));
-    accepting.readable(body, key).await
+    let is_compressed = !encoding.is_identity();
+    // Until the chunks are in the queue.
+    let place = accept.workbench.place(raw.len(), is_compressed, started + LATEST_COMMIT).await?;
+    let key = key.map(<[u8]>::to_vec);
+    let decoding = place.run(move || {
+        let body = encoding.decode(&raw).map_err(undecodable)?;
+        let key = key.map(|key| hashed(&key, &body));
+        Ok((body, key))
+    });
+    let (body, key) = decoding.await?;
+    accepting.readable(body, key, place).await
 }
 
 fn undecodable(error: DecodeError) -> Failure {
@@ -101,23 +110,24 @@ impl Accepting<'_> {
         self.commit(job, key.as_ref()).await
     }
 
-    async fn readable(&self, body: Bytes, key: Option<IdempotencyKey>) -> Result<Response, Failure> {
+    async fn readable(&self, body: Bytes, key: Option<IdempotencyKey>, place: Place) -> Result<Response, Failure> {
         let (active, earlier) = self.admission(key.as_ref()).await?;
         if let Some(earlier) = earlier {
             return self.replay(&earlier, key.as_ref()).await;
         }
-        let request = JobRequest::parse(&body)?;
-        // Cheap and not exact: a client over its limit costs no messages. The commit is exact.
-        if active >= limits::ACTIVE_JOBS {
-            return Err(no_slot());
-        }
+        let (account, trace, packing) = (self.account.clone(), self.trace.to_string(), self.accept.packing);
         let id = JobId::new(self.accept.store.ambient());
-        let chunks = pack(self.account, id, &request, self.accept.packing);
-        let count = |number: usize| u32::try_from(number).map_err(Failure::internal);
-        let job = Job::queued(id, request.operation, count(request.items.len())?, count(chunks.len())?);
-        let sent = self.send(&job, &chunks).await;
-        drop(chunks);
-        drop(request);
+        let packing = move || {
+            let request = JobRequest::parse(&body)?;
+            // Cheap and not exact: a client over its limit costs no messages. The commit is exact.
+            if active >= limits::ACTIVE_JOBS {
+                return Err(no_slot());
+            }
+            Packed::new(&account, id, &request, packing, &trace)
+        };
+        let Packed { job, first, later } = place.run(packing).await?;
+        let sent = self.send(&job, first, later).await;
+        drop(place);
         if let Err(failure) = sent {
             self.give_up(&job).await;
             return Err(failure);
@@ -140,23 +150,11 @@ impl Accepting<'_> {
     }
 
     /// Hands over every chunk that nothing has to come before, and keeps the others for when their turn comes.
-    async fn send(&self, job: &Job, chunks: &[Chunk<'_>]) -> Result<(), Failure> {
-        let waiting: HashSet<u32> = chunks.iter().filter_map(|chunk| chunk.then).collect();
-        let (later, first): (Vec<_>, Vec<_>) = chunks.iter().partition(|chunk| waiting.contains(&chunk.index));
+    async fn send(&self, job: &Job, first: Vec<Outgoing>, later: Vec<(u32, String)>) -> Result<(), Failure> {
         if !later.is_empty() {
-            let later = later.into_iter().map(|chunk| (chunk.index, chunk.to_message())).collect();
             self.accept.store.stash(self.account, job.id, later, job.expires_at()).await?;
         }
-        let trace = self.trace.to_string();
-        let messages = first
-            .into_iter()
-            .map(|chunk| Outgoing {
-                account: self.account.clone(),
-                body: chunk.to_message(),
-                trace: Some(trace.clone()),
-            })
-            .collect();
-        let sending = self.accept.queue.send(messages);
+        let sending = self.accept.queue.send(first);
         // Whatever arrives of a job that is not committed has no effect.
         match tokio::time::timeout_at(self.started + LATEST_COMMIT, sending).await {
             Ok(Ok(())) => Ok(()),
@@ -214,6 +212,41 @@ impl Accepting<'_> {
         };
         let results = if job.status.shows_results() { store.results(self.account, job.id).await? } else { Vec::new() };
         Ok(created(&job, render::job(&job, &results)))
+    }
+}
+
+/// A job and the messages that its items travel in.
+struct Packed {
+    job: Job,
+    /// Those that nothing has to come before.
+    first: Vec<Outgoing>,
+    /// The others, by their place among the job's chunks.
+    later: Vec<(u32, String)>,
+}
+
+impl Packed {
+    fn new(
+        account: &AccountId,
+        id: JobId,
+        request: &JobRequest<'_>,
+        packing: Packing,
+        trace: &str,
+    ) -> Result<Self, Failure> {
+        let chunks = pack(account, id, request, packing);
+        let count = |number: usize| u32::try_from(number).map_err(Failure::internal);
+        let job = Job::queued(id, request.operation, count(request.items.len())?, count(chunks.len())?);
+        let waiting: HashSet<u32> = chunks.iter().filter_map(|chunk| chunk.then).collect();
+        let (mut first, mut later) = (Vec::with_capacity(chunks.len()), Vec::new());
+        // Each is let go as soon as it is a message.
+        for chunk in chunks {
+            let body = chunk.to_message();
+            if waiting.contains(&chunk.index) {
+                later.push((chunk.index, body));
+            } else {
+                first.push(Outgoing { account: account.clone(), body, trace: Some(trace.to_owned()) });
+            }
+        }
+        Ok(Self { job, first, later })
     }
 }
 

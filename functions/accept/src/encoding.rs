@@ -90,6 +90,12 @@ impl Encoding {
         if self.0.is_empty() { limits::BODY_BYTES } else { COMPRESSED_BYTES }
     }
 
+    /// Whether the body is as it is.
+    #[must_use]
+    pub const fn is_identity(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The body without its codings: at most [`limits::DECOMPRESSED_BODY_BYTES`], which is also what bounds the memory.
     ///
     /// # Errors

@@ -5,9 +5,10 @@
 
 mod abort;
 mod create;
-mod encoding;
+pub mod encoding;
 mod idempotency;
 pub mod settings;
+mod workbench;
 
 use std::sync::Arc;
 
@@ -16,18 +17,21 @@ use store::Store;
 use store::queue::Queue;
 use wire::{Routes, post};
 
+use crate::workbench::Workbench;
+
 /// What the function works with. One per process; cheap to clone.
 #[derive(Clone)]
 pub struct Accept {
     store: Store,
     queue: Arc<dyn Queue>,
     packing: Packing,
+    workbench: Workbench,
 }
 
 impl Accept {
     #[must_use]
     pub fn new(store: Store, queue: Arc<dyn Queue>) -> Self {
-        Self { store, queue, packing: Packing::default() }
+        Self { store, queue, packing: Packing::default(), workbench: Workbench::new() }
     }
 
     /// With chunks of another size, so that a test can have many of them in a small job.

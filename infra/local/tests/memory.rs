@@ -22,13 +22,6 @@ const MOST_MEBIBYTES: u64 = 20 * (6 + 32) + 100;
 const AT_ONCE: usize = 20;
 const MEBIBYTE: usize = 1024 * 1024;
 
-/// The most memory that the program had at any time so far, in MiB (`VmHWM`).
-fn peak(program: &Program) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", program.process.id())).expect("a status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
-}
-
 /// A job of just under 6 MB whose items fail without being stored.
 fn six_megabytes() -> Vec<u8> {
     let item = json!({"type": "nothing", "attributes": {"text": "x".repeat(550)}});
@@ -78,7 +71,7 @@ async fn send(program: &Program, what: &str, encoding: &str, body: Vec<u8>, stat
     eprintln!(
         "{what}, {size} bytes, {AT_ONCE} at once: {status} after {:.2?}, peak {} MiB",
         started.elapsed(),
-        peak(program)
+        program.peak()
     );
 }
 
@@ -86,7 +79,7 @@ async fn send(program: &Program, what: &str, encoding: &str, body: Vec<u8>, stat
 #[ignore = "a measurement: run it with --release"]
 async fn whatever_is_sent_memory_stays_bounded() {
     let program = Program::start(&["--memory"]);
-    eprintln!("idle: peak {} MiB", peak(&program));
+    eprintln!("idle: peak {} MiB", program.peak());
     send(&program, "not JSON", "identity", vec![b'x'; 5_999_999], 400).await;
     send(&program, "too large", "identity", vec![b'x'; 10_000_000], 413).await;
     send(&program, "gzip of 33 MiB", "gzip", gzip_bomb(33), 413).await;
@@ -100,7 +93,7 @@ async fn whatever_is_sent_memory_stays_bounded() {
         active = AT_ONCE - completed["data"].as_array().expect("a list").len();
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    let most = peak(&program);
+    let most = program.peak();
     eprintln!("all jobs completed: peak {most} MiB");
     assert!(most <= MOST_MEBIBYTES, "{most} MiB");
     let (status, _, _) = program.end_with("TERM");

@@ -1,5 +1,6 @@
 //! A batch of messages, as Lambda hands it over.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use telemetry::TraceContext;
+use tokio::task::JoinSet;
 
 /// Time kept at the end of an invocation to report what is unfinished.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -68,9 +70,45 @@ where
     response
 }
 
+/// Hands every message of the event over by itself, each in a task of its own, and names those that have to be delivered
+/// again. One that computes without end keeps no other from its end, and the event not from its deadline: what is not done a
+/// second before it is given back.
+///
+/// That takes a runtime of more than one thread: `handler` computes on one while another watches the time.
+pub async fn apart<Handler, Handling>(event: SqsEvent, deadline: Instant, handler: Handler) -> SqsBatchResponse
+where
+    Handler: Fn(SqsEvent, Instant) -> Handling,
+    Handling: Future<Output = SqsBatchResponse> + Send + 'static,
+{
+    // By then the handler has given back whatever waits for something.
+    let until = tokio::time::Instant::from_std(deadline.checked_sub(MARGIN / 2).unwrap_or(deadline));
+    let mut tasks = JoinSet::new();
+    let mut unfinished: HashMap<tokio::task::Id, String> = HashMap::with_capacity(event.records.len());
+    for message in event.records {
+        let id = message.message_id.clone().unwrap_or_default();
+        let mut alone = SqsEvent::default();
+        alone.records = vec![message];
+        unfinished.insert(tasks.spawn(handler(alone, deadline)).id(), id);
+    }
+    let mut response = SqsBatchResponse::default();
+    while let Ok(Some(ended)) = tokio::time::timeout_at(until, tasks.join_next_with_id()).await {
+        // A task that panicked stays among the unfinished ones.
+        if let Ok((task, ended)) = ended {
+            unfinished.remove(&task);
+            response.batch_item_failures.extend(ended.batch_item_failures);
+        }
+    }
+    for message_id in unfinished.into_values() {
+        tracing::error!(message.id = message_id, reason = %Unfinished::OutOfTime, "a message does not come to its end");
+        response.add_failure(message_id);
+    }
+    response
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex};
 
     use super::*;
 
@@ -108,6 +146,50 @@ mod tests {
                 "id of slow: the time of the invocation is over",
                 "id of fails: the time of the invocation is over",
             ]
+        );
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_message_that_computes_without_end_keeps_no_other_from_its_end() {
+        static IS_OVER: AtomicBool = AtomicBool::new(false);
+        let mut event = SqsEvent::default();
+        event.records = ["first", "endless", "last", "fails"]
+            .map(|id| {
+                let mut message = SqsMessage::default();
+                message.message_id = Some(id.to_owned());
+                message
+            })
+            .into();
+        let ended = Arc::new(Mutex::new(Vec::new()));
+        let handler = |event: SqsEvent, _| {
+            let ended = Arc::clone(&ended);
+            async move {
+                let id = event.records[0].message_id.clone().unwrap();
+                // Given one that never waits for anything,
+                while id == "endless" && !IS_OVER.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                let mut response = SqsBatchResponse::default();
+                if id == "fails" {
+                    response.add_failure(id.clone());
+                }
+                ended.lock().unwrap().push(id);
+                response
+            }
+        };
+        // when there are some milliseconds until the event has to be answered,
+        let response = apart(event, Instant::now() + MARGIN / 2 + Duration::from_millis(100), handler).await;
+        let mut failed: Vec<_> =
+            response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
+        failed.sort();
+        let mut ended = ended.lock().unwrap().clone();
+        ended.sort();
+        IS_OVER.store(true, Ordering::Relaxed);
+        // then the others come to their end meanwhile, and it alone is given back.
+        assert_eq!(
+            (failed, ended),
+            (vec!["endless".into(), "fails".into()], vec!["fails".into(), "first".into(), "last".into()])
         );
     }
 }

@@ -1,4 +1,6 @@
 //! The queue's file: one table, spelled here only.
+//!
+//! Bodies are kept compressed: a request of 50 KB may hold 32 MiB of items that are all alike, and a thousand such jobs may wait.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,9 +12,9 @@ use store::queue::Outgoing;
 use super::index::RowId;
 use super::{Lane, OpenError, Received};
 
-/// The version of the table below. A file of the version before is brought up to it; any other is refused rather than
-/// guessed at.
-const LAYOUT: i64 = 2;
+/// The version of the table below. A file of a version before is brought up to it; any other is refused rather than guessed
+/// at.
+const LAYOUT: i64 = 3;
 
 /// The body stands last, so that reading the rest of a row at the start does not walk through the pages of the body.
 const TABLE: &str = "
@@ -25,11 +27,21 @@ const TABLE: &str = "
         receives INTEGER NOT NULL DEFAULT 0,
         first_received_at INTEGER,
         trace TEXT,
-        body TEXT NOT NULL
+        packed BLOB NOT NULL DEFAULT x''
     ) STRICT";
 
 /// What layout 2 has that layout 1 had not.
 const SINCE_LAYOUT_1: &str = "ALTER TABLE messages ADD COLUMN trace TEXT";
+
+/// The column of bodies that layout 3 has, in place of the one that had them as they are.
+const SINCE_LAYOUT_2: &str = "ALTER TABLE messages ADD COLUMN packed BLOB NOT NULL DEFAULT x''";
+const UNTIL_LAYOUT_2: &str = "ALTER TABLE messages DROP COLUMN body";
+
+/// How hard a body is compressed: the least, which is the quickest.
+const COMPRESSION: i32 = 1;
+
+/// No message is longer: SQS takes 1 MiB.
+const MOST_BODY_BYTES: usize = 1024 * 1024;
 
 /// A message as it stands in the file when the queue is opened. Nothing is in flight then: whoever held it is gone.
 pub(super) struct Kept {
@@ -50,8 +62,12 @@ pub(super) fn open(path: Option<&Path>) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     let layout: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match layout {
-        0 => change(&mut connection, TABLE)?,
-        1 => change(&mut connection, SINCE_LAYOUT_1)?,
+        0 => change(&mut connection, |transaction| transaction.execute_batch(TABLE))?,
+        1 => change(&mut connection, |transaction| {
+            transaction.execute_batch(SINCE_LAYOUT_1)?;
+            pack_all(transaction)
+        })?,
+        2 => change(&mut connection, pack_all)?,
         LAYOUT => {}
         _ => return Err(OpenError::OtherLayout { found: layout }),
     }
@@ -59,11 +75,43 @@ pub(super) fn open(path: Option<&Path>) -> Result<Connection, OpenError> {
 }
 
 /// Brings the file to the present layout, wholly or not at all.
-fn change(connection: &mut Connection, statement: &str) -> rusqlite::Result<()> {
+fn change(
+    connection: &mut Connection,
+    alter: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    transaction.execute_batch(statement)?;
+    alter(&transaction)?;
     transaction.pragma_update(None, "user_version", LAYOUT)?;
     transaction.commit()
+}
+
+/// From layout 2: compresses every body.
+fn pack_all(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch(SINCE_LAYOUT_2)?;
+    let mut last = i64::MIN;
+    let mut next = transaction.prepare("SELECT row, body FROM messages WHERE row > ?1 ORDER BY row LIMIT 1")?;
+    // One by one, so that no more than one is in memory.
+    while let Some((row, body)) =
+        next.query_row([last], |found| Ok((found.get::<_, i64>(0)?, found.get::<_, String>(1)?))).optional()?
+    {
+        transaction.execute("UPDATE messages SET packed = ?2 WHERE row = ?1", params![row, pack(&body)?])?;
+        last = row;
+    }
+    drop(next);
+    transaction.execute_batch(UNTIL_LAYOUT_2)
+}
+
+fn pack(body: &str) -> rusqlite::Result<Vec<u8>> {
+    zstd::bulk::compress(body.as_bytes(), COMPRESSION)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+fn unpack(packed: &[u8]) -> rusqlite::Result<String> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+        rusqlite::Error::FromSqlConversionFailure(2, rusqlite::types::Type::Blob, error)
+    };
+    let body = zstd::bulk::decompress(packed, MOST_BODY_BYTES).map_err(|error| failed(Box::new(error)))?;
+    String::from_utf8(body).map_err(|error| failed(Box::new(error)))
 }
 
 pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Kept>> {
@@ -88,9 +136,9 @@ pub(super) fn insert(
     let Outgoing { account, body, trace } = message;
     transaction
         .prepare_cached(
-            "INSERT INTO messages (lane, message_id, account, sent_at, trace, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO messages (lane, message_id, account, sent_at, trace, packed) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .insert(params![lane_number(Lane::Main), message_id, account.as_str(), millis(sent_at), trace, body])
+        .insert(params![lane_number(Lane::Main), message_id, account.as_str(), millis(sent_at), trace, pack(body)?])
         .map(RowId)
 }
 
@@ -101,7 +149,7 @@ pub(super) fn receive(transaction: &Transaction<'_>, row: RowId, now: Timestamp)
             "UPDATE messages
              SET receives = receives + 1, first_received_at = coalesce(first_received_at, ?2)
              WHERE row = ?1
-             RETURNING message_id, account, body, receives, sent_at, first_received_at, trace",
+             RETURNING message_id, account, packed, receives, sent_at, first_received_at, trace",
         )?
         .query_row(params![row.0, millis(now)], |found| {
             let receives = found.get(3)?;
@@ -109,7 +157,7 @@ pub(super) fn receive(transaction: &Transaction<'_>, row: RowId, now: Timestamp)
                 message_id: found.get(0)?,
                 receipt: super::Receipt { row, receives },
                 account: found.get(1)?,
-                body: found.get(2)?,
+                body: unpack(found.get_ref(2)?.as_blob()?)?,
                 receives,
                 sent_at: timestamp(found.get(4)?),
                 first_received_at: timestamp(found.get(5)?),

@@ -253,7 +253,7 @@ fn what_is_no_queue_of_this_version_is_refused() {
     assert_eq!(open().unwrap_err().to_string(), "its layout is 7, which this version does not know");
 }
 
-/// The table as version 0.1.0 made it.
+/// The table as it once was.
 const LAYOUT_1: &str = "
     CREATE TABLE messages (
         row INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -268,10 +268,19 @@ const LAYOUT_1: &str = "
     INSERT INTO messages (lane, message_id, account, sent_at, body) VALUES (0, 'kept', 'acme', 1700000000000, 'hello');
     PRAGMA user_version = 1";
 
+/// And as it was then.
+const LAYOUT_2: &str = "ALTER TABLE messages ADD COLUMN trace TEXT; PRAGMA user_version = 2";
+
 #[tokio::test]
-async fn a_file_of_the_version_before_goes_on_with_what_it_holds() {
+async fn a_file_of_a_version_before_goes_on_with_what_it_holds() {
+    for layout in [&[LAYOUT_1][..], &[LAYOUT_1, LAYOUT_2]] {
+        go_on_from(layout).await;
+    }
+}
+
+async fn go_on_from(layout: &[&str]) {
     let home = Home::new();
-    rusqlite::Connection::open(home.path()).unwrap().execute_batch(LAYOUT_1).unwrap();
+    rusqlite::Connection::open(home.path()).unwrap().execute_batch(&layout.join(";")).unwrap();
     for _ in 0..2 {
         let queue = home.open();
         queue.send(vec![Outgoing { trace: Some("Root=1-2-3".into()), ..message("acme", "new") }]).await.unwrap();
@@ -281,6 +290,19 @@ async fn a_file_of_the_version_before_goes_on_with_what_it_holds() {
     assert_eq!(bodies(&kept), ["hello", "new", "new"]);
     let traces: Vec<_> = kept.iter().map(|message| message.trace.as_deref()).collect();
     assert_eq!(traces, [None, Some("Root=1-2-3"), Some("Root=1-2-3")]);
+}
+
+#[tokio::test]
+async fn bodies_are_kept_compressed() {
+    let home = Home::new();
+    let queue = home.open();
+    let body = r#"{"type":"product","attributes":{}},"#.repeat(7_000);
+    let same: Vec<_> = (0..100).map(|_| Outgoing { body: body.clone(), ..message("acme", "") }).collect();
+    queue.send(same).await.unwrap();
+    assert_eq!(receive_one(&queue).await.body, body);
+    queue.close().await.unwrap();
+    let bytes = std::fs::metadata(home.path()).unwrap().len();
+    assert!(bytes * 50 < 100 * body.len() as u64, "{bytes}");
 }
 
 #[tokio::test]

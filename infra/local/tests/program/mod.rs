@@ -1,4 +1,5 @@
 //! The program itself, as a process.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -41,6 +42,14 @@ impl Program {
         let status = self.process.wait().expect("its end");
         let time = started.elapsed();
         (status, time, self.output.by_ref().map(|line| line.expect("text")).collect())
+    }
+
+    /// The most memory that the program had at any time so far, in MiB (`VmHWM`).
+    #[cfg(target_os = "linux")]
+    pub fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
     }
 
     /// A request of the local account's agent.
