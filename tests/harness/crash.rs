@@ -77,7 +77,9 @@ async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
     let types = types(store, chunk, &items).await;
     let now = store.ambient().now();
     let budget = Budget::of_job(chunk.total);
-    let context = Context { account: &chunk.account, job: chunk.job, now, types: &types, budget };
+    let positions: Vec<u32> = chunk.items.iter().map(|item| item.position).collect();
+    let context =
+        Context { account: &chunk.account, job: chunk.job, now, types: &types, positions: &positions, budget };
     let (groups, stray) = consume::groups::group(context, items, None);
     refused.extend(stray.into_iter().map(|(position, _, problem)| (position, Outcome::failure(problem))));
     let ends_named = groups.iter().flat_map(|group| &group.steps).flat_map(|step| match &step.item {
@@ -103,11 +105,15 @@ async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
             }
             _ => decide_object(context, group.id, &group.steps, row),
         };
-        let entry = |(position, outcome): (u32, Outcome)| {
-            let base = if outcome.is_success() { version_of(row) } else { 0 };
-            Entry::new(position, outcome, base)
-        };
-        entries.extend(outcomes.into_iter().map(entry));
+        let mut after = None;
+        for (position, outcome) in outcomes {
+            if outcome.is_success() {
+                after = Some(position);
+                entries.push(Entry::new(position, outcome, version_of(row)));
+            } else {
+                entries.push(Entry { relies_on: after, ..Entry::new(position, outcome, 0) });
+            }
+        }
         writes.extend(write);
     }
     entries.sort_by_key(|entry| entry.position);

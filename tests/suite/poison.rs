@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::limits::ITEMS_PER_CHUNK;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use store::keys;
 use tests::{Client, outcomes, text};
@@ -85,5 +86,43 @@ async fn a_chunk_that_is_received_too_often_is_buried_and_the_job_fails_with_eve
         assert!(waiting_since.elapsed() < LONG_PATIENCE, "a letter that is buried stays among the dead letters");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
+    home.stop().await;
+}
+
+/// Of a batch, only what cannot be handled comes back: chunks of others beside it are done before it is given up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chunk_that_cannot_be_processed_takes_no_other_of_its_batch_with_it() {
+    const HEALTHY: usize = 4;
+    let home = Home::start_with(IMPATIENT).await;
+    let product = |external_id: &str| json!({"type": "product", "external_id": external_id, "attributes": {"name": format!("product {external_id}")}});
+    let unlucky = home.agent().await;
+    unlucky.define_product().await;
+    let made = unlucky.run_job("resources", "post", json!([product("spoiled")])).await;
+    assert_eq!(outcomes(&made), ["done"]);
+    spoil(&home, &unlucky, "spoiled").await;
+    let mut others = Vec::new();
+    for _ in 0..HEALTHY {
+        let agent = home.agent().await;
+        agent.define_product().await;
+        others.push(agent);
+    }
+
+    // When all of them are sent within moments,
+    let poisoned = unlucky.create_job("resources", "external_id_set", json!([product("spoiled")]));
+    let healthy = others.iter().map(|agent| {
+        let items: Vec<Value> = (0..100).map(|number| product(&number.to_string())).collect();
+        agent.create_job("resources", "external_id_set", json!(items))
+    });
+    let (poisoned, healthy) = futures_util::future::join(poisoned, join_all(healthy)).await;
+    let poisoned = poisoned.data(201);
+    // then those of others are completed,
+    for (agent, job) in others.iter().zip(healthy) {
+        let job = ended(agent, &job.data(201)).await;
+        assert_eq!((&job["job_status"], &job["progress"]["succeeded"]), (&json!("completed"), &json!(100)));
+    }
+    // while the one that cannot be handled has not used up its deliveries.
+    let shown = unlucky.show(&poisoned).await;
+    assert!(shown["completed_at"].is_null(), "{shown}");
+    assert_eq!(ended(&unlucky, &poisoned).await["job_status"], "failed");
     home.stop().await;
 }

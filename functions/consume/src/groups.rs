@@ -128,7 +128,14 @@ mod tests {
         let plan = Plan { revision: 1, made_at: ambient.now(), closed: false, entries };
         // when their type is not defined any more,
         let types = Types::default();
-        let context = Context { account: &account, job, now: ambient.now(), types: &types, budget: Budget::of_job(3) };
+        let context = Context {
+            account: &account,
+            job,
+            now: ambient.now(),
+            types: &types,
+            positions: &[0, 1, 2],
+            budget: Budget::of_job(3),
+        };
         let (groups, stray) = group(context, items(), Some(&plan));
         // then the first two are one group, as they were when they were agreed.
         let positions: Vec<Vec<u32>> =

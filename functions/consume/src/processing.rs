@@ -22,7 +22,7 @@
 //!
 //! The first worker of a first delivery does not read the plan: that its compare-and-set finds none is the same.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use domain::chunk::{Chunk, UnreadableChunk};
@@ -122,6 +122,8 @@ pub async fn process(consumer: &Consumer, chunk: &Chunk<'_>, delivery: Delivery)
 struct Round<'consumer, 'chunk> {
     store: &'consumer Store,
     chunk: &'chunk Chunk<'chunk>,
+    /// Of its items, in order.
+    positions: Vec<u32>,
     loader: TypeLoader<'consumer>,
     budget: Budget,
     /// What is agreed, as far as this worker knows.
@@ -139,6 +141,7 @@ where
         Self {
             store: &consumer.store,
             chunk,
+            positions: chunk.items.iter().map(|item| item.position).collect(),
             loader: TypeLoader::new(&consumer.store, &consumer.schemas, &chunk.account),
             budget: Budget::of_job(chunk.total),
             plan: None,
@@ -190,6 +193,7 @@ where
             job: self.chunk.job,
             now: self.store.ambient().now(),
             types: &self.loader.types,
+            positions: &self.positions,
             budget: self.budget,
         }
     }
@@ -218,7 +222,7 @@ where
         if self.chunk.operation == Operation::CreateObjects && self.plan.is_none() {
             return Ok(Rows::default());
         }
-        let mut wanted: HashSet<RecordId> = open.iter().map(|group| group.id).collect();
+        let mut wanted: BTreeSet<RecordId> = open.iter().map(|group| group.id).collect();
         if self.chunk.operation == Operation::CreateRelationships {
             for step in open.iter().flat_map(|group| &group.steps) {
                 if let Item::Relate { source, target, .. } = &step.item {
@@ -278,6 +282,7 @@ where
             for step in &mut group.steps {
                 step.agreed = known.get(&step.position).map_or(Agreed::Nothing, |entry| match entry.outcome {
                     Outcome::Success(_) => Agreed::Success { base: entry.base },
+                    Outcome::Failure(_) if entry.relies_on.is_some() => Agreed::FailureAfter,
                     Outcome::Failure(_) => Agreed::Failure,
                 });
             }
@@ -325,8 +330,7 @@ where
     /// Whether an earlier delivery may have written the row so long or so many writes ago that its token is gone.
     fn is_lost_track_of(&self, group: &Group<'_>, row: Option<&Row>) -> bool {
         let (true, Some(plan), Some(row)) = (self.adopted, &self.plan, row) else { return false };
-        let last = group.steps.last().map_or(0, |step| step.position);
-        if row.operations.contain(self.chunk.job, last) {
+        if self.context().has_applied(row) {
             return false;
         }
         let now = self.store.ambient().now();
@@ -334,7 +338,7 @@ where
             Agreed::Success { base } => {
                 row.version > base && Operations::may_have_dropped(base + 1, row.version, plan.made_at, now)
             }
-            Agreed::Failure | Agreed::Nothing => false,
+            Agreed::Failure | Agreed::FailureAfter | Agreed::Nothing => false,
         })
     }
 
@@ -402,9 +406,9 @@ struct Decided {
 /// Beyond what a record remembers, nothing is applied a second time. Nor are failures known to be true that were judged after
 /// what may have been applied; but those items were not.
 fn unknown(group: &Group<'_>) -> Decision {
-    let first = group.steps.iter().position(|step| step.agreed != Agreed::Failure).unwrap_or(group.steps.len());
+    let first = group.steps.iter().position(|step| !step.agreed.is_failure()).unwrap_or(group.steps.len());
     let outcomes = group.steps[first..].iter().map(|step| {
-        let problem = if step.agreed == Agreed::Failure { Problem::not_applied() } else { Problem::outcome_unknown() };
+        let problem = if step.agreed.is_failure() { Problem::not_applied() } else { Problem::outcome_unknown() };
         (step.position, Outcome::failure(problem))
     });
     Decision { outcomes: outcomes.collect(), write: None }

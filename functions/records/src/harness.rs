@@ -250,6 +250,7 @@ impl Service {
             job: JobId::new(ambient),
             now: ambient.now(),
             types,
+            positions: &[0],
             budget: Budget::of_job(1),
         }
     }

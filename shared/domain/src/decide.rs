@@ -24,8 +24,20 @@ pub struct Context<'types> {
     pub job: JobId,
     pub now: Timestamp,
     pub types: &'types Types,
+    /// The positions of all items that are handled together, the job's chunk, in order.
+    pub positions: &'types [u32],
     /// How much of what is wrong with an item its result can hold.
     pub budget: Budget,
+}
+
+impl Context<'_> {
+    /// Whether the row carries the token of a write that was made for these items. A chunk makes one write of a record. Its
+    /// token has the position of the last item that was about the record then; which that is may be seen otherwise by now,
+    /// when a type was deleted or defined anew.
+    #[must_use]
+    pub fn has_applied(&self, row: &Row) -> bool {
+        row.operations.positions_of(self.job).any(|position| self.positions.binary_search(&position).is_ok())
+    }
 }
 
 /// The types that a chunk's items name, as they are now. A key that is not here is not defined.
@@ -49,10 +61,20 @@ pub struct Step<'json> {
 pub enum Agreed {
     /// No worker has decided it.
     Nothing,
-    /// It fails: final, but where it was judged after a success of its record that has to be decided anew.
+    /// It fails: final.
     Failure,
+    /// It fails as its record was after an item before it, which succeeds. Where that one is decided anew, so is this.
+    FailureAfter,
     /// It succeeds by a write that depends on this version. While the row stands there, the write may be under way.
     Success { base: u64 },
+}
+
+impl Agreed {
+    /// Whether workers have agreed that it fails.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::Failure | Self::FailureAfter)
+    }
 }
 
 /// What a group does.
@@ -150,8 +172,9 @@ impl Judging {
     /// Whether the next step is judged; `None` when its failure stands.
     fn next(&mut self, step: &Step<'_>) -> Option<bool> {
         match step.agreed {
-            Agreed::Failure if !self.anew => None,
-            Agreed::Failure | Agreed::Nothing => Some(true),
+            Agreed::Failure => None,
+            Agreed::FailureAfter => self.anew.then_some(true),
+            Agreed::Nothing => Some(true),
             Agreed::Success { base } => {
                 let judged = base != self.base;
                 self.anew |= judged;
@@ -169,7 +192,7 @@ impl Judging {
 pub fn decide_object(context: Context<'_>, id: RecordId, steps: &[Step<'_>], row: Option<&Row>) -> Decision {
     let base = version_of(row);
     let last = steps.last().map_or(0, |step| step.position);
-    if row.is_some_and(|row| row.operations.contain(context.job, last)) {
+    if row.is_some_and(|row| context.has_applied(row)) {
         return already_applied(id, steps);
     }
     let mut record = row.and_then(Row::object).cloned();
@@ -203,7 +226,7 @@ pub fn decide_object(context: Context<'_>, id: RecordId, steps: &[Step<'_>], row
 
 /// The row carries the token of these steps: whatever was agreed to succeed is done.
 fn already_applied(id: RecordId, steps: &[Step<'_>]) -> Decision {
-    let successes = steps.iter().filter(|step| step.agreed != Agreed::Failure);
+    let successes = steps.iter().filter(|step| !step.agreed.is_failure());
     Decision { outcomes: successes.map(|step| (step.position, Outcome::Success(id))).collect(), write: None }
 }
 
@@ -387,7 +410,7 @@ pub fn decide_relationship(
 ) -> RelationshipDecision {
     let base = version_of(row);
     let last = steps.last().map_or(0, |step| step.position);
-    if row.is_some_and(|row| row.operations.contain(context.job, last)) {
+    if row.is_some_and(|row| context.has_applied(row)) {
         return RelationshipDecision::Decided(already_applied(id, steps));
     }
     let mut record = row.and_then(Row::relationship).cloned();

@@ -83,6 +83,11 @@ pub const OPERATIONS_KEPT: usize = 32;
 /// How long a record keeps a token: an hour, above the visibility timeout times the receives of a message.
 pub const OPERATIONS_KEPT_SECONDS: u64 = 60 * 60;
 
+/// How much sooner a token counts as dropped than it is: five minutes. Two pairs of clocks may each be 140 seconds apart, and
+/// 20 seconds may lie between a decision and its agreement. AWS keeps its clocks within milliseconds, but a container that was
+/// frozen may go by what it read long before.
+pub const CLOCK_MARGIN_SECONDS: u64 = 5 * 60;
+
 /// How long a deleted record's tombstone stays: two days, so that it outlives every job that could still touch it.
 pub const TOMBSTONE_SECONDS: u64 = 2 * JOB_LIFETIME_SECONDS;
 

@@ -53,10 +53,15 @@ impl Operations {
 
     /// Whether a write that left the row at `version_after` can have lost its token since: whether so much was
     /// written, or so long ago, that the token may have been dropped.
+    ///
+    /// `at` is when the plan was made. Four clocks tell the time: that of the worker that made the plan, of the one that
+    /// wrote, of whoever wrote later and dropped the token, and of the one that asks now. So the token counts as dropped
+    /// [`limits::CLOCK_MARGIN_SECONDS`] before it may be.
     #[must_use]
     pub fn may_have_dropped(version_after: u64, version_now: u64, at: Timestamp, now: Timestamp) -> bool {
         version_now.saturating_sub(version_after) >= limits::OPERATIONS_KEPT as u64
-            || now.as_seconds().saturating_sub(at.as_seconds()) >= limits::OPERATIONS_KEPT_SECONDS
+            || now.as_seconds().saturating_sub(at.as_seconds())
+                >= limits::OPERATIONS_KEPT_SECONDS - limits::CLOCK_MARGIN_SECONDS
     }
 
     #[must_use]
@@ -131,9 +136,24 @@ mod tests {
         assert!(!Operations::may_have_dropped(7, 7 + 31, at, at));
         assert!(Operations::may_have_dropped(7, 7 + 32, at, at));
         assert!(Operations::may_have_dropped(7, 7, at, Timestamp::from_seconds(3_600)));
+        assert!(!Operations::may_have_dropped(7, 7, at, Timestamp::from_seconds(3_299)));
     }
 
     proptest! {
+        /// By clocks that are up to 140 seconds apart, and 20 seconds between a decision and its agreement.
+        #[test]
+        fn a_token_that_another_clock_has_dropped_is_suspected(
+            passed in 3_000..4_500_u64, planned in 0..=140_u64, wrote in 0..=140_u64, later in 0..=140_u64,
+            asked in 0..=140_u64, agreed in 0..=20_u64
+        ) {
+            const THEN: u64 = 1_000_000;
+            let kept = Operations::default().with(token(1, THEN + wrote));
+            let dropped = !kept.with(token(2, THEN + passed + later)).contain(job(), 1);
+            let made_at = Timestamp::from_seconds(THEN + planned + agreed);
+            let now = Timestamp::from_seconds(THEN + passed + asked);
+            prop_assert!(!dropped || Operations::may_have_dropped(7, 8, made_at, now));
+        }
+
         #[test]
         fn bytes_read_back(positions in proptest::collection::vec((any::<u32>(), 0..10_000_u64), 0..40)) {
             let operations = positions.iter().fold(Operations::default(), |kept, &(position, seconds)| {

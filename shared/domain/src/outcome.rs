@@ -78,7 +78,7 @@ impl Entry {
 pub struct Plan {
     /// 1 for the first, one more at each agreement.
     pub revision: u64,
-    /// When the first was made, in whole seconds: no token of the chunk is older.
+    /// When the first was made, in whole seconds. By the same clock, tokens of the chunk are at most seconds older.
     pub made_at: Timestamp,
     /// Whether it is the last: nobody agrees on anything after it, and nothing in it is still to be written.
     pub closed: bool,

@@ -44,7 +44,7 @@ fn process(schema: &Schema, item: &str, total: u32) -> Outcome {
     let defined = ObjectType { key: key.clone(), schema: schema.clone(), version: 1, created_at: now, updated_at: now };
     types.objects.insert(key, defined);
     let budget = Budget::of_job(total);
-    let context = Context { account: &account, job, now, types: &types, budget };
+    let context = Context { account: &account, job, now, types: &types, positions: &[0], budget };
     let item = Item::parse(Operation::CreateObjects, item).unwrap();
     let id = item.object_id(&account, job, 0).unwrap();
     let decision = decide_object(context, id, &[Step { position: 0, item, agreed: Agreed::Nothing }], None);

@@ -148,7 +148,15 @@ fn key(text: &str) -> TypeKey {
 
 /// As the consumer does: items, groups, decisions, results.
 fn check_consuming(chunk: &Chunk<'_>) {
-    let context = Context { account: &chunk.account, job: chunk.job, now: NOW, types: &TYPES, budget: Budget::of_job(chunk.total) };
+    let positions: Vec<u32> = chunk.items.iter().map(|item| item.position).collect();
+    let context = Context {
+        account: &chunk.account,
+        job: chunk.job,
+        now: NOW,
+        types: &TYPES,
+        positions: &positions,
+        budget: Budget::of_job(chunk.total),
+    };
     let (items, refused) = items(chunk);
     assert_eq!(items.len() + refused.len(), chunk.items.len(), "an item is lost");
     for (_, item) in items.iter().take(LOOKED_AT) {

@@ -237,3 +237,70 @@ async fn a_relationship_that_was_agreed_is_not_made_under_another_id_when_its_ty
     assert_eq!(outcome, "UnprocessableEntity: Relationship type \"asks_for\" was defined anew while the job ran");
     assert_eq!(acme.get("/relationships/records?type=asks_for").await.data(200), json!([]));
 }
+
+/// What happens to a type between a worker's death and the redelivery of its chunk.
+#[derive(Clone, Copy, Debug)]
+enum Since {
+    Deleted,
+    /// With a target like this.
+    DefinedAnew(&'static str),
+}
+
+/// One write of a record carries the position of the last item that was about it. Whatever a later worker takes for being about
+/// it, it finds that write, and says of each item what was said before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relationship_that_was_applied_stays_a_success_whatever_becomes_of_its_type() {
+    const ONE: &str = r#""zen:user""#;
+    const MANY: &str = r#"["zen:user"]"#;
+    let link = |target: &str| json!({"relationship_type": "asks_for", "source": "zen:ticket:1", "target": target});
+    let second = link("zen:user:2");
+    for (target, items, failure, since) in [
+        // The second was judged after the first: it went with it, and would not now.
+        (ONE, [link("zen:user:1"), second.clone()], "already relates", Since::Deleted),
+        (ONE, [link("zen:user:1"), second], "already relates", Since::DefinedAnew(MANY)),
+        (MANY, [link("zen:user:1"), link("zen:user:1")], "already exists", Since::Deleted),
+        (MANY, [link("zen:user:1"), link("zen:user:1")], "already exists", Since::DefinedAnew(ONE)),
+        // The second failed by itself: it did not go with the first, and would now.
+        (
+            ONE,
+            [link("zen:user:1"), link("zen:organization:5")],
+            "is not of type",
+            Since::DefinedAnew(r#""zen:organization""#),
+        ),
+    ] {
+        let case = format!("{target} {failure} {since:?}");
+        let home = Home::start().await;
+        let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
+        let value = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+        acme.define_relationship("asks_for", "zen:ticket", value(target)).await;
+        // Given a job that was applied, and its worker dead,
+        let id = acme.accepted("relationships", "post", json!(items)).await;
+        let chunk = deliveries.take_one().await;
+        crash_after(LastStep::Written, home.run.store(), &chunk).await;
+        // when the relationship is deleted, and then its type,
+        let made = acme.get("/relationships/records?type=asks_for").await.data(200)[0]["id"].clone();
+        let deletion = deliveries.run_job(&acme, "relationships", "delete", json!([made])).await;
+        assert_eq!(outcomes(&deletion), ["done"], "{case}");
+        assert_eq!(acme.delete("/relationships/types/asks_for").await.status, 204, "{case}");
+        if let Since::DefinedAnew(target) = since {
+            acme.define_relationship("asks_for", "zen:ticket", value(target)).await;
+        }
+        // then the redelivery says what was so.
+        deliveries.deliver(&chunk.again()).await;
+        let job = acme.job(&id).await;
+        let said = outcomes(&job);
+        assert_eq!((job["job_status"].as_str(), said[0].as_str()), (Some("completed"), "done"), "{case}: {job}");
+        assert!(said[1].starts_with("UnprocessableEntity: ") && said[1].contains(failure), "{case}: {job}");
+        assert_eq!(
+            acme.get("/relationships/records?type=asks_for").await.status,
+            if matches!(since, Since::Deleted) { 404 } else { 200 }
+        );
+        if matches!(since, Since::DefinedAnew(_)) {
+            assert_eq!(
+                acme.get("/relationships/records?type=asks_for").await.data(200),
+                json!([]),
+                "{case}: it was made again"
+            );
+        }
+    }
+}

@@ -43,7 +43,14 @@ impl World {
     }
 
     fn context(&self) -> Context<'_> {
-        Context { account: &self.account, job: self.job, now: self.now, types: &self.types, budget: Budget::of_job(1) }
+        Context {
+            account: &self.account,
+            job: self.job,
+            now: self.now,
+            types: &self.types,
+            positions: &[0, 1, 2, 3, 4],
+            budget: Budget::of_job(1),
+        }
     }
 
     fn id(&self, external_id: &str) -> RecordId {
@@ -109,7 +116,7 @@ fn a_failure_that_was_judged_after_a_success_is_decided_anew_with_it() {
     let (nameless, named) = (item(&json!({"name": null})), item(&json!({"name": "b"})));
     let items = [item(&json!({"name": "a"})), nameless, named];
     // Given the agreement that the first succeeds on no row, and that the second fails after it,
-    let agreed = [Agreed::Success { base: 0 }, Agreed::Failure, Agreed::Nothing];
+    let agreed = [Agreed::Success { base: 0 }, Agreed::FailureAfter, Agreed::Nothing];
     // while the row is not there, the failure stands;
     let repeated = world.decide_agreed(Operation::SetObjects, &items, &agreed, None);
     assert_eq!(repeated.outcomes.iter().map(|(position, _)| *position).collect::<Vec<_>>(), [0, 2]);
@@ -117,8 +124,9 @@ fn a_failure_that_was_judged_after_a_success_is_decided_anew_with_it() {
     let row = world.stored(7, r#"{"name":"theirs"}"#);
     let anew = world.decide_agreed(Operation::SetObjects, &items, &agreed, Some(&row));
     assert_eq!(anew.outcomes.iter().map(|(position, _)| *position).collect::<Vec<_>>(), [0, 1, 2]);
-    // A failure before the success relies on nothing, and stands for ever.
-    let agreed = [Agreed::Failure, Agreed::Success { base: 0 }, Agreed::Failure];
+    // A failure for reasons of its own stands for ever, whatever it stands behind.
+    let agreed = [Agreed::Failure, Agreed::Success { base: 0 }, Agreed::FailureAfter, Agreed::Failure];
+    let items = [&items[..], &[item(&json!({"name": "c"}))]].concat();
     let anew = world.decide_agreed(Operation::SetObjects, &items, &agreed, Some(&row));
     assert_eq!(anew.outcomes.iter().map(|(position, _)| *position).collect::<Vec<_>>(), [1, 2]);
 }
