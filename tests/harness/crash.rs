@@ -44,9 +44,7 @@ pub async fn crash_after(last: LastStep, store: &Store, delivery: &Delivery) {
     if last == LastStep::Started {
         return;
     }
-    let (plan, writes) = plan(store, &chunk).await;
-    let agreed = store.agree(&chunk.account, chunk.job, chunk.index, &plan, job.expires_at()).await;
-    assert!(agreed.expect("the database"), "another worker was first");
+    let (plan, writes) = agree(store, &chunk, &job).await;
     if last == LastStep::Agreed {
         return;
     }
@@ -63,6 +61,23 @@ pub async fn crash_after(last: LastStep, store: &Store, delivery: &Delivery) {
     }
     let recorded = store.record_chunk(&chunk.account, chunk.job, chunk.index, &plan, None, now).await;
     assert!(recorded.expect("the database").counted, "another worker was first");
+}
+
+/// Works on the chunk until it is agreed, and answers with the writes that it would go on to make.
+///
+/// # Panics
+/// When the database does not answer, or somebody else is at work on the chunk.
+pub async fn agreed_writes(store: &Store, delivery: &Delivery) -> Vec<Write> {
+    let chunk = delivery.chunk();
+    let job = start(store, &chunk).await;
+    agree(store, &chunk, &job).await.1
+}
+
+async fn agree(store: &Store, chunk: &Chunk<'_>, job: &Job) -> (Plan, Vec<Write>) {
+    let (plan, writes) = plan(store, chunk).await;
+    let agreed = store.agree(&chunk.account, chunk.job, chunk.index, &plan, job.expires_at()).await;
+    assert!(agreed.expect("the database"), "another worker was first");
+    (plan, writes)
 }
 
 async fn start(store: &Store, chunk: &Chunk<'_>) -> Job {

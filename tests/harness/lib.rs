@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use store::Store;
 
 pub use crate::calls::{CallBook, Calls};
-pub use crate::crash::{LastStep, crash_after};
+pub use crate::crash::{LastStep, agreed_writes, crash_after};
 pub use crate::deliveries::{Deliveries, Delivery};
 pub use crate::gate::{Gate, Way};
 pub use crate::watch::{start_watching, watch_for, would_tell};

@@ -1,6 +1,7 @@
 //! Each item has its effect once, and its result says what happened, however its chunk is delivered and wherever a
 //! worker dies.
 
+mod agreements;
 mod buried;
 mod chains;
 mod crashes;

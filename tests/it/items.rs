@@ -1,7 +1,11 @@
 //! Each row of the contract's table of item problems, for each action it can happen in, in the middle of good items.
 
+use domain::chunk::{Packing, pack};
+use domain::job::{Job, JobId};
+use domain::request::JobRequest;
 use serde_json::{Value, json};
-use tests::{Client, Home, outcomes, text};
+use store::jobs::Commit;
+use tests::{Client, Deliveries, Delivery, Home, outcomes, text};
 
 const UNKNOWN: &str = "576a0d0d-fb3f-11e9-80f8-65590b274410";
 
@@ -464,4 +468,62 @@ async fn large_items_and_oversized_ones_stand_beside_each_other() {
         }
     }
     assert_eq!(acme.get("/objects/records?type=product").await.data(200).as_array().map(Vec::len), Some(40));
+}
+
+/// The consumer keeps compiled schemas. What it keeps is not older than the type.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_schema_counts_from_the_next_job_on() {
+    let home = Home::start().await;
+    let acme = home.acme().await;
+    acme.define_product().await;
+    let product = |attributes: Value| json!([{"type": "product", "external_id": "gum", "attributes": attributes}]);
+    let set = async |attributes: Value| {
+        outcomes(&acme.run_job("resources", "external_id_set", product(attributes)).await).remove(0)
+    };
+    assert_eq!(set(json!({"name": "Gum"})).await, "done");
+    let stricter = json!({
+        "properties": {"name": {"type": "string"}, "price": {"type": "number"}},
+        "required": ["name", "price"],
+    });
+    let replaced = acme.put("/objects/types/product", &json!({"data": {"schema": stricter}})).await.data(200);
+    assert_eq!(replaced["version"], 2);
+    let refused = set(json!({"name": "Chewing gum"})).await;
+    assert!(refused.starts_with("UnprocessableEntity: attributes.price breaks the rule \"required\""), "{refused}");
+    assert_eq!(acme.record("product", "gum").await["type_version"], 1);
+    assert_eq!(set(json!({"price": 3})).await, "done");
+    assert_eq!(acme.record("product", "gum").await["type_version"], 2);
+}
+
+/// Of a job of 10,000 items each result may take its share of an answer and no more. Here one item stands for them: what its
+/// chunk says is how many there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_takes_no_more_than_its_share_of_the_largest_answer() {
+    const ITEMS: u32 = 10_000;
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
+    let properties: serde_json::Map<String, Value> =
+        (0..60).map(|number| (format!("attribute-{number}"), json!({"type": "number"}))).collect();
+    acme.define("numbers", json!({"properties": properties})).await;
+    let texts: serde_json::Map<String, Value> =
+        (0..60).map(|number| (format!("attribute-{number}"), json!("\"no\" number ".repeat(20)))).collect();
+    let item = json!({"type": "numbers", "attributes": texts});
+    let body = json!({"type": "resources", "action": "post", "data": [item]}).to_string();
+    let request = JobRequest::parse(body.as_bytes()).expect("a request");
+    let store = &acme.store;
+    let id = JobId::new(store.ambient());
+    let mut chunks = pack(&acme.account, id, &request, Packing::default());
+    chunks[0].total = ITEMS;
+    let job = Job::queued(id, request.operation, ITEMS, 1);
+    let committed = store.commit(&acme.account, &job, None, store.ambient().now()).await.expect("the database");
+    assert_eq!(committed, Commit::Done);
+    deliveries.deliver(&Delivery { body: chunks[0].to_message(), receives: 1 }).await;
+
+    let plan = store.plan(&acme.account, id, 0).await.expect("the database").expect("a plan");
+    let mut result = Vec::new();
+    plan.entries[0].outcome.render(&mut result);
+    let text = String::from_utf8(result).expect("text");
+    // An answer is JSON within JSON.
+    let bytes = serde_json::to_string(&text).expect("JSON").len() - 2;
+    assert!(bytes < domain::limits::ANSWER_BYTES / ITEMS as usize, "{bytes}: {text}");
+    assert!(text.contains("more broken rules"), "{text}");
 }

@@ -278,6 +278,7 @@ mod tests {
     use access::{Access, Settings, open_local_account};
     use axum::http::Request;
     use domain::ambient::Ambient;
+    use domain::chunk::Chunk;
     use store::Store;
     use store::clients::{self, AwsSettings};
     use store::queue::{Queue, SendFuture};
@@ -331,5 +332,37 @@ mod tests {
         let sent = sent.0.lock().unwrap();
         assert!(sent.len() > 1);
         assert!(sent.iter().all(|message| message.trace.as_deref() == Some(TRACE)));
+    }
+
+    /// The gateway has given up by then, and the consumer may soon take the job for one that never was.
+    #[tokio::test]
+    async fn a_job_that_took_too_long_is_fenced_and_not_committed() {
+        let sent = Arc::new(Sent::default());
+        let store = store().await;
+        open_local_account(&store).await.unwrap();
+        let routes = crate::routes(Accept::new(store.clone(), Arc::clone(&sent) as Arc<dyn Queue>));
+        let router = wire::conventions(routes, Access::new(store.clone(), Settings::default()), Ambient::system());
+        // Given a body that takes sixteen seconds to come, and a queue that takes none,
+        let body = r#"{"type":"resources","action":"delete","data":["576a0d0d-fb3f-11e9-80f8-65590b274410"]}"#;
+        let slow = futures_util::stream::once(async move {
+            tokio::time::pause();
+            tokio::time::advance(LATEST_COMMIT + Duration::from_secs(1)).await;
+            tokio::time::resume();
+            Ok::<_, std::convert::Infallible>(body)
+        });
+        let request = Request::post(format!("{BASE}/jobs"))
+            .header("authorization", "Bearer sundial_local_token")
+            .header("content-type", "application/json");
+        let response = router.oneshot(request.body(Body::from_stream(slow)).unwrap()).await.unwrap();
+        // then it is refused,
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let sent = std::mem::take(&mut *sent.0.lock().unwrap());
+        let [message] = sent.as_slice() else { panic!("{} messages", sent.len()) };
+        let chunk = Chunk::from_message(&message.body).unwrap();
+        // and can never be committed any more, however late the commit comes.
+        assert_eq!(store.find_job_row(&chunk.account, chunk.job).await.unwrap(), Some(JobRow::Void));
+        let job = Job::queued(chunk.job, chunk.operation, 1, 1);
+        let late = store.commit(&chunk.account, &job, None, store.ambient().now()).await.unwrap();
+        assert_eq!(late, Commit::AlreadyThere);
     }
 }

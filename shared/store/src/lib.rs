@@ -4,6 +4,8 @@
 //! There is no trait over the database: tests run against a real local engine.
 
 pub mod access;
+#[cfg(test)]
+mod answering;
 mod attributes;
 pub mod catalog;
 pub mod clients;
@@ -11,6 +13,8 @@ mod conditional;
 pub mod error;
 pub mod jobs;
 pub mod keys;
+#[cfg(test)]
+mod lists_tests;
 pub mod meter;
 pub mod page;
 pub mod queue;

@@ -245,6 +245,30 @@ mod tests {
         }
     }
 
+    /// The database deletes rows by this number, which is one of seconds: one of milliseconds would keep them for ever.
+    #[test]
+    fn what_passes_says_when_in_seconds_and_what_stays_does_not() {
+        let expires_at = |row: &Attributes| row.get("expires_at").map(|at| at.as_n().unwrap().parse::<u64>().unwrap());
+        let (made, day) = (1_700_000_000, 24 * 60 * 60);
+        let job = Job::queued(job_id(), Operation::SetObjects, 1, 1);
+        assert_eq!(expires_at(&job_to_row(&account(), &job)), Some(made + day));
+        assert_eq!(expires_at(&void_job_row(&account(), job_id())), Some(made + day));
+        let at = Timestamp::from_millis(made * 1_000 + 999);
+        let record_row = |state| {
+            let row = Row { version: 1, operations: Operations::default(), state };
+            record_to_row(&account(), &row, at).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        };
+        assert_eq!(expires_at(&record_row(State::Tombstone)), Some(made + 2 * day));
+        let relationship = State::Relationship(RelationshipRecord {
+            id: RecordId::from_bytes([7; 16]),
+            relationship_type: TypeKey::parse("owns").unwrap(),
+            source: End::Elsewhere("zen:user:1".to_owned()),
+            target: End::Elsewhere("zen:user:2".to_owned()),
+            created_at: at,
+        });
+        assert_eq!(expires_at(&record_row(relationship)), None);
+    }
+
     #[test]
     fn a_row_that_is_not_ours_is_an_error_that_names_the_attribute() {
         let mut row = job_to_row(&account(), &Job::queued(job_id(), Operation::SetObjects, 1, 1));

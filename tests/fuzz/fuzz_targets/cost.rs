@@ -156,7 +156,7 @@ fn check_coded(input: &[u8]) {
     const CODINGS: [&str; 8] =
         ["gzip", "deflate", "br", "zstd", "gzip, gzip", "br, gzip", "zstd, deflate", "deflate, br"];
     let Some((coding, body)) = input.split_first() else { return };
-    let coding = HeaderValue::from_static(chosen(&CODINGS, *coding));
+    let coding = HeaderValue::from_static(chosen::<&'static str>(&CODINGS, *coding));
     let headers: HeaderMap = [(CONTENT_ENCODING, coding)].into_iter().collect();
     let encoding = Encoding::of(&headers).expect("they are read");
     let body = bytes::Bytes::copy_from_slice(body);
@@ -258,7 +258,7 @@ impl Rule {
                 format!(r#""enum":[{}]"#, [*option].repeat(count.max(1)).join(","))
             }
             Self::Pattern { piece, count, times } => {
-                format!(r#""pattern":"^{}{{{count}}}{}""#, chosen(&PIECES, *piece), chosen(&PIECES, *piece).repeat(usize::from(times % 400)))
+                format!(r#""pattern":"^{}{{{count}}}{}""#, chosen(&PIECES, *piece), (*chosen(&PIECES, *piece)).repeat(usize::from(times % 400)))
             }
             Self::Format(format) => format!(r#""format":"{}""#, chosen(&FORMATS, *format)),
             Self::Unique => r#""uniqueItems":true"#.to_owned(),
@@ -286,7 +286,7 @@ fn listed(rules: &[Rule], copies: u8) -> Vec<String> {
     let each: Vec<String> = rules.iter().map(Rule::schema).collect();
     let bytes = each.iter().map(|schema| schema.len() + 1).sum::<usize>().max(1);
     let times = (1 + usize::from(copies) * 16).min(LONGEST / bytes + 1);
-    if each.is_empty() { vec!["{}".to_owned()] } else { each.repeat(times) }
+    if each.is_empty() { vec!["{}".to_owned()] } else { std::iter::repeat_n(each, times).flatten().collect() }
 }
 
 /// How to make attributes: a value, or many of it in a list or under names.

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use bury::Bury;
 use domain::job::Operation;
 use serde_json::{Value, json};
-use tests::{Client, Deliveries, Delivery, Home, LastStep, crash_after, outcomes};
+use store::records::Written;
+use tests::{Client, Deliveries, Delivery, Home, LastStep, agreed_writes, crash_after, outcomes};
 
 use super::scene::{Scene, Size, define_types};
 
@@ -215,4 +216,48 @@ async fn what_nobody_can_read_stays_a_dead_letter() {
     let response = bury.handle(poison.event(), Instant::now() + Duration::from_mins(1)).await;
     assert_eq!(response.batch_item_failures.len(), 1);
     home.run.stop().await;
+}
+
+/// A dead letter whose chunk is recorded says nothing more of it: by now its records may have forgotten that it was applied.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_recorded_stays_whatever_a_late_dead_letter_finds() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
+    acme.define_product().await;
+    let gum = |name: &str| json!({"type": "product", "external_id": "gum", "attributes": {"name": name}});
+    let id = acme.accepted("resources", "post", json!([gum("gum")])).await;
+    let chunk = deliveries.take_one().await;
+    crash_after(LastStep::Recorded, home.run.store(), &chunk).await;
+    home.advance(Duration::from_hours(1) + Duration::from_secs(1));
+    let later = deliveries.run_job(&acme, "resources", "external_id_set", json!([gum("chewing gum")])).await;
+    assert_eq!(outcomes(&later), ["done"]);
+
+    bury(&home, &chunk).await;
+    let job = acme.job(&id).await;
+    assert_eq!((job["job_status"].as_str(), outcomes(&job)), (Some("completed"), vec!["done".to_owned()]));
+}
+
+/// A worker that died after it agreed may still have its writes on the way. None of them is made once the chunk is buried.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_worker_still_has_on_the_way_comes_too_late() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
+    define_types(&acme).await;
+    let store = home.run.store();
+    for operation in Operation::ALL {
+        let scene = Scene::set(&acme, &deliveries, &format!("{operation:?}"), operation, Size::OneChunk).await;
+        let before = scene.traces().await.contents();
+        let writes = agreed_writes(store, &scene.chunks[0]).await;
+        assert!(!writes.is_empty(), "{operation:?}");
+        bury(&home, &scene.chunks[0]).await;
+        let now = store.ambient().now();
+        let written = match operation {
+            Operation::CreateRelationships | Operation::DeleteRelationships => {
+                store.write_relationships(&acme.account, &writes, now).await
+            }
+            _ => store.write_objects(&acme.account, &writes, now).await,
+        };
+        assert_eq!(written.expect("the database"), vec![Written::Lost; writes.len()], "{operation:?}");
+        assert_eq!(scene.traces().await.contents(), before, "{operation:?}");
+    }
 }

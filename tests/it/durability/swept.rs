@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::job::JobId;
 use serde_json::{Value, json};
+use store::keys;
 use sweep::{Report, Sweep};
 use tests::{Deliveries, Home, LastStep, crash_after, outcomes};
 
@@ -125,4 +127,35 @@ async fn every_account_is_swept_and_slots_come_back_exactly() {
         assert_eq!(client.active_jobs().await, 0);
     }
     home.run.stop().await;
+}
+
+/// Jobs are swept one by one, the oldest first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_row_is_damaged_hides_no_other() {
+    let home = Home::start().await;
+    let (_deliveries, acme) = (Deliveries::of(&home), home.acme().await);
+    acme.define_product().await;
+    let damaged = acme.accepted("resources", "post", json!([product("damaged")])).await;
+    home.advance(Duration::from_secs(5));
+    let sound = acme.accepted("resources", "post", json!([product("sound")])).await;
+    let client = store::clients::dynamodb(
+        &store::clients::AwsSettings::emulator(&home.run.dynamodb_url()),
+        store::clients::http_client(),
+    );
+    let id = JobId::parse(&damaged).expect("an id");
+    let update = client
+        .update_item()
+        .table_name(&home.run.tables().jobs)
+        .key("pk", AttributeValue::S(keys::account(&acme.account)))
+        .key("sk", AttributeValue::S(keys::job(id)))
+        .condition_expression("attribute_exists(pk)")
+        .update_expression("SET #total = :spoiled")
+        .expression_attribute_names("#total", "total")
+        .expression_attribute_values(":spoiled", AttributeValue::S("not a number".to_owned()));
+    update.send().await.expect("the row is spoiled");
+    home.advance(OVERDUE + Duration::from_mins(1));
+
+    assert_eq!(sweep(&home).await, Report { accounts: 1, ended: 1, left: 1 });
+    assert_eq!(acme.job(&sound).await["job_status"], "failed");
+    assert_eq!(acme.active_jobs().await, 1, "the damaged one keeps its slot");
 }

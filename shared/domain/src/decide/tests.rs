@@ -132,6 +132,23 @@ fn a_failure_that_was_judged_after_a_success_is_decided_anew_with_it() {
 }
 
 #[test]
+fn a_record_is_never_updated_before_it_was() {
+    let mut world = World::new();
+    let ahead = world.now.plus_millis(5_000);
+    let mut row = world.stored(3, r#"{"name":"a"}"#);
+    let State::Object(record) = &mut row.state else { unreachable!("it is one") };
+    record.updated_at = ahead;
+    let update = [json!({"id": world.id("x").to_string(), "attributes": {"size": 1}}).to_string()];
+    let updated_at = |world: &World| {
+        let decision = world.decide(Operation::UpdateObjects, &update, Some(&row));
+        decision.write.expect("a write").row.object().expect("an object").updated_at
+    };
+    assert_eq!(updated_at(&world), ahead, "the clock of another machine was ahead of this one");
+    world.now = ahead.plus_millis(1);
+    assert_eq!(updated_at(&world), world.now);
+}
+
+#[test]
 fn the_first_create_of_a_chunk_wins_and_the_next_is_told() {
     let world = World::new();
     let decision = world.decide(

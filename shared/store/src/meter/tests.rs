@@ -1,48 +1,15 @@
 use domain::account::AccountId;
-use domain::ambient::Ambient;
 use domain::decide::{Before, Write};
 use domain::job::{Job, JobId, Operation};
 use domain::operations::Operations;
 use domain::record::{RecordId, Row, State};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
 
 use crate::Store;
-use crate::clients::{self, AwsSettings};
+use crate::answering::answering;
 use crate::records::Written;
-use crate::tables::TableNames;
 
 const THROTTLED: (u16, &str) =
     (400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"slow"}"#);
-
-/// A store on a database that gives these answers, one after the other, and never another.
-async fn answering<const ANSWERS: usize>(answers: [(u16, &'static str); ANSWERS]) -> Store {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        for (status, body) in answers {
-            let (stream, _) = listener.accept().await.unwrap();
-            let mut stream = BufReader::new(stream);
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                stream.read_line(&mut line).await.unwrap();
-                let line = line.trim().to_ascii_lowercase();
-                if line.is_empty() {
-                    break;
-                }
-                if let Some(value) = line.strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-            }
-            stream.read_exact(&mut vec![0; length]).await.unwrap();
-            let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
-            stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await.unwrap();
-        }
-    });
-    let aws = AwsSettings::emulator(&endpoint);
-    Store::open(&aws, clients::http_client(), TableNames::with_prefix("test"), Ambient::system())
-}
 
 fn acme() -> AccountId {
     AccountId::parse("acme").unwrap()
