@@ -310,7 +310,7 @@ async fn the_day_of_a_tokens_last_use_is_noted_once() {
 }
 
 /// So that neither the database's bill nor the time tells why somebody is refused: each way to be wrong reads and writes
-/// as much. That each hashes once is to be seen in the code alone; `cargo bench -p access` measures both.
+/// as much. That each hashes once is seen by `tests/hashes.rs`; `cargo bench -p access` measures both.
 #[tokio::test]
 async fn every_refusal_asks_the_database_the_same() {
     let scene = Scene::start().await;

@@ -9,11 +9,15 @@ use std::time::Duration;
 
 use domain::account::AccountId;
 use domain::ambient::Ambient;
+use domain::chunk::{Chunk, Packing, pack};
 use domain::decide::{Agreed, Context, Step, Types, decide_object};
 use domain::item::Item;
 use domain::job::{JobId, Operation};
 use domain::limits;
+use domain::operations::Operations;
 use domain::outcome::{Budget, Outcome};
+use domain::record::{ObjectRecord, RecordId, Row, State};
+use domain::request::JobRequest;
 use domain::time::Timestamp;
 use domain::types::{ObjectType, Schema, TypeKey};
 use rustix::time::{ClockId, clock_gettime};
@@ -311,4 +315,133 @@ fn schemas_at_their_limits() {
         assert!(problem.detail.contains(refused), "{problem:?}");
     }
     assert_eq!(limits::SUBSCHEMAS, 1_000, "the cases above are made for it");
+}
+
+/// What accept does with a body, and the consumer before it decides.
+fn take(body: &str) -> usize {
+    let ambient = Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1);
+    let (account, job) = (AccountId::parse("acme").unwrap(), JobId::new(&ambient));
+    let Ok(request) = JobRequest::parse(body.as_bytes()) else { return 0 };
+    let messages = pack(&account, job, &request, Packing::default()).into_iter().map(|chunk| chunk.to_message());
+    messages.map(|message| Chunk::from_message(&message).unwrap().items.len()).sum()
+}
+
+fn body(action: &str, items: &[String]) -> String {
+    format!(r#"{{"type":"resources","action":"{action}","data":[{}]}}"#, items.join(","))
+}
+
+/// Fails when a body takes more than twenty ordinary ones of its size.
+#[track_caller]
+fn hold_body(what: &str, body_text: &str) {
+    let product = |number: usize| {
+        let text = "Strawberry chewing gum, sold by the piece ".repeat(3);
+        json!({"type": "product", "external_id": number.to_string(), "attributes": {"name": text, "size": 12.5}})
+            .to_string()
+    };
+    // What an item of an ordinary body takes is no less than this.
+    let count = (body_text.len() / product(0).len()).clamp(1, limits::ITEMS_PER_JOB);
+    let plain = body("external_id_set", &(0..count).map(product).collect::<Vec<_>>());
+    let usual = cpu(|| take(&plain));
+    let taken = cpu(|| take(body_text));
+    eprintln!("{what}: {} bytes, {taken:?} against {usual:?} for {}", body_text.len(), plain.len());
+    assert!(taken <= (REQUEST + usual) * 20, "{what}: {taken:?} against {usual:?}");
+}
+
+#[test]
+fn bodies_at_their_limits() {
+    let items = |count: usize, item: &dyn Fn(usize) -> String| (0..count).map(item).collect::<Vec<_>>();
+    let set = |external_id: &str, attributes: &str| {
+        format!(r#"{{"type":"product","external_id":"{external_id}","attributes":{attributes}}}"#)
+    };
+    let most = limits::ITEMS_PER_JOB;
+    let nested = |levels: usize| format!("{}{}", r#"{"a":"#.repeat(levels - 1) + "{}", "}".repeat(levels - 1));
+    for (what, body) in [
+        ("as many items as there may be, of one byte", body("delete", &items(most, &|_| "1".to_owned()))),
+        ("one item more", body("delete", &items(most + 1, &|_| "1".to_owned()))),
+        ("as many items of one record", body("external_id_set", &items(most, &|_| set("gum", "{}")))),
+        ("two records in turn", body("external_id_set", &items(most, &|at| set(["a", "b"][at % 2], "{}")))),
+        (
+            "the longest external ids",
+            body("external_id_set", &items(5_000, &|at| set(&format!("{}{at:04}", "\u{130}".repeat(251)), "{}"))),
+        ),
+        (
+            "external ids that are escaped",
+            body("external_id_set", &items(3_000, &|at| set(&format!("{}{at:04}", "\\u0130".repeat(251)), "{}"))),
+        ),
+        ("external ids that are too long", body("external_id_set", &items(100, &|_| set(&"x".repeat(30_000), "{}")))),
+        (
+            "attributes at their size",
+            body(
+                "external_id_set",
+                &items(150, &|at| {
+                    set(&at.to_string(), &format!(r#"{{"a":"{}"}}"#, "x".repeat(limits::ATTRIBUTES_BYTES - 8)))
+                }),
+            ),
+        ),
+        (
+            "attributes above it, of numbers",
+            body(
+                "external_id_set",
+                &items(100, &|at| set(&at.to_string(), &format!(r#"{{"a":[{}1]}}"#, "1,".repeat(20_000)))),
+            ),
+        ),
+        (
+            "levels at their limit",
+            body("external_id_set", &items(2_000, &|at| set(&at.to_string(), &nested(limits::JSON_LEVELS)))),
+        ),
+        ("many levels more", body("external_id_set", &items(1, &|at| set(&at.to_string(), &nested(500_000))))),
+        (
+            "a member again and again",
+            body("external_id_set", &items(1, &|_| format!("{{{}}}", r#""type":1,"#.repeat(200_000) + r#""x":1"#))),
+        ),
+        (
+            "members that nobody knows",
+            format!(r#"{{{}"type":"resources","action":"delete","data":[1]}}"#, r#""x":[1],"#.repeat(300_000)),
+        ),
+        ("brackets alone", "[".repeat(3_000_000)),
+        ("a text of escapes", format!(r#"{{"type":"{}"}}"#, "\\u0000".repeat(500_000))),
+        ("a large number", format!(r#"{{"type":{}}}"#, "9".repeat(3_000_000))),
+    ] {
+        hold_body(what, &body);
+    }
+}
+
+/// A small item may be about a large record: what it takes is that record's, and there may be as many as a chunk holds.
+#[test]
+fn many_small_changes_of_a_large_record() {
+    let plain = schema(json!({"text": {"type": "string"}, "list": {"type": "array", "items": {"type": "number"}}}));
+    let large = json!({"text": "x".repeat(8_000), "list": vec![1.5; 6_000]}).to_string();
+    let taken = cpu(|| change(&plain, &large, 500));
+    let each = cpu(|| change(&plain, &large, 1));
+    eprintln!("500 changes of a record of {} bytes: {taken:?}, one {each:?}", large.len());
+    assert!(taken <= each * 600, "what one change takes does not grow with those before it");
+}
+
+/// So many patches of one record, as one chunk has them.
+fn change(schema: &Schema, attributes: &str, times: u32) -> usize {
+    let ambient = Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1);
+    let (account, job) = (AccountId::parse("acme").unwrap(), JobId::new(&ambient));
+    let (key, now) = (TypeKey::parse("product").unwrap(), ambient.now());
+    let mut types = Types::default();
+    let defined = ObjectType { key: key.clone(), schema: schema.clone(), version: 1, created_at: now, updated_at: now };
+    types.objects.insert(key.clone(), defined);
+    let budget = Budget::of_job(times);
+    let context = Context { account: &account, job, now, types: &types, positions: &[], budget };
+    let id = RecordId::of_external_id(&account, &key, "gum");
+    let record = ObjectRecord {
+        id,
+        object_type: key,
+        external_id: Some("gum".to_owned()),
+        attributes: attributes.to_owned(),
+        created_at: now,
+        updated_at: now,
+        type_version: 1,
+        links: 0,
+    };
+    let row = Row { version: 1, operations: Operations::default(), state: State::Object(record) };
+    let raw = format!(r#"{{"id":"{id}","attributes":{{"text":"y"}}}}"#);
+    let item = Item::parse(Operation::UpdateObjects, &raw).unwrap();
+    let steps: Vec<Step<'_>> =
+        (0..times).map(|position| Step { position, item: item.clone(), agreed: Agreed::Nothing }).collect();
+    decide_object(context, id, &steps, Some(&row)).outcomes.len()
 }
