@@ -1,9 +1,9 @@
 //! `Content-Encoding`: which codings a body has, and taking them off within bounds.
 //!
 //! A coded body may make work without making bytes: gzip members and blocks with nothing in them, one after the other. So
-//! what comes out is not the only thing that is bounded. A coding may be fed at most [`BYTES_WITHOUT_OUTPUT`] and twice what
-//! has come out of it ([`Fed`]), and what a body has under its outermost coding may be no larger than a compressed body.
-//! Decoding is then at most [`MOST_CODINGS`] times the work of 4.5 MB of the worst coding.
+//! what comes out is not the only thing that is bounded. A coding may be fed at most `BYTES_WITHOUT_OUTPUT` and twice what
+//! has come out of it (`Fed`), and what a body has under its outermost coding may be no larger than a compressed body.
+//! Decoding is then at most `MOST_CODINGS` times the work of 4.5 MB of the worst coding.
 
 use std::cell::Cell;
 use std::io::{BufRead, Read};

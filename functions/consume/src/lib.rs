@@ -49,6 +49,16 @@ impl Consumer {
         lifecycle::each(&event, deadline, |message| self.process(message), report).await
     }
 
+    /// As [`handle`](Self::handle), with a task for each message: one that computes without end takes no other with it, and the
+    /// event is answered by its deadline. That takes a runtime of more than one thread.
+    pub async fn handle_apart(&self, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
+        let handler = |event, deadline| {
+            let consumer = self.clone();
+            async move { consumer.handle(event, deadline).await }
+        };
+        lifecycle::apart(event, deadline, handler).await
+    }
+
     async fn process(&self, message: &SqsMessage) -> Result<(), ChunkError> {
         let chunk = Chunk::from_message(message.body.as_deref().unwrap_or_default())?;
         let attribute = |name: &str| message.attributes.get(name);

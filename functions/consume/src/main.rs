@@ -7,10 +7,9 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use consume::{Consumer, settings::Settings};
 use domain::ambient::Ambient;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
-use lifecycle::apart;
 use store::{Store, clients, sqs::SqsQueue};
 
-// One thread more than a chunk that would never end: see `lifecycle::apart`.
+// One thread more than a chunk that would never end.
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("consume")?;
@@ -22,11 +21,7 @@ async fn main() -> Result<(), Error> {
     let handler = service_fn(|event: LambdaEvent<SqsEvent>| {
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
         let consumer = consumer.clone();
-        let handler = move |event, deadline| {
-            let consumer = consumer.clone();
-            async move { consumer.handle(event, deadline).await }
-        };
-        async move { Ok::<_, Error>(apart(event.payload, Instant::now() + left, handler).await) }
+        async move { Ok::<_, Error>(consumer.handle_apart(event.payload, Instant::now() + left).await) }
     });
     run(telemetry.observe(&store, handler)).await
 }

@@ -95,11 +95,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Functions, StoreError> {
             .merge(records::routes(Records::new(wiring.store("records")))),
         consume: Arc::new(move |event, deadline| {
             let consumer = consumer.clone();
-            let handler = move |event, deadline| {
-                let consumer = consumer.clone();
-                async move { consumer.handle(event, deadline).await }
-            };
-            Box::pin(lifecycle::apart(event, deadline, handler))
+            Box::pin(async move { consumer.handle_apart(event, deadline).await })
         }),
         bury: Arc::new(move |event, deadline| {
             let bury = bury.clone();

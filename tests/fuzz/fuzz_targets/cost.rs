@@ -44,7 +44,8 @@ fuzz_target!(|input: &[u8]| {
         2 => check_coded(rest),
         3 => {
             // A schema, a line, and attributes.
-            let Some((schema, attributes)) = std::str::from_utf8(rest).ok().and_then(|text| text.split_once('\n')) else {
+            let Some((schema, attributes)) = std::str::from_utf8(rest).ok().and_then(|text| text.split_once('\n'))
+            else {
                 return;
             };
             check_schema(schema, attributes);
@@ -173,11 +174,11 @@ fn check_coded(input: &[u8]) {
 
 /// Defines a type, and checks a record of it.
 fn check_schema(schema: &str, attributes: &str) {
-    static JOB: LazyLock<domain::job::JobId> = LazyLock::new(|| {
-        domain::job::JobId::new(&Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1))
-    });
+    static JOB: LazyLock<domain::job::JobId> =
+        LazyLock::new(|| domain::job::JobId::new(&Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1)));
     let Ok(raw) = serde_json::from_str::<&RawValue>(schema) else { return };
-    let price = Price { bytes: 16 * 1024 * 1024, bytes_each: 8 * 1024, time_each: Duration::from_micros(50), ..EVERYDAY };
+    let price =
+        Price { bytes: 16 * 1024 * 1024, bytes_each: 8 * 1024, time_each: Duration::from_micros(50), ..EVERYDAY };
     let made = hold("a schema", schema.len(), price, || {
         domain::json::read("schema", raw).and_then(|schema| Schema::parse(&schema)).ok()
     });
@@ -223,7 +224,11 @@ impl Rule {
     /// A schema with a type, which a property has to have.
     fn property(&self) -> String {
         let members = self.members();
-        if members.contains(r#""type":"#) { format!("{{{members}}}") } else { format!(r#"{{"type":["array","string","object","number"],{members}}}"#) }
+        if members.contains(r#""type":"#) {
+            format!("{{{members}}}")
+        } else {
+            format!(r#"{{"type":["array","string","object","number"],{members}}}"#)
+        }
     }
 
     fn schema(&self) -> String {
@@ -234,17 +239,45 @@ impl Rule {
     fn members(&self) -> String {
         const TYPES: [&str; 6] = ["string", "array", "object", "number", "integer", "null"];
         const LIMITS: [&str; 10] = [
-            "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties",
-            "exclusiveMinimum", "minContains",
+            "minimum",
+            "maximum",
+            "minLength",
+            "maxLength",
+            "minItems",
+            "maxItems",
+            "minProperties",
+            "maxProperties",
+            "exclusiveMinimum",
+            "minContains",
         ];
         const ONE: [&str; 11] = [
-            "items", "contains", "additionalProperties", "propertyNames", "not", "if", "then", "else",
-            "unevaluatedProperties", "unevaluatedItems", "contentSchema",
+            "items",
+            "contains",
+            "additionalProperties",
+            "propertyNames",
+            "not",
+            "if",
+            "then",
+            "else",
+            "unevaluatedProperties",
+            "unevaluatedItems",
+            "contentSchema",
         ];
         const MANY: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
         const NAMED: [&str; 5] = ["properties", "dependentSchemas", "$defs", "patternProperties", "dependencies"];
         const FORMATS: [&str; 12] = [
-            "regex", "date", "date-time", "email", "hostname", "ipv4", "ipv6", "uri", "iri", "uuid", "json-pointer", "uri-template",
+            "regex",
+            "date",
+            "date-time",
+            "email",
+            "hostname",
+            "ipv4",
+            "ipv6",
+            "uri",
+            "iri",
+            "uuid",
+            "json-pointer",
+            "uri-template",
         ];
         const PIECES: [&str; 8] = ["a", "[ab]", ".", "\\\\p{L}", "(a|b)", "[^x]", "(?:a?)", "\\\\cA"];
         match self {
@@ -258,7 +291,11 @@ impl Rule {
                 format!(r#""enum":[{}]"#, [*option].repeat(count.max(1)).join(","))
             }
             Self::Pattern { piece, count, times } => {
-                format!(r#""pattern":"^{}{{{count}}}{}""#, chosen(&PIECES, *piece), (*chosen(&PIECES, *piece)).repeat(usize::from(times % 400)))
+                format!(
+                    r#""pattern":"^{}{{{count}}}{}""#,
+                    chosen(&PIECES, *piece),
+                    (*chosen(&PIECES, *piece)).repeat(usize::from(times % 400))
+                )
             }
             Self::Format(format) => format!(r#""format":"{}""#, chosen(&FORMATS, *format)),
             Self::Unique => r#""uniqueItems":true"#.to_owned(),
@@ -267,7 +304,9 @@ impl Rule {
                 format!(r#""required":[{}]"#, names.join(","))
             }
             Self::One { keyword, rule } => format!(r#""{}":{}"#, chosen(&ONE, *keyword), rule.schema()),
-            Self::Many { keyword, rules, copies } => format!(r#""{}":[{}]"#, chosen(&MANY, *keyword), listed(rules, *copies).join(",")),
+            Self::Many { keyword, rules, copies } => {
+                format!(r#""{}":[{}]"#, chosen(&MANY, *keyword), listed(rules, *copies).join(","))
+            }
             Self::Named { keyword, rules, copies } => {
                 let mut named = String::new();
                 for (number, schema) in listed(rules, *copies).iter().enumerate() {
