@@ -29,7 +29,7 @@ const ANSWERING: [&str; 3] = ["accept", "status", "records"];
 /// Those that can end a job as failed.
 const FAILING_JOBS: [&str; 4] = ["accept", "consume", "bury", "sweep"];
 
-const OPERATIONS: &str = include_str!("../../infra/OPERATIONS.md");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
 
 /// One metric of one alarm.
 struct Row {
@@ -302,12 +302,12 @@ async fn chunk_gets_old(scene: &Scene<'_>, row: &Row) {
     home.run.stop().await;
 }
 
-/// The functions of which OPERATIONS.md says that a metric comes from them.
+/// The functions of which operations.md says that a metric comes from them.
 fn documented(metric: &str) -> BTreeSet<&'static str> {
     let rows = OPERATIONS.lines().filter(|line| line.starts_with('|'));
     let mut cells = rows.map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
     let row = cells.find(|cells| cells[1].split(", ").any(|name| name.trim_matches('`') == metric));
-    match row.unwrap_or_else(|| panic!("OPERATIONS.md does not know {metric}"))[3] {
+    match row.unwrap_or_else(|| panic!("operations.md does not know {metric}"))[3] {
         "all" => FUNCTIONS.into(),
         some => some.split(", ").collect(),
     }
@@ -372,7 +372,7 @@ fn an_alarm_sees_what_its_metric_tells_and_says_so() {
             assert_eq!(properties[actions], json!(["a topic"]), "{name}: {actions}");
         }
         let short = text(&properties["AlarmName"]).strip_prefix(&format!("{STACK}-")).expect("the stack").to_owned();
-        assert!(text(&properties["AlarmDescription"]).ends_with(&format!("infra/OPERATIONS.md#{short}.")), "{name}");
+        assert!(text(&properties["AlarmDescription"]).ends_with(&format!("docs/operations.md#{short}.")), "{name}");
         assert!(OPERATIONS.contains(&format!("\n### {short}\n")), "{name}");
     }
     for function in FUNCTIONS {

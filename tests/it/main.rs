@@ -5,6 +5,7 @@ mod alarms;
 mod conventions;
 mod cost;
 mod create;
+mod docs;
 mod durability;
 mod encodings;
 mod examples;

@@ -49,8 +49,8 @@ impl Consumer {
         lifecycle::each(&event, deadline, |message| self.process(message), report).await
     }
 
-    /// As [`handle`](Self::handle), with a task for each message: one that computes without end takes no other with it, and the
-    /// event is answered by its deadline. That takes a runtime of more than one thread.
+    /// As [`handle`](Self::handle), with a thread for each message: one that computes without end takes no other with it, and the
+    /// event is answered by its deadline.
     pub async fn handle_apart(&self, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
         let handler = |event, deadline| {
             let consumer = self.clone();

@@ -9,8 +9,7 @@ use domain::ambient::Ambient;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use store::{Store, clients, sqs::SqsQueue};
 
-// One thread more than a chunk that would never end.
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("consume")?;
     let settings = Settings::from_environment()?;

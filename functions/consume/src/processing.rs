@@ -80,8 +80,8 @@ impl ChunkError {
 /// Rounds after which a chunk whose rows keep moving is left to a later delivery.
 const ROUNDS: u32 = 40;
 
-/// Groups that are decided before others have their turn.
-const GROUPS_AT_A_TIME: usize = 16;
+/// Items that are decided before others have their turn. Those of one record are decided at once, however many they are.
+const STEPS_AT_A_TIME: usize = 16;
 
 /// A message as the queue delivers it, besides its body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -274,9 +274,12 @@ where
             entries.entry(*position).or_insert_with(|| self.entry(*position, outcome, 0, None));
         }
         let mut writes = Vec::with_capacity(open.len());
+        let mut steps = 0;
         for (place, group) in open.iter_mut().enumerate() {
-            // Checking attributes may take milliseconds an item. Others wait for the thread, and the deadline has to be seen.
-            if place % GROUPS_AT_A_TIME == GROUPS_AT_A_TIME - 1 {
+            // Checking attributes may take milliseconds an item. Others may wait for the thread, and the deadline has to be seen.
+            steps += group.steps.len();
+            if steps >= STEPS_AT_A_TIME {
+                steps = 0;
                 tokio::task::yield_now().await;
             }
             for step in &mut group.steps {

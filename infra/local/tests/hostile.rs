@@ -92,7 +92,7 @@ async fn floods_of_errors(program: &Program) {
     let shown = beside(program, "a list of 16,000 numbers", 1, work).await;
     let errors = shown["data"]["results"][0]["errors"].as_array().expect("errors");
     let last = errors.last().expect("at least one")["detail"].as_str().expect("a text");
-    assert!(last.ends_with(&format!(", and {} more broken rules", 16_000 - errors.len())), "{last}");
+    assert!(last.ends_with(&format!(", and {} more", 16_000 - errors.len())), "{last}");
 
     let items = vec![json!({"type": "texts", "attributes": numbers}); 10_000];
     let body = gzip(&job(&items));
@@ -146,6 +146,7 @@ async fn bodies_that_unfold(program: &Program) {
                 assert_eq!(status, 201, "{answer}");
                 return answer;
             }
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
     });
     let work = async {

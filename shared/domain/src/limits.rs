@@ -35,15 +35,18 @@ pub const SUBSCHEMAS: usize = 1_000;
 /// Characters of the name of a property. It is part of the path of each subschema and each error beneath it.
 pub const PROPERTY_NAME_CHARACTERS: usize = 255;
 
-/// Checks of one record, as `types::schema::bounds` counts them: at some 10 ns each, 10 ms.
-pub const CHECKS_PER_RECORD: u64 = 1_000_000;
+/// Checks of one record, as `types::schema::bounds` counts them: at some 10 ns each, 20 ms.
+pub const CHECKS_PER_RECORD: u64 = 2_000_000;
 
 /// How often one array may be held to `uniqueItems`: arrays of brackets alone, made so that their hashes are equal, are
 /// compared one with another, which is a million comparisons for 32 KiB.
 pub const UNIQUE_ITEMS_PER_VALUE: usize = 2;
 
-/// What stands under `not` in a schema, once for each: each keeps a copy, of up to 40 bytes for one of these.
-pub const NEGATED_BYTES: usize = 8 * SCHEMA_BYTES;
+/// How often one value may be held to a `format`: each reads the whole text, some by a nanosecond or two a byte.
+pub const FORMATS_PER_VALUE: usize = 8;
+
+/// What stands under `not` in a schema, once for each: each keeps a copy, of up to 80 bytes for one of these.
+pub const NEGATED_BYTES: usize = 2 * SCHEMA_BYTES;
 
 /// One `pattern`, as it is given.
 pub const PATTERN_BYTES: usize = 1_024;

@@ -318,7 +318,7 @@ impl Listing {
 }
 
 fn more(unlisted: usize) -> String {
-    format!(", and {unlisted} more broken rule{}", if unlisted == 1 { "" } else { "s" })
+    format!(", and {unlisted} more")
 }
 
 /// What a problem takes in a result, with the comma after it.

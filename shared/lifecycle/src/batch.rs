@@ -9,7 +9,10 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use telemetry::TraceContext;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 /// Time kept at the end of an invocation to report what is unfinished.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -70,11 +73,11 @@ where
     response
 }
 
-/// Hands every message of the event over by itself, each in a task of its own, and names those that have to be delivered
-/// again. One that computes without end keeps no other from its end, and the event not from its deadline: what is not done a
-/// second before it is given back.
+/// Hands every message of the event over by itself, each on a thread of its own, and names those that have to be delivered
+/// again. However long some of them compute, the others come to their end and the event is answered by its deadline: what is
+/// not done a second before it is given back.
 ///
-/// That takes a runtime of more than one thread: `handler` computes on one while another watches the time.
+/// What a handler waits for, it waits for by the runtime that this is called on, so that one thread is enough there.
 pub async fn apart<Handler, Handling>(event: SqsEvent, deadline: Instant, handler: Handler) -> SqsBatchResponse
 where
     Handler: Fn(SqsEvent, Instant) -> Handling,
@@ -82,13 +85,27 @@ where
 {
     // By then the handler has given back whatever waits for something.
     let until = tokio::time::Instant::from_std(deadline.checked_sub(MARGIN / 2).unwrap_or(deadline));
+    let runtime = Handle::current();
+    // Goes with this future, however that ends. Then nobody waits for the handlers any more, and those that wait end.
+    let (_asking, asked) = watch::channel(());
     let mut tasks = JoinSet::new();
     let mut unfinished: HashMap<tokio::task::Id, String> = HashMap::with_capacity(event.records.len());
     for message in event.records {
         let id = message.message_id.clone().unwrap_or_default();
         let mut alone = SqsEvent::default();
         alone.records = vec![message];
-        unfinished.insert(tasks.spawn(handler(alone, deadline)).id(), id);
+        let handling = handler(alone, deadline).in_current_span();
+        let (runtime, mut asked) = (runtime.clone(), asked.clone());
+        let task = tasks.spawn_blocking(move || {
+            runtime.block_on(async move {
+                tokio::select! {
+                    biased;
+                    _ = asked.changed() => SqsBatchResponse::default(),
+                    response = handling => response,
+                }
+            })
+        });
+        unfinished.insert(task.id(), id);
     }
     let mut response = SqsBatchResponse::default();
     while let Ok(Some(ended)) = tokio::time::timeout_at(until, tasks.join_next_with_id()).await {
@@ -149,28 +166,38 @@ mod tests {
         );
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_message_that_computes_without_end_keeps_no_other_from_its_end() {
-        static IS_OVER: AtomicBool = AtomicBool::new(false);
+    fn messages<const COUNT: usize>(ids: [&str; COUNT]) -> SqsEvent {
         let mut event = SqsEvent::default();
-        event.records = ["first", "endless", "last", "fails"]
+        event.records = ids
             .map(|id| {
                 let mut message = SqsMessage::default();
                 message.message_id = Some(id.to_owned());
                 message
             })
             .into();
+        event
+    }
+
+    /// On one thread, as in a function.
+    #[tokio::test]
+    async fn messages_that_compute_without_end_keep_no_other_from_its_end() {
+        static IS_OVER: AtomicBool = AtomicBool::new(false);
+        let event = messages(["first", "endless", "endless too", "last", "fails"]);
         let ended = Arc::new(Mutex::new(Vec::new()));
         let handler = |event: SqsEvent, _| {
             let ended = Arc::clone(&ended);
             async move {
                 let id = event.records[0].message_id.clone().unwrap();
-                // Given one that never waits for anything,
-                while id == "endless" && !IS_OVER.load(Ordering::Relaxed) {
-                    std::hint::spin_loop();
-                }
+                // Given some that wait for something first, and then never again,
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 let mut response = SqsBatchResponse::default();
+                if id.starts_with("endless") {
+                    while !IS_OVER.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                    return response;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
                 if id == "fails" {
                     response.add_failure(id.clone());
                 }
@@ -178,18 +205,49 @@ mod tests {
                 response
             }
         };
-        // when there are some milliseconds until the event has to be answered,
-        let response = apart(event, Instant::now() + MARGIN / 2 + Duration::from_millis(100), handler).await;
+        // when there is some time until the event has to be answered,
+        let response = apart(event, Instant::now() + MARGIN / 2 + Duration::from_millis(500), handler).await;
+        let mut ended = ended.lock().unwrap().clone();
+        IS_OVER.store(true, Ordering::Relaxed);
+        // then the others come to their end meanwhile, and those alone are given back.
         let mut failed: Vec<_> =
             response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
         failed.sort();
-        let mut ended = ended.lock().unwrap().clone();
         ended.sort();
-        IS_OVER.store(true, Ordering::Relaxed);
-        // then the others come to their end meanwhile, and it alone is given back.
         assert_eq!(
             (failed, ended),
-            (vec!["endless".into(), "fails".into()], vec!["fails".into(), "first".into(), "last".into()])
+            (
+                ["endless", "endless too", "fails"].map(str::to_owned).to_vec(),
+                ["fails", "first", "last"].map(str::to_owned).to_vec(),
+            )
         );
+    }
+
+    #[tokio::test]
+    async fn a_message_that_panics_is_given_back_and_one_that_nobody_asks_for_any_more_ends() {
+        let handler = |event: SqsEvent, _| async move {
+            assert_ne!(event.records[0].message_id.as_deref(), Some("panics"), "a bug");
+            SqsBatchResponse::default()
+        };
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let response = apart(messages(["good", "panics"]), deadline, handler).await;
+        let failed: Vec<_> = response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
+        assert_eq!(failed, ["panics"]);
+
+        let dropped = Arc::new(());
+        let waits = |_, _| {
+            let held = Arc::clone(&dropped);
+            async move {
+                std::future::pending::<()>().await;
+                drop(held);
+                SqsBatchResponse::default()
+            }
+        };
+        let given_up =
+            tokio::time::timeout(Duration::from_millis(20), apart(messages(["waits"]), deadline, waits)).await;
+        assert!(given_up.is_err());
+        while Arc::strong_count(&dropped) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 }

@@ -356,7 +356,7 @@ fn object_type_from_row(row: &Attributes) -> Result<ObjectTypeDefinition, StoreE
 /// Compiles a schema that was stored.
 ///
 /// # Errors
-/// When it does not compile: it did when it was stored.
+/// When it does not compile: it did when it was stored, unless that was before a bound that it is beyond.
 pub fn compiled(schema: &str) -> Result<Schema, StoreError> {
     let schema = serde_json::from_str(schema).map_err(|_| broken("schema"))?;
     Schema::parse(&schema).map_err(|_| broken("schema"))

@@ -279,7 +279,7 @@ impl Rule {
             "json-pointer",
             "uri-template",
         ];
-        const PIECES: [&str; 8] = ["a", "[ab]", ".", "\\\\p{L}", "(a|b)", "[^x]", "(?:a?)", "\\\\cA"];
+        const PIECES: [&str; 8] = ["a", "[ab]", ".", "\\\\p{L}", "(a|b)", "[^x]", "(?:a?)", "[ab]*a"];
         match self {
             Self::Type(kind) => format!(r#""type":"{}""#, chosen(&TYPES, *kind)),
             Self::Limit { keyword, number } => format!(r#""{}":{number}"#, chosen(&LIMITS, *keyword)),

@@ -63,7 +63,7 @@ impl Schema {
             .offline()
             .build(&Value::Object(effective))
             .map_err(|error| refused(&error))?;
-        let bytes = text.len() * COMPILED_BYTES_PER_BYTE + patterns.bytes();
+        let bytes = (text.len() + bounds.negated) * COMPILED_BYTES_PER_BYTE + patterns.bytes();
         Ok(Self { text: text.into(), validator: Arc::new(validator), bounds: Arc::new(bounds), bytes })
     }
 
@@ -85,6 +85,7 @@ impl Schema {
     /// The broken rules, as many as `budget` holds, the last with how many more there are; or the size over the limit.
     pub fn check(&self, attributes: &Value, budget: Budget) -> Result<String, Vec<Problem>> {
         // Looking for what is wrong takes memory and time that whoever keeps the rules does not owe.
+        patterns::start_record();
         if self.validator.is_valid(attributes) {
             return sized(attributes).map_err(|problem| vec![problem]);
         }
@@ -93,6 +94,7 @@ impl Schema {
 
     fn broken_rules(&self, attributes: &Value, budget: Budget) -> Vec<Problem> {
         let extent = Extent::of(attributes);
+        patterns::start_record();
         let mut listing = Listing::new(budget);
         if self.bytes_of_errors(extent) <= BYTES_OF_ERRORS {
             for error in self.validator.iter_errors(attributes) {
@@ -124,12 +126,16 @@ impl Schema {
     fn bytes_of_errors(&self, extent: Extent) -> u64 {
         /// Of an error: what it says of itself.
         const ERROR: u64 = 512;
-        /// Of a value: what it is, and a short text.
-        const VALUE: u64 = 128;
         let errors = self.bounds.checks(extent.values);
         let listed = errors.saturating_mul(ERROR + extent.longest_path);
         // Under `anyOf` and `oneOf` each error has a copy of what it is about, which may be all there is.
-        let copies = if self.bounds.has_alternatives { self.bounds.copies(extent) * VALUE } else { 0 };
+        let copies = if self.bounds.has_alternatives {
+            self.bounds.copies(extent)
+        } else if self.bounds.has_own_keywords {
+            self.bounds.copies_of_texts(extent)
+        } else {
+            0
+        };
         listed.saturating_add(copies)
     }
 }
@@ -143,7 +149,7 @@ const BYTES_OF_ERRORS: u64 = 16 * 1024 * 1024;
 const COMPILED_BYTES_PER_BYTE: usize = 80;
 
 /// The longest text that is looked at as a regular expression: that takes a time that grows with its square.
-const REGEX_BYTES: usize = 4 * 1024;
+const REGEX_BYTES: usize = 1024;
 
 fn is_regex(text: &str) -> bool {
     text.len() <= REGEX_BYTES && jsonschema_regex::is_valid_ecma_regex(text)
@@ -154,8 +160,12 @@ fn is_regex(text: &str) -> bool {
 struct Extent {
     /// All values, those within others counted too.
     values: u64,
-    /// For each of them, the values that it is and has within it; all of these together.
+    /// Bytes that they take in memory.
+    bytes: u64,
+    /// For each of them, the bytes that it takes with what it has within it; all of these together.
     within: u64,
+    /// Bytes of the longest text.
+    longest_text: u64,
     /// Bytes of the longest path to one.
     longest_path: u64,
 }
@@ -163,9 +173,14 @@ struct Extent {
 impl Extent {
     fn of(value: &Value) -> Self {
         fn walk(value: &Value, level: u64, path: u64, extent: &mut Extent) {
+            /// Of a value: what it is, and its name.
+            const VALUE: u64 = 128;
+            let text = value.as_str().map_or(0, |text| text.len() as u64);
             extent.values += 1;
+            extent.bytes += VALUE + text;
             // On level 3 it is within itself and two others.
-            extent.within += level;
+            extent.within += level * (VALUE + text);
+            extent.longest_text = extent.longest_text.max(text);
             extent.longest_path = extent.longest_path.max(path);
             match value {
                 Value::Array(elements) => {
@@ -301,10 +316,11 @@ fn check_subset(members: &Map<String, Value>) -> Result<(), Problem> {
 }
 
 /// A keyword that no schema may use. One that leads to another schema may lead back to itself, and never come to an end, or to
-/// another server. Those that are for what other keywords left over look at a value again and again, twice as often with each
+/// another server; and within another draft, other keywords have other meanings and costs. Those that are for what other keywords left over look at a value again and again, twice as often with each
 /// level. And `patternProperties` is outside of the contract, as is `dependencies`, which is not of this draft.
 fn find_refused(schema: &Value) -> Option<&'static str> {
-    const REFUSED: [&str; 8] = [
+    const REFUSED: [&str; 9] = [
+        "$schema",
         "$ref",
         "$dynamicRef",
         "$recursiveRef",

@@ -3,18 +3,22 @@
 //! A pattern is an automaton whose sets of states are made into the states of another when a text first needs them. An
 //! everyday pattern needs a few, and then runs at a nanosecond a byte on texts of any length. But there are patterns of which
 //! a text made for it needs a new one for each byte, and making it takes as long as the pattern is large. So patterns are
-//! bounded by [`limits::PATTERNS_BYTES`]; and a text that needs more than fit into [`SETS_BYTES`] is refused.
+//! bounded by [`limits::PATTERNS_BYTES`], their sets by [`SETS_BYTES`], and what one record may take beyond these by
+//! [`EFFORT_PER_RECORD`]: a text that needs more is refused.
+//!
+//! A pattern with `\b` cannot be run so on a text that is not ASCII: that is followed state by state, at the record's expense.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jsonschema::paths::Location;
 use jsonschema::{Keyword, ValidationError};
-use regex_automata::Input;
 use regex_automata::hybrid::dfa::{Cache, DFA};
 use regex_automata::nfa::thompson::pikevm::PikeVM;
 use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::util::pool::Pool;
+use regex_automata::{Input, MatchErrorKind};
 use serde_json::{Map, Value};
 
 use super::{MadeKeyword, shortened};
@@ -22,11 +26,31 @@ use crate::job::quoted;
 use crate::limits;
 use crate::problem::Problem;
 
-/// What is kept of a pattern's sets of states, for each thread that is matching.
-const SETS_BYTES: usize = 256 * 1024;
+/// What is kept of the sets of states of a schema's patterns, for each thread that is matching; and the most of one pattern.
+const SETS_BYTES: usize = 2 * 1024 * 1024;
+const SETS_BYTES_EACH: usize = 256 * 1024;
 
-/// States of a pattern times bytes of a text up to which the text is matched without keeping anything, should it need to be.
-const SHORT: usize = 250_000;
+/// States times bytes that a record may have followed one by one, at 3 ns each: 6 ms.
+const EFFORT_PER_RECORD: usize = 2_000_000;
+
+/// What it counts for to make a pattern's sets anew: as long as it takes to fill the largest.
+const EFFORT_OF_SETS: usize = 500_000;
+
+thread_local! {
+    /// What is left of it for the record that this thread is checking. Keywords are not told which that is.
+    static EFFORT: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Begins a record: what others before it have taken does not count.
+pub(super) fn start_record() {
+    EFFORT.set(EFFORT_PER_RECORD);
+}
+
+/// Takes so much of what the record may take, if it is there.
+fn take_effort(effort: usize) -> bool {
+    let left = EFFORT.get().checked_sub(effort);
+    left.inspect(|left| EFFORT.set(*left)).is_some()
+}
 
 /// The patterns of one schema, by their texts.
 #[derive(Clone, Debug, Default)]
@@ -52,9 +76,9 @@ enum Match {
 }
 
 impl Compiled {
-    fn new(automaton: NFA) -> Option<Self> {
+    fn new(automaton: NFA, sets_bytes: usize) -> Option<Self> {
         let config = DFA::config()
-            .cache_capacity(SETS_BYTES)
+            .cache_capacity(sets_bytes)
             .skip_cache_capacity_check(true)
             .minimum_cache_clear_count(Some(0))
             .unicode_word_boundary(true);
@@ -65,18 +89,25 @@ impl Compiled {
 
     fn find(&self, text: &str) -> Match {
         let input = Input::new(text).earliest(true);
+        // What runs through sets that are there takes a nanosecond or two a byte.
+        if !take_effort(text.len()) {
+            return Match::TooMuch;
+        }
         let told = |found: bool| if found { Match::Found } else { Match::Missing };
         let mut cache = self.caches.get();
-        if let Ok(found) = self.sets.try_search_fwd(&mut cache, &input) {
-            return told(found.is_some());
-        }
+        let gave_up = match self.sets.try_search_fwd(&mut cache, &input) {
+            Ok(found) => return told(found.is_some()),
+            Err(error) => matches!(error.kind(), MatchErrorKind::GaveUp { .. }),
+        };
         // What earlier texts have left may be in the way.
-        cache.reset(&self.sets);
-        if let Ok(found) = self.sets.try_search_fwd(&mut cache, &input) {
-            return told(found.is_some());
+        if gave_up && take_effort(EFFORT_OF_SETS) {
+            cache.reset(&self.sets);
+            if let Ok(found) = self.sets.try_search_fwd(&mut cache, &input) {
+                return told(found.is_some());
+            }
         }
         drop(cache);
-        if self.automaton.states().len().saturating_mul(text.len()) > SHORT {
+        if !take_effort(self.automaton.states().len().saturating_mul(text.len())) {
             return Match::TooMuch;
         }
         let Ok(machine) = PikeVM::new_from_nfa(self.automaton.clone()) else { return Match::TooMuch };
@@ -91,6 +122,7 @@ impl Patterns {
     /// When one is no regular expression of the supported kind, or they are larger together than
     /// [`limits::PATTERNS_BYTES`].
     pub(super) fn compile(patterns: &BTreeMap<String, String>) -> Result<Self, Problem> {
+        let sets_bytes = (SETS_BYTES / patterns.len().max(1)).min(SETS_BYTES_EACH);
         let mut compiled = HashMap::with_capacity(patterns.len());
         let mut bytes = 0;
         for (pattern, place) in patterns {
@@ -115,7 +147,7 @@ impl Patterns {
                 ))
             })?;
             bytes = (bytes + automaton.memory_usage()).min(limits::PATTERNS_BYTES);
-            let made = Compiled::new(automaton).ok_or_else(unsupported)?;
+            let made = Compiled::new(automaton, sets_bytes).ok_or_else(unsupported)?;
             compiled.insert(pattern.clone(), Arc::new(made));
         }
         Ok(Self { compiled, bytes })
@@ -123,7 +155,7 @@ impl Patterns {
 
     /// The memory that they may take, for one thread.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.compiled.len() * SETS_BYTES
+        self.bytes + (self.compiled.len() * SETS_BYTES_EACH).min(SETS_BYTES)
     }
 
     /// The factory of the keyword.
@@ -195,6 +227,7 @@ mod tests {
         for (pattern, text) in used {
             let patterns = compile(&[pattern]).unwrap();
             let bytes = patterns.bytes;
+            start_record();
             assert!(bytes * 5 < limits::PATTERNS_BYTES, "{pattern}: {bytes}");
             assert_eq!(patterns.compiled[pattern].find(text), Match::Found, "{pattern}");
             assert_eq!(patterns.compiled[pattern].find("\u{0}"), Match::Missing, "{pattern}");
@@ -202,6 +235,7 @@ mod tests {
         assert!(compile(&used.map(|(pattern, _)| pattern)).unwrap().bytes * 3 < limits::PATTERNS_BYTES);
         let counted = compile(&["^.{1,255}$"]).unwrap();
         for letter in ["a", "ä", "日", "𝄞"] {
+            start_record();
             assert_eq!(counted.compiled["^.{1,255}$"].find(&letter.repeat(255)), Match::Found);
             assert_eq!(counted.compiled["^.{1,255}$"].find(&letter.repeat(256)), Match::Missing);
         }
@@ -214,12 +248,26 @@ mod tests {
         let text = |length: u32| -> String {
             (0..length).map(|at| if at.wrapping_mul(2_654_435_761) >> 31 == 0 { 'a' } else { 'b' }).collect()
         };
+        start_record();
         assert_eq!(compiled.find(&text(20_000)), Match::TooMuch);
-        // And leaves nothing behind that would be in the way of the next one.
+        // And leaves nothing behind that would be in the way of the next record.
         for _ in 0..3 {
+            start_record();
             assert_eq!(compiled.find(&text(100)), Match::Missing);
             assert_eq!(compiled.find(&format!("a{}", "b".repeat(1_000))), Match::Found);
         }
+    }
+
+    #[test]
+    fn a_word_boundary_in_a_text_that_is_not_ascii_is_found_at_the_records_expense() {
+        let compiled = &compile(&[r"\b\p{L}+\b$"]).unwrap().compiled[r"\b\p{L}+\b$"];
+        start_record();
+        for _ in 0..3 {
+            assert_eq!(compiled.find("süß und Gum"), Match::Found);
+        }
+        let found =
+            (0..1_000).map(|_| compiled.find(&"süß ".repeat(50))).filter(|found| *found == Match::TooMuch).count();
+        assert!((500..1_000).contains(&found), "{found}");
     }
 
     #[test]
