@@ -1,9 +1,12 @@
 //! How long it takes until what went wrong is put right, by the numbers of the deployment template: each holds for a reason
 //! that no single function can see.
 
+use std::time::Duration;
+
 use domain::limits::{
     CHUNK_BYTES, CLOCK_MARGIN_SECONDS, JOB_LIFETIME_SECONDS, JOB_OVERDUE_SECONDS, OPERATIONS_KEPT_SECONDS,
 };
+use domain::timing::{CALL, CALL_ATTEMPT, COMMIT_PATIENCE, CONNECT, LATEST_COMMIT, NEVER_COMMITTED, REPORT_MARGIN};
 use serde_json::Value;
 
 use crate::template::Template;
@@ -17,9 +20,6 @@ const BURIED_WITHIN_AFTER_A_CRASH: u64 = 7 * 60;
 /// Visibility timeouts, in timeouts of the function, that AWS advises: meanwhile Lambda may have to repeat an invocation that
 /// was throttled.
 const ADVISED: u64 = 6;
-
-/// A chunk whose job is not there after so long was never accepted (`shared/lifecycle/src/start.rs`).
-const NEVER_COMMITTED: u64 = 60;
 
 /// A queue and the function that consumes it. Everything in seconds.
 struct Consumed {
@@ -93,7 +93,7 @@ fn a_chunk_is_tried_as_often_as_it_may_be_while_its_records_remember_it() {
     assert!(given_up_after < OPERATIONS_KEPT_SECONDS - CLOCK_MARGIN_SECONDS, "{given_up_after} s");
     assert!(given_up_after < chunks.retention, "otherwise it would vanish before it is a dead letter");
     // Its job is there, or never will be, before the last try.
-    assert!((receives - 1) * chunks.visibility > NEVER_COMMITTED);
+    assert!((receives - 1) * chunks.visibility > NEVER_COMMITTED.as_secs());
 
     // With any parameters that are allowed.
     let largest = |parameter| number(&template.of_parameter(parameter, "MaxValue"));
@@ -139,5 +139,27 @@ fn a_function_that_answers_requests_ends_before_the_gateway_gives_up_and_before_
         assert!(timeout * 1_000 < gateway, "{function}: otherwise nobody would know what came of it");
     }
     // Whoever drops a chunk because its job was never committed has accept's word for it.
-    assert!(number(&template.properties("Accept")["Timeout"]) < NEVER_COMMITTED);
+    assert!(number(&template.properties("Accept")["Timeout"]) < NEVER_COMMITTED.as_secs());
+}
+
+#[test]
+fn each_time_bound_leaves_the_next_one_enough() {
+    let template = Template::read();
+    let timeout = |function: &str| Duration::from_secs(number(&template.properties(function)["Timeout"]));
+    let gateway = Duration::from_secs(30);
+    // An attempt leaves time for another, and a connection for its request.
+    assert!(CALL_ATTEMPT < CALL && CONNECT < CALL_ATTEMPT);
+    // A commit that is begun at the last moment has its answer before anybody gives the request up.
+    assert!(LATEST_COMMIT + CALL < timeout("Accept"));
+    for function in ["Accept", "Records", "Status"] {
+        assert!(timeout(function) < gateway, "{function} says itself what went wrong");
+    }
+    // Nobody takes a job that may still be committed for one that never was.
+    assert!((LATEST_COMMIT + CALL) * 2 < NEVER_COMMITTED);
+    // A worker that waits for a commit does so within its invocation, in the local run too.
+    let polling = local::poller::Polling::default();
+    for time in [timeout("Consume"), polling.time_limit] {
+        assert!(COMMIT_PATIENCE + CALL + REPORT_MARGIN < time, "{time:?}");
+    }
+    assert!(polling.time_limit < local::queue::QueueOptions::default().visibility);
 }

@@ -1,7 +1,6 @@
 //! `POST /jobs`.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Body;
@@ -17,6 +16,7 @@ use domain::limits;
 use domain::problem::Problem;
 use domain::render;
 use domain::request::JobRequest;
+use domain::timing::LATEST_COMMIT;
 use store::StoreError;
 use store::jobs::{Commit, Earlier, Fenced, IdempotencyKey};
 use store::queue::Outgoing;
@@ -28,10 +28,6 @@ use crate::Accept;
 use crate::encoding::{DecodeError, Encoding, Unsupported};
 use crate::idempotency::{hashed, key_of};
 use crate::workbench::Place;
-
-/// A commit is not begun later than this, and takes at most 8 s itself: API Gateway gives up after 30 s, and the
-/// consumer takes a job that is not there after 60 s for one that never was.
-const LATEST_COMMIT: Duration = Duration::from_secs(15);
 
 /// When to come back with a job that found no slot, in seconds: jobs end at any time.
 const RETRY_FOR_SLOT: u32 = 5;
@@ -274,6 +270,7 @@ fn no_slot() -> Failure {
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     use access::{Access, Settings, open_local_account};
     use axum::http::Request;

@@ -19,4 +19,5 @@ pub mod render;
 pub mod request;
 pub mod settle;
 pub mod time;
+pub mod timing;
 pub mod types;

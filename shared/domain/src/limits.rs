@@ -1,4 +1,6 @@
-//! Every limit of the service, with its arithmetic. A message that names a limit takes it from here.
+//! Limits of what a client may send, and what follows from them, with their arithmetic: a message that names one takes it from
+//! here. Times stand in `timing`, what an account's requests and passwords may do in the crate `access`, and the bounds of
+//! decompression where it is done.
 
 /// How long a job can be seen: 24 hours, to the second.
 pub const JOB_LIFETIME_SECONDS: u64 = 24 * 60 * 60;

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use domain::timing::REPORT_MARGIN;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use telemetry::TraceContext;
@@ -13,9 +14,6 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument;
-
-/// Time kept at the end of an invocation to report what is unfinished.
-const MARGIN: Duration = Duration::from_secs(2);
 
 /// Why a message was not brought to its end, good or bad.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -49,7 +47,7 @@ where
     Processing: Future<Output = Result<(), Failure>>,
     Failure: From<Unfinished>,
 {
-    let until = tokio::time::Instant::from_std(deadline.checked_sub(MARGIN).unwrap_or(deadline));
+    let until = tokio::time::Instant::from_std(deadline.checked_sub(REPORT_MARGIN).unwrap_or(deadline));
     let outcomes = event.records.iter().map(|message| {
         // What a panic leaves behind is dropped with it: a worker keeps nothing that the next one relies on.
         let guarded = AssertUnwindSafe(process(message)).catch_unwind();
@@ -84,7 +82,7 @@ where
     Handling: Future<Output = SqsBatchResponse> + Send + 'static,
 {
     // By then the handler has given back whatever waits for something.
-    let until = tokio::time::Instant::from_std(deadline.checked_sub(MARGIN / 2).unwrap_or(deadline));
+    let until = tokio::time::Instant::from_std(deadline.checked_sub(REPORT_MARGIN / 2).unwrap_or(deadline));
     let runtime = Handle::current();
     // Goes with this future, however that ends. Then nobody waits for the handlers any more, and those that wait end.
     let (_asking, asked) = watch::channel(());
@@ -126,6 +124,7 @@ where
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     use super::*;
 
@@ -206,7 +205,7 @@ mod tests {
             }
         };
         // when there is some time until the event has to be answered,
-        let response = apart(event, Instant::now() + MARGIN / 2 + Duration::from_millis(500), handler).await;
+        let response = apart(event, Instant::now() + REPORT_MARGIN / 2 + Duration::from_millis(500), handler).await;
         let mut ended = ended.lock().unwrap().clone();
         IS_OVER.store(true, Ordering::Relaxed);
         // then the others come to their end meanwhile, and those alone are given back.

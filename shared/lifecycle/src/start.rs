@@ -4,19 +4,13 @@ use std::time::Duration;
 
 use domain::account::AccountId;
 use domain::job::{Job, JobId, JobStatus};
+use domain::timing::{COMMIT_PATIENCE, NEVER_COMMITTED};
 use store::Store;
 use store::jobs::Fenced;
 use store::retry::Backoff;
 use store::rows::JobRow;
 
 use crate::Postponed;
-
-/// A chunk is sent before its job is committed. Accept gives up after 25 s, so a job that is not there after this long
-/// was never accepted.
-const NEVER_COMMITTED_MILLIS: u64 = 60_000;
-
-/// How long a worker waits for the commit before it lets the chunk come back.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a worker that was given a chunk finds.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -48,14 +42,14 @@ pub async fn start(store: &Store, account: &AccountId, id: JobId) -> Result<Star
                 JobStatus::Aborted => return Ok(Started::Drop("its job is aborted")),
                 JobStatus::Completed | JobStatus::Failed => return Ok(Started::Drop("its job has ended")),
             },
-            None if now >= id.made_at().plus_millis(NEVER_COMMITTED_MILLIS) => {
+            None if now >= id.made_at().plus_millis(NEVER_COMMITTED.as_secs() * 1_000) => {
                 // The fence makes it so: a commit that is still under way somewhere can no longer succeed.
                 match store.fence(account, id).await? {
                     Fenced::Never => return Ok(Started::Drop("its job was never accepted")),
                     Fenced::Committed(job) => row = Some(JobRow::Job(job)),
                 }
             }
-            None if waiting_since.elapsed() < PATIENCE => {
+            None if waiting_since.elapsed() < COMMIT_PATIENCE => {
                 backoff.wait(store.ambient()).await;
                 row = store.find_job_row(account, id).await?;
             }

@@ -1,13 +1,12 @@
 //! SDK clients, built once per process.
 
-use std::time::Duration;
-
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use domain::timing;
 
 use crate::settings::{SettingError, required};
 
@@ -101,11 +100,10 @@ pub fn sqs(settings: &AwsSettings, http_client: SharedHttpClient) -> aws_sdk_sqs
     aws_sdk_sqs::Client::from_conf(config.build())
 }
 
-/// Accept answers before its own 25 s are over, so no single call may take much of them.
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(2))
-        .operation_attempt_timeout(Duration::from_secs(5))
-        .operation_timeout(Duration::from_secs(8))
+        .connect_timeout(timing::CONNECT)
+        .operation_attempt_timeout(timing::CALL_ATTEMPT)
+        .operation_timeout(timing::CALL)
         .build()
 }

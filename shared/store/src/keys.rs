@@ -1,7 +1,7 @@
 //! Every key of every table, spelled here and nowhere else.
 //!
-//! Each begins with the account, so no request can reach another account's rows. Account ids and type keys have no `#`
-//! in them.
+//! Each key of an account's rows begins with the account, so no request can reach another account's. Rows of the deployment
+//! begin with `SYSTEM`, which no account is called. Account ids and type keys have no `#` in them.
 
 use domain::account::{AccountId, Email, TokenKind};
 use domain::job::{JobId, JobStatus};

@@ -1,4 +1,4 @@
-//! The way of a chunk from accept to consume.
+//! The way of a chunk to consume: from accept, and from whoever records the one before it in a chain.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use domain::account::AccountId;
 pub struct Outgoing {
     /// The tenant whose message it is: the queue shares its consumers fairly between accounts (`MessageGroupId`).
     pub account: AccountId,
-    /// A chunk, as `domain::message` spells it. At most 240 KiB of UTF-8 that a queue may carry.
+    /// A chunk, as `domain::chunk` spells it. At most 240 KiB of UTF-8 that a queue may carry.
     pub body: String,
     /// The trace that the request belongs to, as `X-Amzn-Trace-Id` spells it: the queue hands it on to the consumer.
     pub trace: Option<String>,
