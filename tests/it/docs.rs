@@ -11,7 +11,8 @@ fn root() -> PathBuf {
 }
 
 fn pages() -> Vec<PathBuf> {
-    let top = ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CHANGELOG.md"].map(|name| root().join(name));
+    let top = ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md"]
+        .map(|name| root().join(name));
     let docs = std::fs::read_dir(root().join("docs")).expect("docs").map(|entry| entry.expect("a page").path());
     top.into_iter().chain(docs).filter(|path| path.extension().is_some_and(|kind| kind == "md")).collect()
 }

@@ -113,7 +113,7 @@ impl Accepting<'_> {
         }
         let (account, trace, packing) = (self.account.clone(), self.trace.to_string(), self.accept.packing);
         let id = JobId::new(self.accept.store.ambient());
-        let packing = move || {
+        let prepare = move || {
             let request = JobRequest::parse(&body)?;
             // Cheap and not exact: a client over its limit costs no messages. The commit is exact.
             if active >= limits::ACTIVE_JOBS {
@@ -121,7 +121,7 @@ impl Accepting<'_> {
             }
             Packed::new(&account, id, &request, packing, &trace)
         };
-        let Packed { job, first, later } = place.run(packing).await?;
+        let Packed { job, first, later } = place.run(prepare).await?;
         let sent = self.send(&job, first, later).await;
         drop(place);
         if let Err(failure) = sent {

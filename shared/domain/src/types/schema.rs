@@ -86,7 +86,7 @@ impl Schema {
     pub fn check(&self, attributes: &Value, budget: Budget) -> Result<String, Vec<Problem>> {
         // Looking for what is wrong takes memory and time that whoever keeps the rules does not owe.
         patterns::start_record();
-        if self.validator.is_valid(attributes) {
+        if self.validator.is_valid(attributes) && !patterns::gave_up() {
             return sized(attributes).map_err(|problem| vec![problem]);
         }
         Err(self.broken_rules(attributes, budget))
@@ -118,8 +118,17 @@ impl Schema {
             });
         }
         let problems = listing.finish();
-        // The validator does not contradict itself; if it did, the item must fail all the same.
-        if problems.is_empty() { vec![Problem::internal()] } else { problems }
+        if !problems.is_empty() {
+            return problems;
+        }
+        vec![if patterns::gave_up() {
+            Problem::unprocessable(
+                "attributes cannot be checked: a text is too long for a pattern of their type as large as it is",
+            )
+        } else {
+            // The validator does not contradict itself; if it did, the item must fail all the same.
+            Problem::internal()
+        }]
     }
 
     /// The memory that all errors of such attributes may take at the same time. The validator makes them all at once.
@@ -439,6 +448,17 @@ mod tests {
             schema.check(&json!({"country": "US", "name": "a"}), budget()).unwrap(),
             r#"{"country":"US","name":"a"}"#
         );
+    }
+
+    #[test]
+    fn what_a_pattern_gave_up_on_is_no_match_under_a_not_either() {
+        let pattern = json!({"pattern": "^[ab]*a[ab]{1000}$"});
+        let schema = Schema::parse(&json!({"properties": {"a": {"type": "string", "not": pattern}}})).unwrap();
+        let text: String =
+            (0_u32..30_000).map(|at| if at.wrapping_mul(2_654_435_761) >> 31 == 0 { 'a' } else { 'b' }).collect();
+        let problems = schema.check(&json!({"a": text}), budget()).unwrap_err();
+        assert!(problems[0].detail.starts_with("attributes cannot be checked"), "{problems:?}");
+        assert!(schema.check(&json!({"a": "b"}), budget()).is_ok());
     }
 
     #[test]

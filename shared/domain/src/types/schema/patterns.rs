@@ -39,17 +39,24 @@ const EFFORT_OF_SETS: usize = 500_000;
 thread_local! {
     /// What is left of it for the record that this thread is checking. Keywords are not told which that is.
     static EFFORT: Cell<usize> = const { Cell::new(0) };
+    /// Whether it was not enough for one of its texts. Under `not`, what does not match by that is no match all the same.
+    static GAVE_UP: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Begins a record: what others before it have taken does not count.
 pub(super) fn start_record() {
     EFFORT.set(EFFORT_PER_RECORD);
+    GAVE_UP.set(false);
+}
+
+/// Whether a text of the record was not held to a pattern, so that nobody knows whether the record keeps its schema.
+pub(super) fn gave_up() -> bool {
+    GAVE_UP.get()
 }
 
 /// Takes so much of what the record may take, if it is there.
 fn take_effort(effort: usize) -> bool {
-    let left = EFFORT.get().checked_sub(effort);
-    left.inspect(|left| EFFORT.set(*left)).is_some()
+    EFFORT.get().checked_sub(effort).inspect(|left| EFFORT.set(*left)).is_some()
 }
 
 /// The patterns of one schema, by their texts.
@@ -88,6 +95,14 @@ impl Compiled {
     }
 
     fn find(&self, text: &str) -> Match {
+        let found = self.find_within_effort(text);
+        if found == Match::TooMuch {
+            GAVE_UP.set(true);
+        }
+        found
+    }
+
+    fn find_within_effort(&self, text: &str) -> Match {
         let input = Input::new(text).earliest(true);
         // What runs through sets that are there takes a nanosecond or two a byte.
         if !take_effort(text.len()) {
