@@ -178,20 +178,20 @@ impl Accepting<'_> {
                     None => Err(Failure::unavailable(RETRY).because("an idempotency key expired during its commit")),
                 }
             }
-            Ok(Commit::AlreadyThere) => match store.find_job_row(self.account, job.id).await? {
-                Some(JobRow::Job(there)) => Ok(accepted(&job, &there)),
-                Some(JobRow::Void) | None => Err(Failure::unavailable(RETRY).because("the job was fenced")),
-            },
-            Err(error) => self.settle(&job, error).await,
+            Ok(Commit::AlreadyThere) => {
+                self.settle(&job, Failure::unavailable(RETRY).because("the job was fenced")).await
+            }
+            Err(error) => self.settle(&job, error.into()).await,
         }
     }
 
-    /// The answer to the commit was lost. The fence says what came of it, and keeps it so.
-    async fn settle(&self, job: &Job, error: StoreError) -> Result<Response, Failure> {
+    /// What came of the commit is not known, or not by whom it was made. The fence says so, and keeps it so: only when it
+    /// is there, and the job is not, is the answer the refusal.
+    async fn settle(&self, job: &Job, refusal: Failure) -> Result<Response, Failure> {
         match self.accept.store.fence(self.account, job.id).await {
             Ok(Fenced::Committed(there)) => Ok(accepted(job, &there)),
-            Ok(Fenced::Never) => Err(error.into()),
-            Err(unsettled) => Err(Failure::internal(format!("a commit is unsettled: {error}; {unsettled}"))),
+            Ok(Fenced::Never) => Err(refusal),
+            Err(unsettled) => Err(Failure::internal(format!("a commit is unsettled: {unsettled}"))),
         }
     }
 

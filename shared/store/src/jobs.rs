@@ -156,6 +156,9 @@ impl Store {
         }
         match self.transact(writes).await? {
             Transacted::Done => Ok(Commit::Done),
+            // A job that is there was committed by an attempt whose answer was lost, or was fenced: then its own key and its own
+            // slot are in the way of this one, and say nothing.
+            Transacted::Refused(failed) if failed.first() == Some(&true) => Ok(Commit::AlreadyThere),
             // The last condition that failed is told: a taken key says more than a missing slot.
             Transacted::Refused(failed) => Ok(failed
                 .into_iter()

@@ -9,6 +9,8 @@ mod answering;
 mod attributes;
 pub mod catalog;
 pub mod clients;
+#[cfg(test)]
+mod commit_tests;
 mod conditional;
 pub mod error;
 pub mod jobs;
