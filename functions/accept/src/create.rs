@@ -20,7 +20,6 @@ use domain::timing::LATEST_COMMIT;
 use store::StoreError;
 use store::jobs::{Commit, Earlier, Fenced, IdempotencyKey};
 use store::queue::Outgoing;
-use store::rows::JobRow;
 use tokio::time::Instant;
 use wire::{Agent, BASE, Failure, Rendered, TraceContext, check_content_type, read_body};
 
@@ -279,6 +278,7 @@ mod tests {
     use store::Store;
     use store::clients::{self, AwsSettings};
     use store::queue::{Queue, SendFuture};
+    use store::rows::JobRow;
     use store::tables::{self, TableNames};
     use tower::ServiceExt;
 
