@@ -205,7 +205,7 @@ mod tests {
             }
         };
         // when there is some time until the event has to be answered,
-        let response = apart(event, Instant::now() + REPORT_MARGIN / 2 + Duration::from_millis(500), handler).await;
+        let response = apart(event, Instant::now() + REPORT_MARGIN / 2 + Duration::from_secs(2), handler).await;
         let mut ended = ended.lock().unwrap().clone();
         IS_OVER.store(true, Ordering::Relaxed);
         // then the others come to their end meanwhile, and those alone are given back.
