@@ -178,19 +178,20 @@ impl Accepting<'_> {
                 }
             }
             Ok(Commit::AlreadyThere) => {
-                self.settle(&job, Failure::unavailable(RETRY).because("the job was fenced")).await
+                let why = "the job was fenced";
+                self.settle(&job, why, Failure::unavailable(RETRY).because(why)).await
             }
-            Err(error) => self.settle(&job, error.into()).await,
+            Err(error) => self.settle(&job, &error.to_string(), error.into()).await,
         }
     }
 
     /// What came of the commit is not known, or not by whom it was made. The fence says so, and keeps it so: only when it
-    /// is there, and the job is not, is the answer the refusal.
-    async fn settle(&self, job: &Job, refusal: Failure) -> Result<Response, Failure> {
+    /// is there, and the job is not, is the answer the refusal. `why` is for the log.
+    async fn settle(&self, job: &Job, why: &str, refusal: Failure) -> Result<Response, Failure> {
         match self.accept.store.fence(self.account, job.id).await {
             Ok(Fenced::Committed(there)) => Ok(accepted(job, &there)),
             Ok(Fenced::Never) => Err(refusal),
-            Err(unsettled) => Err(Failure::internal(format!("a commit is unsettled: {unsettled}"))),
+            Err(unsettled) => Err(Failure::internal(format!("a commit is unsettled: {why}; {unsettled}"))),
         }
     }
 

@@ -4,23 +4,23 @@
 //! process. Prints for each the median and the middle half in microseconds, and the ratio of its median to that of the
 //! same run's unknown user. Whoever measures from outside sees the network on top.
 
+#[path = "../tests/support/mod.rs"]
+mod support;
+
 use std::time::{Duration, Instant};
 
 use access::{Access, Operator, Settings, Source, TokenRequest};
-use domain::account::{AccountId, Email, Role, TokenKind, User};
-use domain::ambient::Ambient;
+use domain::account::{AccountId, Email, TokenKind};
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
-use store::Store;
+use secrecy::ExposeSecret;
 use store::access::operator::UserChange;
-use store::clients::{self, AwsSettings};
-use store::tables::{self, TableNames};
+
+use crate::support::{PASSWORD, add_user, basic, database};
 
 const ROUNDS: u32 = 200;
 /// Not counted.
 const WARM_UP: u32 = 10;
-const PASSWORD: &str = "correct horse battery";
 
 /// Credentials, and the host name they come under.
 struct Presented {
@@ -35,31 +35,6 @@ fn presented(reason: &'static str, authorization: &str, host: Option<&str>) -> P
         headers.insert(HOST, HeaderValue::from_str(host).expect("a header"));
     }
     Presented { reason, headers }
-}
-
-fn basic(user: &str, secret: &str) -> String {
-    use base64::Engine;
-    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{secret}")))
-}
-
-async fn database() -> Store {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-    let database = dynoxide::Database::memory().expect("a database");
-    tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
-    let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
-    let names = TableNames::with_prefix("bench");
-    tables::create_missing(&client, &names).await.expect("tables");
-    Store::new(client, names, Ambient::system())
-}
-
-async fn add_user(operator: &Operator, account: &AccountId, name: &str) -> Email {
-    let email = Email::parse(&format!("{name}@example.com")).expect("an address");
-    let created_at = Ambient::system().now();
-    let user = User { email: email.clone(), name: name.to_owned(), role: Role::Agent, active: true, created_at };
-    operator.create_user(account, &user).await.expect("a user");
-    operator.set_password(account, &email, Some(SecretString::from(PASSWORD))).await.expect("a password");
-    email
 }
 
 async fn token(operator: &Operator, account: &AccountId, email: &Email, kind: TokenKind) -> String {

@@ -3,45 +3,19 @@
 //! Hashing takes nearly all of the CPU time of a refusal, so that of the whole process tells how often it was done. This is the one
 //! test of its program: no other is in the way.
 
+mod support;
+
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use access::{Access, Operator, Refusal, Settings, Source};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use domain::account::{AccountId, Email, Role, User};
-use domain::ambient::Ambient;
+use domain::account::AccountId;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST};
 use rustix::time::{ClockId, clock_gettime};
-use secrecy::SecretString;
-use store::Store;
 use store::access::operator::UserChange;
-use store::clients::{self, AwsSettings};
-use store::tables::{self, TableNames};
 
-const PASSWORD: &str = "correct horse battery";
-
-async fn database() -> Store {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-    let database = dynoxide::Database::memory().expect("a database");
-    tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
-    let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
-    let names = TableNames::with_prefix("test");
-    tables::create_missing(&client, &names).await.expect("tables");
-    Store::new(client, names, Ambient::system())
-}
-
-async fn add_user(operator: &Operator, name: &str) -> Email {
-    let acme = AccountId::parse("acme").expect("an account id");
-    let email = Email::parse(&format!("{name}@example.com")).expect("an address");
-    let created_at = Ambient::system().now();
-    let user = User { email: email.clone(), name: name.to_owned(), role: Role::Agent, active: true, created_at };
-    operator.create_user(&acme, &user).await.expect("a user");
-    operator.set_password(&acme, &email, Some(SecretString::from(PASSWORD))).await.expect("a password");
-    email
-}
+use crate::support::{PASSWORD, add_user, basic, database};
 
 fn process_time() -> Duration {
     let at = clock_gettime(ClockId::ProcessCPUTime);
@@ -67,21 +41,17 @@ async fn refused(access: &Access, authorization: &str, host: Option<&str>, sourc
     least
 }
 
-fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
-}
-
 #[tokio::test]
 async fn every_refused_password_is_hashed_once_and_a_token_never() {
     let store = database().await;
     let operator = Operator::new(store.clone());
     let acme = AccountId::parse("acme").expect("an account id");
     operator.create_account(&acme, true, None).await.expect("an account");
-    let agent = add_user(&operator, "agent").await;
-    let inactive = add_user(&operator, "inactive").await;
+    let agent = add_user(&operator, &acme, "agent").await;
+    let inactive = add_user(&operator, &acme, "inactive").await;
     let change = UserChange { active: Some(false), ..UserChange::default() };
     operator.change_user(&acme, &inactive, change).await.expect("a user");
-    let without = add_user(&operator, "without").await;
+    let without = add_user(&operator, &acme, "without").await;
     operator.clear_password(&acme, &without).await.expect("a user");
     let settings = Settings { base_domain: Some("jobs.example.com".to_owned()), ..Settings::default() };
     let access = Access::new(store, settings);

@@ -325,8 +325,9 @@ fn check_subset(members: &Map<String, Value>) -> Result<(), Problem> {
 }
 
 /// A keyword that no schema may use. One that leads to another schema may lead back to itself, and never come to an end, or to
-/// another server; and within another draft, other keywords have other meanings and costs. Those that are for what other keywords left over look at a value again and again, twice as often with each
-/// level. And `patternProperties` is outside of the contract, as is `dependencies`, which is not of this draft.
+/// another server; and within another draft, other keywords have other meanings and costs. Those that are for what other
+/// keywords left over look at a value again and again, twice as often with each level. And `patternProperties` is outside of
+/// the contract, as is `dependencies`, which is not of this draft.
 fn find_refused(schema: &Value) -> Option<&'static str> {
     const REFUSED: [&str; 9] = [
         "$schema",

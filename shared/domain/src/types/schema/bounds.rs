@@ -37,7 +37,7 @@ pub(super) struct Bounds {
     pub(super) has_alternatives: bool,
     /// Whether it has keywords of our own, of which an error has a copy of the text or number that it is about.
     pub(super) has_own_keywords: bool,
-    /// Bytes of schema that stand under `not`, once for each, of which a compiled schema has copies.
+    /// Bytes of all that stands under a `not`, as often as it stands under one: each keeps a copy of its schema.
     pub(super) negated: usize,
     /// Every pattern, and where in the schema it stands first.
     pub(super) patterns: BTreeMap<String, String>,
@@ -52,14 +52,7 @@ impl Bounds {
         let mut survey = Survey::default();
         survey.walk(members, "schema")?;
         let cost = Cost::of(&[members])?;
-        let bounds = Self {
-            once: cost.once,
-            each: cost.each,
-            has_alternatives: survey.has_alternatives,
-            has_own_keywords: survey.has_own_keywords,
-            negated: survey.negated,
-            patterns: survey.patterns,
-        };
+        let bounds = Self { once: cost.once, each: cost.each, ..survey.found };
         let most = bounds.checks(VALUES);
         if most > limits::CHECKS_PER_RECORD {
             return Err(Problem::unprocessable(format!(
@@ -138,11 +131,8 @@ fn subschemas<'schema>(
 #[derive(Default)]
 struct Survey {
     subschemas: usize,
-    /// Bytes of all that stands under a `not`, as often as it stands under one: each keeps a copy of its schema.
-    negated: usize,
-    has_alternatives: bool,
-    has_own_keywords: bool,
-    patterns: BTreeMap<String, String>,
+    /// Without the checks.
+    found: Bounds,
 }
 
 impl Survey {
@@ -170,19 +160,19 @@ impl Survey {
                     pattern.len()
                 )));
             }
-            self.patterns.entry(pattern.to_owned()).or_insert_with(|| format!("{place}.pattern"));
+            self.found.patterns.entry(pattern.to_owned()).or_insert_with(|| format!("{place}.pattern"));
         }
         if let Some(negated) = members.get("not") {
-            self.negated += negated.to_string().len();
-            if self.negated > limits::NEGATED_BYTES {
+            self.found.negated += negated.to_string().len();
+            if self.found.negated > limits::NEGATED_BYTES {
                 return Err(Problem::unprocessable(format!(
                     "{place}.not: at most {} bytes of a schema may stand under \"not\", counted once for each \"not\"",
                     limits::NEGATED_BYTES
                 )));
             }
         }
-        self.has_own_keywords |= members.contains_key("pattern") || members.contains_key("multipleOf");
-        self.has_alternatives |= members.contains_key("anyOf") || members.contains_key("oneOf");
+        self.found.has_own_keywords |= members.contains_key("pattern") || members.contains_key("multipleOf");
+        self.found.has_alternatives |= members.contains_key("anyOf") || members.contains_key("oneOf");
         for (keyword, at, schema) in subschemas(members) {
             match at {
                 Place::Member(name) => self.walk(schema, &format!("{place}.{keyword}.{name}"))?,

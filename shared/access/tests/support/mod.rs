@@ -1,0 +1,38 @@
+//! A database with users in it, for what measures refusals.
+
+use access::Operator;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::account::{AccountId, Email, Role, User};
+use domain::ambient::Ambient;
+use secrecy::SecretString;
+use store::Store;
+use store::clients::{self, AwsSettings};
+use store::tables::{self, TableNames};
+
+/// Everybody's.
+pub const PASSWORD: &str = "correct horse battery";
+
+pub fn basic(user: &str, secret: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{secret}")))
+}
+
+pub async fn database() -> Store {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+    let database = dynoxide::Database::memory().expect("a database");
+    tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
+    let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
+    let names = TableNames::with_prefix("bench");
+    tables::create_missing(&client, &names).await.expect("tables");
+    Store::new(client, names, Ambient::system())
+}
+
+pub async fn add_user(operator: &Operator, account: &AccountId, name: &str) -> Email {
+    let email = Email::parse(&format!("{name}@example.com")).expect("an address");
+    let created_at = Ambient::system().now();
+    let user = User { email: email.clone(), name: name.to_owned(), role: Role::Agent, active: true, created_at };
+    operator.create_user(account, &user).await.expect("a user");
+    operator.set_password(account, &email, Some(SecretString::from(PASSWORD))).await.expect("a password");
+    email
+}
