@@ -104,3 +104,32 @@ fn the_limits_are_those_of_the_code() {
     }
     assert_eq!(numbers("a body")[..2], [limit(limits::BODY_BYTES), limit(limits::BODY_BYTES / 4 * 3)]);
 }
+
+/// Every block of shell lines that a page has, and what runs it, or why nothing can.
+const BLOCKS: [(&str, &str, &str); 8] = [
+    ("README.md", "cargo run -- demo", "infra/local/tests/readme.rs"),
+    ("README.md", "tests/run", ".ci/run"),
+    ("README.md", "cargo run", "infra/local/tests/restart.rs"),
+    ("README.md", "curl", "infra/local/tests/readme.rs"),
+    ("README.md", "infra/deploy", "nothing: it needs an AWS account"),
+    ("docs/access.md", "account create", "infra/admin/tests/life.rs"),
+    ("docs/deploy.md", "infra/deploy", "nothing: it needs an AWS account"),
+    ("docs/operations.md", "infra/deploy", "nothing: it needs an AWS account"),
+];
+
+#[test]
+fn every_block_of_shell_lines_is_run_or_says_why_not() {
+    let mut expected = BLOCKS.to_vec();
+    for page in pages() {
+        let text = read(&page);
+        let name = page.strip_prefix(root()).expect("a page of the project").to_str().expect("a name").to_owned();
+        for block in text.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block) {
+            let known = expected.iter().position(|(page, part, _)| *page == name && block.contains(part));
+            let known = known.unwrap_or_else(|| panic!("nobody runs this block of {name}:\n{block}"));
+            let (_, _, runner) = expected.remove(known);
+            assert!(runner.starts_with("nothing: ") || root().join(runner).exists(), "{runner}");
+        }
+        assert!(!text.contains("```bash") && !text.contains("```console"), "{name}: shell lines are marked as `sh`");
+    }
+    assert!(expected.is_empty(), "not there any more: {expected:#?}");
+}

@@ -365,3 +365,19 @@ fn what_was_done_and_cannot_be_shown_is_no_success() {
     assert!(stderr.starts_with("sundial-admin: it was done, but stdout cannot be written to"), "{stderr}");
     assert!(!stderr.contains("sundial_acme_"), "{stderr}");
 }
+
+#[test]
+fn the_commands_of_the_page_about_access_let_somebody_in() {
+    let page = include_str!("../../../docs/access.md");
+    let (_, rest) = page.split_once("```sh\n").expect("a block");
+    let (block, _) = rest.split_once("```").expect("its end");
+    let deployment = Deployment::start();
+    let mut said = Vec::new();
+    for line in block.lines() {
+        let line = line.strip_prefix("cargo run --package admin -- ").unwrap_or_else(|| panic!("{line}"));
+        said.push(deployment.json(line));
+    }
+    let token = said.last().expect("a line");
+    let admitted = deployment.admitted(&bearer(text(token, "secret")), "localhost").expect("let in");
+    assert_eq!((admitted.account.as_str(), admitted.role), ("acme", Role::Agent));
+}

@@ -81,7 +81,15 @@ impl<Out: Write> Demonstration<Out> {
         let created = self.post_with_mistakes().await?;
         self.update_with_mistakes(&created).await?;
         self.list(&created).await?;
-        writeln!(self.out, "\nAll as it should be. Your turn: cargo run --release")?;
+        writeln!(self.out, "\nAll as it should be. What next:")?;
+        let program = program();
+        let width = program.len() + "--help".len() + 3;
+        writeln!(self.out, "  {program:<width$}serves it on 127.0.0.1:8080, kept in .sundial")?;
+        writeln!(self.out, "  {:<width$}what else it can be told", format!("{program} --help"))?;
+        if cfg!(debug_assertions) {
+            writeln!(self.out, "  {:<width$}the same at full speed, after minutes of compiling", "cargo run --release")?;
+        }
+        writeln!(self.out, "  {:<width$}the API, access, deploying, cost", "docs/README.md")?;
         Ok(())
     }
 
@@ -317,6 +325,14 @@ impl Fate {
             }
         }
     }
+}
+
+/// This program as one would start it again: from here, if it is below.
+fn program() -> String {
+    let path = std::env::current_exe().unwrap_or_else(|_| "sundial-local".into());
+    let here = std::env::current_dir().ok();
+    let shown = here.as_deref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(&path);
+    shown.display().to_string()
 }
 
 fn succeeded(job: &Value) -> usize {

@@ -34,6 +34,11 @@ impl Program {
         Self { process, output, base_url, http: reqwest::Client::new() }
     }
 
+    /// Where it answers.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
     /// Sends a signal by name, and answers with how the program ended, after how long, and what else it had said.
     pub fn end_with(mut self, signal: &str) -> (ExitStatus, Duration, Vec<String>) {
         let started = Instant::now();
