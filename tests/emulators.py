@@ -81,6 +81,8 @@ PARAMETERS = {
     # A test that is about the limit gives its account one.
     "RequestsPerMinute": "1000000",
     "BaseDomain": "sundial.test",
+    # As tests/suite/home.rs has it.
+    "CorsAllowedOrigins": "https://app.example.com",
     # Nothing is served with it: the emulator takes requests at its own address, whatever their Host header says.
     "CertificateArn": f"arn:aws:acm:{REGION}:000000000000:certificate/00000000-0000-0000-0000-000000000000",
     # The shortest the template allows, so that what was left undone is delivered again soon.

@@ -295,7 +295,7 @@ impl World {
             .merge(status::routes(Status::new(self.store.clone())))
             .merge(records::routes(Records::new(self.store.clone())));
         let access = Access::new(self.store.clone(), access::Settings::default());
-        wire::conventions(routes, access, self.clock.ambient.clone())
+        wire::conventions(routes, access, wire::AllowedOrigins::default(), self.clock.ambient.clone())
     }
 
     /// Posts a job, through accept and its faults. `None` when accept died.

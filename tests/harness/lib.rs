@@ -428,11 +428,12 @@ impl Client {
 pub fn check_error(answer: &Answer, status: u16, code: &str, title: &str) {
     let _ = answer.error(status);
     let body = answer.json();
-    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
     assert_eq!(body.as_object().expect("an object").len(), 1, "{body}");
     for error in body["errors"].as_array().expect("errors") {
         let members: Vec<_> = error.as_object().expect("an object").keys().collect();
-        assert_eq!(members, ["code", "status", "title", "detail"]);
+        assert_eq!(members, ["code", "status", "title", "detail", "message"]);
+        assert_eq!(error["message"], error["detail"]);
         assert_eq!((text(&error["code"]), text(&error["title"])), (code, title));
         assert!(!text(&error["detail"]).is_empty());
     }

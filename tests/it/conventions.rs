@@ -39,12 +39,14 @@ async fn a_body_is_json_or_merge_patch_or_says_nothing() {
         Some("Application/JSON;charset=UTF-8"),
         Some("application/merge-patch+json"),
         Some("application/merge-patch+json; charset=utf-8"),
+        // What jQuery, axios with a text body and `curl -d` say.
+        Some("application/x-www-form-urlencoded"),
+        Some("application/x-www-form-urlencoded; charset=UTF-8"),
+        Some("application/json; charset=latin1"),
     ] {
         assert_eq!(post(read).await.status, 201, "{read:?}");
     }
-    for refused in
-        ["application/x-www-form-urlencoded", "application/octet-stream", "text/plain", "application/jsonx", "nonsense"]
-    {
+    for refused in ["multipart/form-data", "application/octet-stream", "text/plain", "application/jsonx", "nonsense"] {
         let answer = post(Some(refused)).await;
         check_error(&answer, 415, "UnsupportedMediaType", "Unsupported Media Type");
         assert!(answer.error(415).1.contains(refused));
@@ -54,7 +56,7 @@ async fn a_body_is_json_or_merge_patch_or_says_nothing() {
         let answer = answer(acme.request(Method::GET, route).header("content-type", content_type)).await;
         assert_eq!(answer.status, 200, "{content_type}");
     }
-    assert_eq!(acme.get("/jobs").await.data(200).as_array().map(Vec::len), Some(6));
+    assert_eq!(acme.get("/jobs").await.data(200).as_array().map(Vec::len), Some(9));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,7 +99,7 @@ fn check_unknown(answer: &Answer, what: &str) {
     assert_eq!(answer.status, 401, "{what}");
     assert_eq!(answer.body, br#"{"error":"Couldn't authenticate you"}"#);
     assert_eq!(answer.header("www-authenticate"), Some("Basic"));
-    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
     assert_eq!(answer.header("allow"), None, "who is not known is not told which routes there are");
 }
 
@@ -135,7 +137,7 @@ async fn an_end_user_is_known_but_may_not_use_jobs() {
 async fn an_unknown_route_is_a_404_and_a_wrong_method_a_405_that_names_the_right_ones() {
     let home = Home::start().await;
     let acme = home.acme().await;
-    for route in ["/nowhere", "/jobs/", "/jobs/a/b", "/jobs/a/abort/b", "/job", "/JOBS", ""] {
+    for route in ["/nowhere", "/jobs//", "/jobs/a/b", "/jobs/a/abort/b", "/job", "/JOBS", ""] {
         check_error(&acme.get(route).await, 404, "NotFound", "Not Found");
     }
     let outside = home.request(Method::GET, "/api/moonlight/jobs").bearer_auth("sundial_local_token");
@@ -283,14 +285,9 @@ async fn a_page_has_1_to_1000_items_in_one_of_two_orders() {
         let page = acme.get(&format!("/jobs?per_page={per_page}")).await.data(200);
         assert_eq!(page.as_array().map(Vec::len), Some(shown), "{per_page}");
     }
-    for (parameter, value) in [
-        ("per_page", "0"),
-        ("per_page", "1001"),
-        ("per_page", "-1"),
-        ("per_page", "ten"),
-        ("per_page", ""),
-        ("order", "up"),
-    ] {
+    for (parameter, value) in
+        [("per_page", "0"), ("per_page", "1001"), ("per_page", "-1"), ("per_page", "ten"), ("order", "up")]
+    {
         let (code, detail) = acme.get(&format!("/jobs?{parameter}={value}")).await.error(400);
         assert_eq!(code, "BadRequest");
         assert!(detail.contains(parameter), "{detail}");
@@ -315,7 +312,6 @@ async fn a_cursor_is_good_for_its_own_list_of_its_own_account_only() {
     let tampered = format!("{}{flipped}", &cursor[..cursor.len() - 1]);
     let cut = &cursor[..cursor.len() / 2];
     for (client, path) in [
-        (&acme, "/jobs?cursor=".to_owned()),
         (&acme, "/jobs?cursor=nonsense".to_owned()),
         (&acme, format!("/jobs?cursor={tampered}")),
         (&acme, format!("/jobs?cursor=A{cursor}")),

@@ -39,7 +39,18 @@ async fn check_no_trace(home: &Home, client: &Client) {
 async fn a_body_that_is_no_json_object_is_a_400() {
     let home = Home::start().await;
     let acme = home.acme().await;
-    for body in ["", " ", "{", "nonsense", "{\"type\":\"resources\"", "{'type':'resources'}", "{} {}", "\u{feff}{}"] {
+    for body in [
+        "",
+        " ",
+        "{",
+        "nonsense",
+        "{\"type\":\"resources\"",
+        "{'type':'resources'}",
+        "{} {}",
+        "\u{feff}",
+        "\u{feff}\u{feff}{}",
+        " \u{feff}{}",
+    ] {
         check_refused(&acme, body, 400, &["not JSON"]).await;
     }
     check_refused(&acme, &b"{\"type\":\"\xff\"}"[..], 400, &["UTF-8"]).await;

@@ -51,6 +51,7 @@ const RATES: Rates = Rates { refused: 0.01, batches: 0.1, members: 0.3, lost: 0.
 pub fn options(directory: &Path) -> LocalOptions {
     let queue = QueueOptions { visibility: Duration::from_secs(5), max_receives: 1_000 };
     LocalOptions {
+        origins: wire::AllowedOrigins::default(),
         storage: Storage::Directory(directory.to_owned()),
         queue: QueueHome::Own(queue),
         polling: Polling { receivers: 32, batch: 4, ..Polling::default() },

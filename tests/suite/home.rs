@@ -22,6 +22,7 @@ use store::queue::{Outgoing, Queue};
 use store::tables::TableNames;
 use tests::{Client, start_watching, token_of, watch_for};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use wire::AllowedOrigins;
 
 use self::deployed::Deployed;
 use self::queues::Queues;
@@ -278,8 +279,12 @@ pub fn keep_secret(secret: &str) {
 
 async fn local_run(options: LocalOptions) -> LocalRun {
     start_watching();
-    LocalRun::start(LocalOptions { access: access_settings(), ..options }).await.expect("the local run starts")
+    let origins = AllowedOrigins::parse(ALLOWED_ORIGIN).expect("an origin");
+    LocalRun::start(LocalOptions { access: access_settings(), origins, ..options }).await.expect("the local run starts")
 }
+
+/// Whose pages may call from a browser, in every home: `tests/emulators.py` has it too.
+pub const ALLOWED_ORIGIN: &str = "https://app.example.com";
 
 /// A name that no other test has, of this process or another.
 pub fn fresh_name(prefix: &str) -> String {

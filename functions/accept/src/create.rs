@@ -12,6 +12,7 @@ use bytes::Bytes;
 use domain::account::AccountId;
 use domain::chunk::{Packing, pack};
 use domain::job::{Job, JobId, JobStatus, quoted};
+use domain::json;
 use domain::limits;
 use domain::problem::Problem;
 use domain::render;
@@ -113,7 +114,7 @@ impl Accepting<'_> {
         let (account, trace, packing) = (self.account.clone(), self.trace.to_string(), self.accept.packing);
         let id = JobId::new(self.accept.store.ambient());
         let prepare = move || {
-            let request = JobRequest::parse(&body)?;
+            let request = JobRequest::parse(json::without_byte_order_mark(&body))?;
             // Cheap and not exact: a client over its limit costs no messages. The commit is exact.
             if active >= limits::ACTIVE_JOBS {
                 return Err(no_slot());
@@ -282,6 +283,7 @@ mod tests {
     use store::rows::JobRow;
     use store::tables::{self, TableNames};
     use tower::ServiceExt;
+    use wire::AllowedOrigins;
 
     use super::*;
 
@@ -314,7 +316,12 @@ mod tests {
         let store = store().await;
         open_local_account(&store).await.unwrap();
         let routes = crate::routes(Accept::new(store.clone(), Arc::clone(&sent) as Arc<dyn Queue>));
-        let router = wire::conventions(routes, Access::new(store, Settings::default()), Ambient::system());
+        let router = wire::conventions(
+            routes,
+            Access::new(store, Settings::default()),
+            AllowedOrigins::default(),
+            Ambient::system(),
+        );
         // Given a job that takes more than one message,
         let items: Vec<_> =
             (0..600).map(|item| format!(r#"{{"type":"product","attributes":{{"item":{item}}}}}"#)).collect();
@@ -339,7 +346,12 @@ mod tests {
         let store = store().await;
         open_local_account(&store).await.unwrap();
         let routes = crate::routes(Accept::new(store.clone(), Arc::clone(&sent) as Arc<dyn Queue>));
-        let router = wire::conventions(routes, Access::new(store.clone(), Settings::default()), Ambient::system());
+        let router = wire::conventions(
+            routes,
+            Access::new(store.clone(), Settings::default()),
+            AllowedOrigins::default(),
+            Ambient::system(),
+        );
         // Given a body that takes sixteen seconds to come, and a queue that takes none,
         let body = r#"{"type":"resources","action":"delete","data":["576a0d0d-fb3f-11e9-80f8-65590b274410"]}"#;
         let slow = futures_util::stream::once(async move {

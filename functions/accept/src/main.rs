@@ -18,5 +18,5 @@ async fn main() -> Result<(), Error> {
     let queue = Arc::new(SqsQueue::new(clients::sqs(&settings.aws, http_client), settings.queue_url));
     let routes = routes(Accept::new(store.clone(), queue));
     let access = Access::new(store.clone(), settings.access);
-    run(telemetry.observe(&store, wire::conventions(routes, access, ambient))).await
+    run(telemetry.observe(&store, wire::conventions(routes, access, settings.origins, ambient))).await
 }

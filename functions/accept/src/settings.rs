@@ -3,6 +3,7 @@
 use store::clients::AwsSettings;
 use store::settings::{SettingError, required};
 use store::tables::TableNames;
+use wire::AllowedOrigins;
 
 /// Settings of accept.
 #[derive(Clone, Debug)]
@@ -11,18 +12,22 @@ pub struct Settings {
     pub tables: TableNames,
     /// Who may call.
     pub access: access::Settings,
+    /// Whose pages may call from a browser.
+    pub origins: AllowedOrigins,
     /// Where chunks are sent.
     pub queue_url: String,
 }
 
 impl Settings {
-    /// Reads `QUEUE_URL`, the table names (see [`TableNames::from_environment`]), who may call (see [`access::Settings::from_environment`]) and what the SDK needs.
+    /// Reads `QUEUE_URL`, the table names (see [`TableNames::from_environment`]), who may call (see
+    /// [`access::Settings::from_environment`] and [`AllowedOrigins::from_environment`]) and what the SDK needs.
     ///
     /// # Errors
     /// When a variable is missing or cannot be read; the error names it.
     pub fn from_environment() -> Result<Self, SettingError> {
         let (aws, tables) = (AwsSettings::from_environment()?, TableNames::from_environment()?);
         let access = access::Settings::from_environment()?;
-        Ok(Self { aws, tables, access, queue_url: required("QUEUE_URL")? })
+        let origins = AllowedOrigins::from_environment()?;
+        Ok(Self { aws, tables, access, origins, queue_url: required("QUEUE_URL")? })
     }
 }

@@ -26,7 +26,7 @@ use store::clients::{self, AwsSettings};
 use store::records::Written;
 use store::tables::{self, TableNames};
 use tower::ServiceExt;
-use wire::{BASE, conventions};
+use wire::{AllowedOrigins, BASE, conventions};
 
 /// The routes, as one caller sees them.
 #[derive(Clone)]
@@ -96,7 +96,12 @@ impl Service {
         ]);
         let records = crate::Records::new(store.clone());
         let settings = Settings { requests_per_minute: 1_000_000, ..Settings::default() };
-        let router = conventions(crate::routes(records), Access::new(store.clone(), settings), ambient);
+        let router = conventions(
+            crate::routes(records),
+            Access::new(store.clone(), settings),
+            AllowedOrigins::default(),
+            ambient,
+        );
         Self { router, store, account, authorization: tokens[0].clone(), tokens }
     }
 

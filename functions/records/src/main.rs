@@ -15,5 +15,5 @@ async fn main() -> Result<(), Error> {
     let store = Store::open(&settings.aws, clients::http_client(), settings.tables, Ambient::system());
     let routes = routes(Records::new(store.clone()));
     let access = Access::new(store.clone(), settings.access);
-    run(telemetry.observe(&store, conventions(routes, access, Ambient::system()))).await
+    run(telemetry.observe(&store, conventions(routes, access, settings.origins, Ambient::system()))).await
 }

@@ -59,7 +59,7 @@ pub(crate) async fn list(
             Ok(paging.answer(page, |record: &ObjectRecord| keys::listed_at(record.created_at, record.id)))
         }
         Selection::Ids { ids, .. } => {
-            let ids = ids.split(',').filter_map(RecordId::parse).collect();
+            let ids = entries(ids).filter_map(RecordId::parse).collect();
             named(&records, account, &paging, ids).await
         }
         Selection::ExternalId { object_type, external_id } => {
@@ -68,7 +68,7 @@ pub(crate) async fn list(
         }
         Selection::ExternalIds { object_type, external_ids } => {
             let of_external_id = |external_id| RecordId::of_external_id(account, &object_type, external_id);
-            named(&records, account, &paging, external_ids.split(',').map(of_external_id).collect()).await
+            named(&records, account, &paging, entries(external_ids).map(of_external_id).collect()).await
         }
     }
 }
@@ -85,7 +85,8 @@ enum Selection<'query> {
         object_type: TypeKey,
         external_id: &'query str,
     },
-    /// Texts with commas between them: an external id that has a comma in it can only be asked for by itself.
+    /// Texts with commas between them: an external id that has a comma in it, or blanks around it, can only be asked for by
+    /// itself.
     ExternalIds {
         object_type: TypeKey,
         external_ids: &'query str,
@@ -96,8 +97,9 @@ impl<'query> Selection<'query> {
     /// # Errors
     /// 400 naming the parameter that is missing, wrong or too many; 404 when `type` can be no type's key.
     fn parse(query: &'query Query) -> Result<Self, Failure> {
-        let [object_type, ids, external_id, external_ids] =
-            ["type", "ids", "external_id", "external_ids"].map(|name| query.get(name));
+        let object_type = query.get("type")?;
+        let (ids, external_id, external_ids) =
+            (query.get("ids")?, query.get("external_id")?, query.get("external_ids")?);
         if let Some(ids) = ids {
             refuse_beside("ids", query, &["type", "external_id", "external_ids"])?;
             check_count("ids", ids)?;
@@ -109,7 +111,6 @@ impl<'query> Selection<'query> {
         };
         if let Some(external_id) = external_id {
             refuse_beside("external_id", query, &["external_ids"])?;
-            check_count("external_id", external_id)?;
             return Ok(Self::ExternalId { object_type: key("external_id")?, external_id });
         }
         if let Some(external_ids) = external_ids {
@@ -151,19 +152,23 @@ impl<'query> Selection<'query> {
 }
 
 fn refuse_beside(name: &str, query: &Query, others: &[&str]) -> Result<(), Failure> {
-    match others.iter().find(|other| query.get(other).is_some()) {
-        Some(other) => Err(Failure::bad_request(format!("`{other}` does not go with `{name}`"))),
-        None => Ok(()),
+    for other in others {
+        if query.get(other)?.is_some() {
+            return Err(Failure::bad_request(format!("`{other}` does not go with `{name}`")));
+        }
     }
+    Ok(())
 }
 
-/// Checks that a parameter names something, and not too much.
+/// The entries of a list with commas, without the blanks around them: the API is published as `{id, id}`.
+fn entries(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim)
+}
+
+/// Checks that a parameter does not name too much.
 fn check_count(name: &str, given: &str) -> Result<(), Failure> {
-    if given.is_empty() {
-        return Err(Failure::bad_request(format!("`{name}` must not be empty")));
-    }
     let count = given.split(',').count();
-    if name != "external_id" && count > NAMED_AT_ONCE {
+    if count > NAMED_AT_ONCE {
         return Err(Failure::bad_request(format!("`{name}` may name at most {NAMED_AT_ONCE} records, not {count}")));
     }
     Ok(())
@@ -222,7 +227,7 @@ mod tests {
     use crate::harness::{Service, encoded};
 
     fn selection(query: &str) -> Result<String, (u16, String)> {
-        let query = Query::parse(&format!("/objects/records?{query}").parse().unwrap()).unwrap();
+        let query = Query::parse(&format!("/objects/records?{query}").parse().unwrap());
         Selection::parse(&query)
             .map(|selection| selection.list_name())
             .map_err(|failure| (failure.status().as_u16(), failure.problems()[0].detail.clone().into_owned()))
@@ -242,6 +247,8 @@ mod tests {
     fn a_request_says_which_records_it_wants() {
         check("type=Product&unknown=x", "type=product");
         check("ids=a,b", "ids=a,b");
+        check("type=product&external_id=&external_ids=", "type=product");
+        check("type=&ids=a&ids=a", "ids=a");
         check("external_id=A%2Cb&type=product", "type=product&external_id=A,b");
         check("type=product&external_ids=A,b%26c", "type=product&external_ids=A,b&c");
         check(&format!("ids={}", ["a"; 1_000].join(",")), &format!("ids={}", ["a"; 1_000].join(",")));
@@ -251,9 +258,9 @@ mod tests {
     fn a_request_that_makes_no_sense_is_told_which_parameter_is_wrong() {
         check_refused("", 400, "One of `type`, `ids`");
         check_refused("per_page=3", 400, "One of `type`, `ids`");
-        check_refused("ids=", 400, "`ids` must not be empty");
-        check_refused("type=product&external_id=", 400, "`external_id` must not be empty");
-        check_refused("type=product&external_ids=", 400, "`external_ids` must not be empty");
+        check_refused("ids=", 400, "One of `type`, `ids`");
+        check_refused("type=&ids=&external_id=", 400, "One of `type`, `ids`");
+        check_refused("ids=a&ids=b", 400, "`ids` is given more than once");
         check_refused("ids=a&type=product", 400, "`type` does not go with `ids`");
         check_refused("ids=a&external_id=b", 400, "`external_id` does not go with `ids`");
         check_refused("ids=a&external_ids=b", 400, "`external_ids` does not go with `ids`");
@@ -268,7 +275,7 @@ mod tests {
         check_refused(&format!("ids={many}"), 400, "`ids` may name at most 1000 records, not 1001");
         check_refused(&format!("type=product&external_ids={many}"), 400, "`external_ids` may name at most 1000");
         check_refused("type=no+type!", 404, "\"no type!\"");
-        check_refused("type=&external_id=a", 404, "\"\"");
+        check_refused("type=&external_id=a", 400, "`external_id` needs `type`");
     }
 
     #[tokio::test]

@@ -79,7 +79,7 @@ mod tests {
     fn page(uri: &str, list: &[&'static str]) -> (Vec<&'static str>, Option<String>, Option<String>) {
         let account = AccountId::parse("acme").unwrap();
         let key = CursorKey::new([7; 32]);
-        let query = Query::parse(&uri.parse().unwrap()).unwrap();
+        let query = Query::parse(&uri.parse().unwrap());
         let paging = Paging::parse(&query, key.scope(&account, "letters")).unwrap_or_else(|_| panic!("{uri}"));
         let position = |item: &&str| (*item).to_owned();
         let list = paging.answer(paging.cut(list.to_vec(), position), position);

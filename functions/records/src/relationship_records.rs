@@ -31,7 +31,7 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<List<RelationshipRecord>, Failure> {
     let account = &caller.account;
-    let given = query.get("type").ok_or_else(|| Failure::bad_request("`type` is needed"))?;
+    let given = query.get("type")?.ok_or_else(|| Failure::bad_request("`type` is needed"))?;
     let key = relationship_types::parse_key(given)?;
     let name = format!("relationships/records?type={}", key.folded());
     let paging = Paging::parse(&query, records.cursors.get().await?.scope(account, &name))?;

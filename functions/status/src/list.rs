@@ -11,7 +11,7 @@ pub(crate) async fn list(
     State(status): State<Status>,
     query: Query,
 ) -> Result<List<Job>, Failure> {
-    let filter = query.get("status").map(job_status).transpose()?;
+    let filter = query.get("status")?.map(job_status).transpose()?;
     let name = filter.map_or_else(|| "jobs".to_owned(), |filter| format!("jobs?status={}", filter.as_str()));
     let scope = status.cursors.get().await?.scope(&identity.account, &name);
     let request = PageRequest::parse(&query, &scope, Order::Descending)?;

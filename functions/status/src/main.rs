@@ -14,5 +14,5 @@ async fn main() -> Result<(), Error> {
     let store = Store::open(&settings.aws, clients::http_client(), settings.tables, ambient.clone());
     let routes = routes(Status::new(store.clone())).merge(routes_of_accept());
     let access = Access::new(store.clone(), settings.access);
-    run(telemetry.observe(&store, wire::conventions(routes, access, ambient))).await
+    run(telemetry.observe(&store, wire::conventions(routes, access, settings.origins, ambient))).await
 }

@@ -3,6 +3,7 @@
 use store::clients::AwsSettings;
 use store::settings::SettingError;
 use store::tables::TableNames;
+use wire::AllowedOrigins;
 
 /// Settings of status.
 #[derive(Clone, Debug)]
@@ -11,10 +12,13 @@ pub struct Settings {
     pub tables: TableNames,
     /// Who may call.
     pub access: access::Settings,
+    /// Whose pages may call from a browser.
+    pub origins: AllowedOrigins,
 }
 
 impl Settings {
-    /// Reads the table names (see [`TableNames::from_environment`]), who may call (see [`access::Settings::from_environment`]) and what the SDK needs.
+    /// Reads the table names (see [`TableNames::from_environment`]), who may call (see [`access::Settings::from_environment`]
+    /// and [`AllowedOrigins::from_environment`]) and what the SDK needs.
     ///
     /// # Errors
     /// When a variable is missing or cannot be read; the error names it.
@@ -23,6 +27,7 @@ impl Settings {
             aws: AwsSettings::from_environment()?,
             tables: TableNames::from_environment()?,
             access: access::Settings::from_environment()?,
+            origins: AllowedOrigins::from_environment()?,
         })
     }
 }

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, value_parser};
 use domain::ambient::Ambient;
 use store::clients::AwsSettings;
 use tracing_subscriber::EnvFilter;
+use wire::AllowedOrigins;
 
 use crate::demo;
 use crate::poller::Polling;
@@ -63,6 +64,11 @@ pub struct CommandLine {
     /// Serve each account under a host name of its own, ACCOUNT.DOMAIN, and let no other in there
     #[arg(long, value_name = "DOMAIN", value_parser = NonEmptyStringValueParser::new())]
     base_domain: Option<String>,
+    /// Let pages of this origin call from a browser; may be given more than once
+    ///
+    /// As a browser writes it: scheme, host and port, without a path.
+    #[arg(long = "allow-origin", value_name = "ORIGIN", value_parser = NonEmptyStringValueParser::new())]
+    allowed_origins: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -105,6 +111,8 @@ impl CommandLine {
 
     fn options(self) -> Result<LocalOptions, String> {
         let queue = self.queue()?;
+        let origins = AllowedOrigins::parse(&self.allowed_origins.join(","))
+            .map_err(|error| format!("--allow-origin: {error}"))?;
         Ok(LocalOptions {
             listen: self.listen,
             storage: if self.memory { Storage::Memory } else { Storage::Directory(self.data) },
@@ -116,6 +124,7 @@ impl CommandLine {
                 base_domain: self.base_domain,
                 ..access::Settings::default()
             },
+            origins,
             ambient: Ambient::system(),
             http_clients: None,
         })
@@ -201,6 +210,7 @@ mod tests {
         assert_eq!(options.listen, "127.0.0.1:8080");
         assert_eq!(options.storage, Storage::Directory(".sundial".into()));
         assert_eq!((options.polling.receivers, options.endpoint_url), (8, None));
+        assert_eq!(options.origins, AllowedOrigins::default());
     }
 
     #[test]
@@ -219,6 +229,17 @@ mod tests {
         let QueueHome::Sqs(sqs) = options(&arguments).queue else { panic!("not SQS") };
         assert_eq!((sqs.url.as_str(), sqs.dead_letters_url), ("http://sqs:1/0/jobs", None));
         assert_eq!(sqs.aws.sqs_endpoint.as_deref(), Some("http://sqs:1"));
+    }
+
+    #[test]
+    fn origins_may_be_given_one_by_one_and_are_looked_at() {
+        let both = options(&["--allow-origin", "https://a.example", "--allow-origin", "http://localhost:3000"]);
+        assert_eq!(both.origins, AllowedOrigins::parse("https://a.example,http://localhost:3000").unwrap());
+        let wrong = CommandLine::try_parse_from(["sundial-local", "--allow-origin", "*"]).unwrap().options();
+        assert_eq!(
+            wrong.err().expect("a refusal"),
+            r#"--allow-origin: "*" is no origin: write it as a browser does, https://app.example.com, without a path"#
+        );
     }
 
     #[test]

@@ -87,7 +87,11 @@ impl<Out: Write> Demonstration<Out> {
         writeln!(self.out, "  {program:<width$}serves it on 127.0.0.1:8080, kept in .sundial")?;
         writeln!(self.out, "  {:<width$}what else it can be told", format!("{program} --help"))?;
         if cfg!(debug_assertions) {
-            writeln!(self.out, "  {:<width$}the same at full speed, after minutes of compiling", "cargo run --release")?;
+            writeln!(
+                self.out,
+                "  {:<width$}the same at full speed, after minutes of compiling",
+                "cargo run --release"
+            )?;
         }
         writeln!(self.out, "  {:<width$}the API, access, deploying, cost", "docs/README.md")?;
         Ok(())

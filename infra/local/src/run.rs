@@ -18,7 +18,7 @@ use sweep::{Report, Sweep};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use wire::Route;
+use wire::{AllowedOrigins, Route};
 
 pub use crate::assembly::HttpClients;
 use crate::assembly::{BatchFunction, Functions, Parts, SendingTo, assemble};
@@ -51,6 +51,8 @@ pub struct LocalOptions {
     pub polling: Polling,
     /// Who may call.
     pub access: access::Settings,
+    /// Whose pages may call from a browser.
+    pub origins: AllowedOrigins,
     pub ambient: Ambient,
     /// Wraps the HTTP client of each function (`accept`, `consume`, `status`, `records`, `bury`, `sweep`), and of what
     /// stands before the routes (`access`), so that a test can see or disturb what that one asks
@@ -88,6 +90,7 @@ impl LocalOptions {
             polling: Polling::default(),
             // A test may ask as often as it likes.
             access: access::Settings { requests_per_minute: 1_000_000, ..access::Settings::default() },
+            origins: AllowedOrigins::default(),
             ambient: Ambient::system(),
             http_clients: None,
         }
@@ -170,7 +173,8 @@ impl LocalRun {
     /// # Errors
     /// When the address is taken, the data directory is in use or damaged, or the tables cannot be made.
     pub async fn start(options: LocalOptions) -> Result<Self, StartError> {
-        let LocalOptions { listen, storage, endpoint_url, queue, polling, access, ambient, http_clients } = options;
+        let LocalOptions { listen, storage, endpoint_url, queue, polling, access, origins, ambient, http_clients } =
+            options;
         let listener = bind(&listen).await?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address: listen, source })?;
 
@@ -192,7 +196,7 @@ impl LocalRun {
         let mut sweeping = JoinSet::new();
         sweeping.spawn(sweep_for_ever(sweep.clone()));
         let table = routes.table().to_vec();
-        let router = wire::conventions(routes, access, ambient.clone())
+        let router = wire::conventions(routes, access, origins, ambient.clone())
             .layer(map_request(drain::to_the_end))
             .layer(map_request(with_source));
         let (stop_serving, stopping) = oneshot::channel::<()>();

@@ -246,19 +246,14 @@ fn apply(
             if let Some(taken) = record {
                 return Err(vec![external_id_taken(&taken.object_type)]);
             }
-            let attributes = parse_attributes(attributes).map_err(|problem| vec![problem])?;
-            let made = create(context, id, object_type, external_id.as_deref(), &attributes, judged)?;
-            *record = Some(made);
+            let patch = parse_attributes(attributes).map_err(|problem| vec![problem])?;
+            *record = Some(create(context, id, object_type, external_id.as_deref(), patch, judged)?);
         }
         Item::Set { object_type, external_id, attributes } => {
             let patch = parse_attributes(attributes).map_err(|problem| vec![problem])?;
             match record {
                 Some(record) => merge(context, record, &patch, judged)?,
-                None => {
-                    let mut attributes = Value::Object(serde_json::Map::new());
-                    json_patch::merge(&mut attributes, &patch);
-                    *record = Some(create(context, id, object_type, Some(external_id), &attributes, judged)?);
-                }
+                None => *record = Some(create(context, id, object_type, Some(external_id), patch, judged)?),
             }
         }
         Item::Update { attributes, .. } => {
@@ -290,15 +285,29 @@ fn apply(
     Ok(())
 }
 
+/// What a merge patch (RFC 7396) makes of `{}`: itself, without the members that are null.
+fn merged_onto_nothing(mut patch: Value) -> Value {
+    // As deep as JSON may nest here, see `limits::JSON_LEVELS`. What stands in an array is a value and no patch.
+    fn drop_nulls(members: &mut serde_json::Map<String, Value>) {
+        members.retain(|_, member| !member.is_null());
+        members.values_mut().filter_map(Value::as_object_mut).for_each(drop_nulls);
+    }
+    if let Value::Object(members) = &mut patch {
+        drop_nulls(members);
+    }
+    patch
+}
+
+/// Makes a record, whose attributes are a merge patch onto `{}`: importers send nulls for what a row does not have.
 fn create(
     context: Context<'_>,
     id: RecordId,
     object_type: &TypeKey,
     external_id: Option<&str>,
-    attributes: &Value,
+    patch: Value,
     judged: bool,
 ) -> Result<ObjectRecord, Vec<Problem>> {
-    let (object_type, type_version, attributes) = checked(context, object_type, attributes, judged)?;
+    let (object_type, type_version, attributes) = checked(context, object_type, &merged_onto_nothing(patch), judged)?;
     Ok(ObjectRecord {
         id,
         object_type,

@@ -218,8 +218,12 @@ fn object_type_key(raw: Option<&RawValue>) -> Result<TypeKey, Problem> {
     TypeKey::parse(&key).map_err(|_| object_type_not_found(&key))
 }
 
+/// An integer is read as its decimal text: published clients send one.
 fn external_id_of(raw: Option<&RawValue>) -> Result<Cow<'_, str>, Problem> {
-    let external_id = string("external_id", raw)?;
+    let external_id = match raw.map(RawValue::get) {
+        Some(text) if is_integer(text) => Cow::Borrowed(text),
+        _ => string("external_id", raw)?,
+    };
     let characters = external_id.chars().count();
     if (1..=limits::EXTERNAL_ID_CHARACTERS).contains(&characters) {
         return Ok(external_id);
@@ -228,6 +232,12 @@ fn external_id_of(raw: Option<&RawValue>) -> Result<Cow<'_, str>, Problem> {
         "external_id must be 1 to {} characters, not {characters}",
         limits::EXTERNAL_ID_CHARACTERS
     )))
+}
+
+/// Whether a value of JSON is a number without fraction and exponent.
+fn is_integer(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn attributes_of(raw: Option<&RawValue>) -> Result<&RawValue, Problem> {
@@ -270,7 +280,7 @@ mod tests {
                 ),
                 (r#"{"type":"no type!","external_id":"1","attributes":{}}"#, NotFound, "\"no type!\""),
                 (
-                    r#"{"type":"product","external_id":3,"attributes":{}}"#,
+                    r#"{"type":"product","external_id":3.0,"attributes":{}}"#,
                     UnprocessableEntity,
                     "external_id must be a string",
                 ),
@@ -339,6 +349,33 @@ mod tests {
     fn an_external_id_is_counted_in_characters() {
         let raw = format!(r#"{{"type":"product","external_id":"{}","attributes":{{}}}}"#, "é".repeat(255));
         assert!(Item::parse(Operation::SetObjects, &raw).is_ok());
+    }
+
+    #[test]
+    fn an_integer_is_an_external_id_as_it_is_written() {
+        for (given, external_id) in
+            [("0", "0"), ("42", "42"), ("-7", "-7"), ("123456789012345678901", "123456789012345678901")]
+        {
+            let raw = format!(r#"{{"type":"product","external_id":{given},"attributes":{{}}}}"#);
+            let text = format!(r#"{{"type":"product","external_id":"{external_id}","attributes":{{}}}}"#);
+            let account = AccountId::parse("acme").unwrap();
+            for operation in [Operation::CreateObjects, Operation::SetObjects, Operation::DeleteObjectsByExternalId] {
+                let [number, string] = [&raw, &text].map(|raw| Item::parse(operation, raw).unwrap());
+                assert_eq!(number.ordering_key(&account), string.ordering_key(&account));
+                assert_eq!(number.rewritten().unwrap(), string.rewritten().unwrap());
+            }
+        }
+        let long = format!(r#"{{"type":"product","external_id":{},"attributes":{{}}}}"#, "1".repeat(256));
+        refused(
+            Operation::CreateObjects,
+            &long,
+            Code::UnprocessableEntity,
+            "external_id must be 1 to 255 characters, not 256",
+        );
+        for other in ["1.5", "1e3", "true", "[1]", "{}"] {
+            let raw = format!(r#"{{"type":"product","external_id":{other},"attributes":{{}}}}"#);
+            refused(Operation::CreateObjects, &raw, Code::UnprocessableEntity, "external_id must be a string");
+        }
     }
 
     #[test]

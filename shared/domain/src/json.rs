@@ -15,6 +15,12 @@ use crate::limits;
 use crate::members::{NoMembers, members};
 use crate::problem::Problem;
 
+/// The text behind a byte order mark, which some clients put before their JSON.
+#[must_use]
+pub fn without_byte_order_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
+}
+
 /// Reads `raw`, which the problem calls `name`.
 ///
 /// # Errors

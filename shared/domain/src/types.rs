@@ -15,8 +15,8 @@ use crate::job::quoted;
 use crate::problem::Problem;
 use crate::time::Timestamp;
 
-/// The key of an object type or relationship type: 2–32 letters, digits, `_` and `-`, starting with a letter. Kept as
-/// given, compared without regard to case.
+/// The key of an object type or relationship type: 2–32 letters, digits, `_` and `-`, starting with a letter or a
+/// digit. Kept as given, compared without regard to case.
 #[derive(Clone, Debug)]
 pub struct TypeKey {
     given: Arc<str>,
@@ -28,10 +28,10 @@ impl TypeKey {
     /// When `text` breaks the rule above.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        let starts_with_letter = text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
-        if !starts_with_letter || !(2..=32).contains(&text.len()) || !text.bytes().all(allowed) {
+        let begins = text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
+        if !begins || !(2..=32).contains(&text.len()) || !text.bytes().all(allowed) {
             return Err(Problem::unprocessable(format!(
-                "key must be 2 to 32 letters, digits, \"_\" and \"-\", starting with a letter, not {}",
+                "key must be 2 to 32 letters, digits, \"_\" and \"-\", starting with a letter or a digit, not {}",
                 quoted(text)
             )));
         }
@@ -111,7 +111,8 @@ impl ObjectTypeDefinition {
 
 impl Serialize for ObjectTypeDefinition {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let schema: &RawValue = serde_json::from_str(&self.schema).map_err(serde::ser::Error::custom)?;
+        let shown = schema::shown(&self.schema);
+        let schema: &RawValue = serde_json::from_str(&shown).map_err(serde::ser::Error::custom)?;
         let mut members = serializer.serialize_map(Some(5))?;
         members.serialize_entry("key", self.key.as_str())?;
         members.serialize_entry("schema", schema)?;
@@ -249,9 +250,11 @@ mod tests {
         let key = TypeKey::parse("Product-2_x").unwrap();
         assert_eq!((key.as_str(), key.folded()), ("Product-2_x", "product-2_x"));
         assert_eq!(key, TypeKey::parse("PRODUCT-2_X").unwrap());
-        for bad in ["", "a", "2a", "-ab", "a b", "aä", "a#b", &"a".repeat(33)] {
+        for bad in ["", "a", "-ab", "_ab", "a b", "aä", "a#b", &"a".repeat(33)] {
             assert!(TypeKey::parse(bad).is_err(), "{bad}");
         }
+        // As published.
+        assert_eq!(TypeKey::parse("2019-car").unwrap().as_str(), "2019-car");
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use crate::failure::Failure;
+
+/// What every answer with a body is.
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// `{"data": value}`.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +31,7 @@ pub struct Rendered(pub StatusCode, pub Bytes);
 
 impl IntoResponse for Rendered {
     fn into_response(self) -> Response {
-        (self.0, [(CONTENT_TYPE, "application/json")], self.1).into_response()
+        (self.0, [(CONTENT_TYPE, JSON)], self.1).into_response()
     }
 }
 
@@ -93,7 +96,7 @@ mod tests {
     async fn check(answer: impl IntoResponse, status: u16, body: &str) {
         let reply = reply(answer.into_response()).await;
         assert_eq!((reply.status.as_u16(), reply.text()), (status, body));
-        assert_eq!(reply.header("content-type"), Some("application/json"));
+        assert_eq!(reply.header("content-type"), Some("application/json; charset=utf-8"));
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
+use domain::json;
 use domain::members::{NoMembers, members};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::error::Category;
@@ -51,7 +52,8 @@ impl<S: Send + Sync, const LIMIT: usize> FromRequest<S> for DataBody<LIMIT> {
 /// # Errors
 /// 400 when the body is not JSON, saying where; or when it has no `data`, or two, or one that is not an object.
 pub fn data_member(body: &[u8]) -> Result<&RawValue, Failure> {
-    let whole: &RawValue = serde_json::from_slice(body).map_err(|error| not_json(&error))?;
+    let whole: &RawValue =
+        serde_json::from_slice(json::without_byte_order_mark(body)).map_err(|error| not_json(&error))?;
     match members(whole.get(), ["data"]) {
         Ok([Some(data)]) if data.get().starts_with('{') => Ok(data),
         Ok(_) | Err(NoMembers::NotAnObject) => {
@@ -161,6 +163,7 @@ mod tests {
     async fn data_is_an_object_in_an_object() {
         check(r#"{"data":{"key":"a"}}"#, Ok(r#"{"key":"a"}"#)).await;
         check(r#" {"more":[1], "data" : {} } "#, Ok("{}")).await;
+        check("\u{feff}{\"data\":{}}", Ok("{}")).await;
         for body in ["{}", "[]", "null", r#"[{"a":1}]"#, r#"{"data":null}"#, r#"{"data":[]}"#, r#"{"data":"x"}"#, "7"] {
             check(body, Err((400, NO_DATA))).await;
         }

@@ -1,10 +1,11 @@
 //! What a request may take up before anybody looks into it, and that its path is the one that was sent.
 
-use axum::extract::Request;
+use axum::extract::{OriginalUri, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 use domain::limits;
-use http::HeaderMap;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Uri};
 use lambda_http::RequestExt;
 
 use crate::failure::Failure;
@@ -39,14 +40,34 @@ fn bytes_of(headers: &HeaderMap) -> usize {
 /// Answers 404 when the path to be routed is not the one that was sent.
 ///
 /// The runtime of a deployed function reads URLs as a browser does, so that `/jobs/../objects` becomes `/objects`. A route
-/// has one spelling, at home as deployed, and no gateway or log in front should see another path than the one that answers.
+/// has one spelling (and that with one slash at its end), at home as deployed, and no gateway or log in front should see another path than the one that answers.
 pub(crate) async fn as_sent(request: Request, next: Next) -> Result<Response, Failure> {
     let sent = request.raw_http_path();
     // Only that runtime says what was sent.
     if !sent.is_empty() && sent != request.uri().path() {
         return Err(Failure::no_route());
     }
-    Ok(next.run(request).await)
+    Ok(next.run(without_last_slash(request)).await)
+}
+
+/// Published clients send `/jobs/` and mean `/jobs`. Only one slash is taken away: `/jobs//` names nothing.
+fn without_last_slash(mut request: Request) -> Request {
+    let mut parts = request.uri().clone().into_parts();
+    let Some(shorter) = parts.path_and_query.as_ref().and_then(|whole| {
+        let path = whole.path().strip_suffix('/').filter(|path| !path.is_empty())?;
+        let shorter = whole.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+        PathAndQuery::try_from(shorter).ok()
+    }) else {
+        return request;
+    };
+    parts.path_and_query = Some(shorter);
+    // One that was made of the parts of another is one.
+    if let Ok(uri) = Uri::from_parts(parts) {
+        // What links to other pages begin with.
+        request.extensions_mut().insert(OriginalUri(uri.clone()));
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 #[cfg(test)]
@@ -57,11 +78,17 @@ mod tests {
 
     use super::*;
     use crate::exchange::{Reply, local_access, request, send};
-    use crate::{Agent, Routes, conventions, get};
+    use crate::{Agent, AllowedOrigins, Query, Routes, conventions, get};
 
     async fn call(request: Request) -> Reply {
-        let routes = Routes::new().route("/jobs", get(async |_: Agent| "list"));
-        send(&conventions(routes, local_access(&Ambient::system()), Ambient::system()), request).await
+        let routes = Routes::new()
+            .route("/jobs", get(async |_: Agent| "list"))
+            .route("/links", get(async |_: Agent, query: Query| query.with_cursor("c")));
+        send(
+            &conventions(routes, local_access(&Ambient::system()), AllowedOrigins::default(), Ambient::system()),
+            request,
+        )
+        .await
     }
 
     fn known(path: &str) -> Request {
@@ -107,6 +134,19 @@ mod tests {
         assert!(detail(&call(stranger).await).contains("8192"));
     }
 
+    #[tokio::test]
+    async fn one_slash_at_the_end_of_a_path_says_nothing() {
+        for (sent, answer) in
+            [("/jobs/", "list"), ("/jobs/?a=/", "list"), ("/links/?a=b", "/api/sunshine/links?a=b&cursor=c")]
+        {
+            assert_eq!(call(known(&format!("/api/sunshine{sent}"))).await.text(), answer, "{sent}");
+        }
+        for sent in ["/jobs//", "//jobs/", "/", "/jobs/x/"] {
+            assert_eq!(call(known(&format!("/api/sunshine{sent}"))).await.status, 404, "{sent}");
+        }
+        assert_eq!(call(known("/")).await.status, 404);
+    }
+
     /// A request as the runtime of a deployed function makes it of the gateway's event.
     fn deployed(sent: &str) -> Request {
         let event = serde_json::json!({
@@ -127,7 +167,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_path_that_the_runtime_tidied_up_is_a_404() {
-        assert_eq!(call(deployed("/api/sunshine/jobs")).await.text(), "list");
+        for sent in ["/api/sunshine/jobs", "/api/sunshine/jobs/"] {
+            assert_eq!(call(deployed(sent)).await.text(), "list", "{sent}");
+        }
         for sent in [
             "/api/sunshine/x/../jobs",
             "/api/sunshine/./jobs",
@@ -137,8 +179,10 @@ mod tests {
             "/api/sunshine/jobs?x",
             "/api/sunshine/jobs#x",
             "/api/sunshine/jo\tbs",
-            "/api/sunshine/jobs/",
+            "/api/sunshine/jobs//",
             "//api/sunshine/jobs",
+            "//api/sunshine/jobs/",
+            "/",
         ] {
             assert_eq!(call(deployed(sent)).await.status, 404, "{sent}");
         }

@@ -20,10 +20,12 @@ use telemetry::{TraceContext, X_AMZN_TRACE_ID};
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument, Level};
 
+use crate::answer::JSON;
 use crate::authentication::{authenticate, ration_every_answer};
 use crate::bounds::{as_sent, within_limits};
 use crate::compression;
 use crate::failure::{Cause, Failure, internal_body};
+use crate::origins::{AllowedOrigins, refuse_foreign_forms, share};
 use crate::query::cut;
 use crate::request_id::{RequestId, X_REQUEST_ID};
 use crate::routes::Routes;
@@ -38,9 +40,10 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains")),
 ];
 
-/// Gives routes what they share: a request id, a trace, bounds, authentication, JSON answers where no route answers (404,
-/// 405 with `Allow`), a 500 for a panic, gzip, security headers, and one log line.
-pub fn conventions(routes: Routes, access: Access, ambient: Ambient) -> Router {
+/// Gives routes what they share: a request id, a trace, bounds, what browsers are told about pages of other origins,
+/// authentication, JSON answers where no route answers (404, 405 with `Allow`), a 500 for a panic, gzip, security headers, and
+/// one log line.
+pub fn conventions(routes: Routes, access: Access, origins: AllowedOrigins, ambient: Ambient) -> Router {
     let router = routes.into_router().fallback(async || Failure::no_route()).method_not_allowed_fallback(
         async |method: Method| {
             Failure::method_not_allowed(format!("This route does not answer {}", cut(method.as_str())))
@@ -53,9 +56,11 @@ pub fn conventions(routes: Routes, access: Access, ambient: Ambient) -> Router {
         .layer(from_fn(as_sent))
         // Inside: what a panicking handler is answered with is the account's. Outside: nothing else is left to chance.
         .layer(CatchPanicLayer::custom(|payload: Box<dyn Any + Send>| panicked(&*payload)))
+        .layer(from_fn_with_state(origins.clone(), refuse_foreign_forms))
         .layer(from_fn_with_state(access.clone(), authenticate))
         .layer(from_fn(within_limits))
         .layer(CatchPanicLayer::custom(|payload: Box<dyn Any + Send>| panicked(&*payload)))
+        .layer(from_fn_with_state(origins, share))
         .layer(from_fn_with_state(access, ration_every_answer))
         .layer(from_fn_with_state(ambient, identify))
         .layer(compression::layer())
@@ -146,7 +151,7 @@ fn with_internal_body(response: Response, request_id: RequestId) -> Response {
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.remove(CONTENT_ENCODING);
-    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    parts.headers.insert(CONTENT_TYPE, JSON);
     Response::from_parts(parts, internal_body(request_id).into())
 }
 
@@ -199,7 +204,7 @@ mod tests {
                     assert!(method == Method::POST, "index out of bounds");
                 }),
             );
-        conventions(routes, local_access(&ambient), ambient)
+        conventions(routes, local_access(&ambient), AllowedOrigins::default(), ambient)
     }
 
     async fn call(method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
@@ -214,7 +219,7 @@ mod tests {
     }
 
     fn error(code: &str, status: &str, title: &str, detail: &str) -> Value {
-        json!({"errors": [{"code": code, "status": status, "title": title, "detail": detail}]})
+        json!({"errors": [{"code": code, "status": status, "title": title, "detail": detail, "message": detail}]})
     }
 
     #[tokio::test]
@@ -302,7 +307,7 @@ mod tests {
             let detail = format!("An unexpected error occurred; request id {id}");
             assert_eq!(reply.status, 500);
             assert_eq!(reply.json(), error("InternalServerError", "500", "Internal Server Error", &detail));
-            assert_eq!(reply.header("content-type"), Some("application/json"));
+            assert_eq!(reply.header("content-type"), Some("application/json; charset=utf-8"));
             assert!(line.contains("ERROR"), "{line}");
             for piece in [cause, &format!("request.id={id}"), "trace.id=1-", "request.method=GET", path] {
                 assert!(line.contains(piece), "{line}");

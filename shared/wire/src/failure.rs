@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use store::StoreError;
 
+use crate::answer::JSON;
 use crate::request_id::RequestId;
 
 /// An answer of 400 or above: what the client reads, and apart from it what only the log may know.
@@ -211,7 +212,7 @@ impl IntoResponse for Failure {
             Body::Unauthenticated => br#"{"error":"Couldn't authenticate you"}"#.to_vec(),
             Body::Problems(problems) => errors(problems),
         };
-        let mut response = (self.status(), [(CONTENT_TYPE, "application/json")], body).into_response();
+        let mut response = (self.status(), [(CONTENT_TYPE, JSON)], body).into_response();
         response.headers_mut().extend(self.headers);
         if let Some(cause) = self.cause {
             response.extensions_mut().insert(cause);
@@ -230,10 +231,26 @@ pub(crate) fn internal_body(request_id: RequestId) -> Vec<u8> {
 fn errors(problems: &[Problem]) -> Vec<u8> {
     #[derive(Serialize)]
     struct Errors<'a> {
-        errors: &'a [Problem],
+        errors: Vec<Entry<'a>>,
     }
-    // Four strings each: there is nothing in a problem that could not be serialized.
-    serde_json::to_vec(&Errors { errors: problems }).unwrap_or_default()
+    /// As in the results of a job, and `message`, which published clients show to their users.
+    #[derive(Serialize)]
+    struct Entry<'a> {
+        code: &'a str,
+        status: &'a str,
+        title: &'a str,
+        detail: &'a str,
+        message: &'a str,
+    }
+    let errors = problems.iter().map(|Problem { code, detail }| Entry {
+        code: code.name(),
+        status: code.status(),
+        title: code.title(),
+        detail,
+        message: detail,
+    });
+    // Five strings each: there is nothing in them that could not be serialized.
+    serde_json::to_vec(&Errors { errors: errors.collect() }).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -245,7 +262,7 @@ mod tests {
         let reply = reply(failure.into_response()).await;
         assert_eq!(reply.status, status);
         assert_eq!(reply.text(), body);
-        assert_eq!(reply.header("content-type"), Some("application/json"));
+        assert_eq!(reply.header("content-type"), Some("application/json; charset=utf-8"));
         for (name, value) in headers {
             assert_eq!(reply.header(name), Some(*value), "{name}");
         }
@@ -271,8 +288,8 @@ mod tests {
             &[],
             concat!(
                 r#"{"errors":[{"code":"UnprocessableEntity","status":"422","title":"Unprocessable Entity","#,
-                r#""detail":"one"},"#,
-                r#"{"code":"NotFound","status":"404","title":"Not Found","detail":"two"}]}"#
+                r#""detail":"one","message":"one"},"#,
+                r#"{"code":"NotFound","status":"404","title":"Not Found","detail":"two","message":"two"}]}"#
             ),
         )
         .await;
@@ -297,7 +314,8 @@ mod tests {
             &[("retry-after", "2")],
             concat!(
                 r#"{"errors":[{"code":"ServiceUnavailable","status":"503","title":"Service Unavailable","#,
-                r#""detail":"The service is busy; send the request again"}]}"#
+                r#""detail":"The service is busy; send the request again","#,
+                r#""message":"The service is busy; send the request again"}]}"#
             ),
         )
         .await;

@@ -50,9 +50,9 @@ impl PageRequest {
     /// # Errors
     /// 400 naming the parameter, what it may be and what it was.
     pub fn parse(query: &Query, scope: &CursorScope<'_>, default_order: Order) -> Result<Self, Failure> {
-        let per_page = query.get("per_page").map_or(Ok(DEFAULT_PER_PAGE), per_page)?;
-        let order = query.get("order").map(order).transpose()?;
-        let cursor = query.get("cursor").map(|text| scope.open(text)).transpose()?;
+        let per_page = query.get("per_page")?.map_or(Ok(DEFAULT_PER_PAGE), per_page)?;
+        let order = query.get("order")?.map(order).transpose()?;
+        let cursor = query.get("cursor")?.map(|text| scope.open(text)).transpose()?;
         if let (Some(order), Some(cursor)) = (order, &cursor)
             && order != cursor.order
         {
@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn page(query: &str) -> Result<PageRequest, String> {
-        let query = Query::parse(&format!("/jobs?{query}").parse().unwrap()).unwrap();
+        let query = Query::parse(&format!("/jobs?{query}").parse().unwrap());
         PageRequest::parse(&query, &KEY.scope(&account(), "jobs"), Order::Descending).map_err(|failure| {
             assert_eq!(failure.status(), 400);
             failure.problems()[0].detail.clone().into_owned()
@@ -161,24 +161,23 @@ mod tests {
         check("per_page=1", 1, Order::Descending);
         check("per_page=1000&order=asc&unknown=x", 1_000, Order::Ascending);
         check("order=desc", 1_000, Order::Descending);
+        check("per_page=&order=&cursor=", 1_000, Order::Descending);
     }
 
     #[test]
     fn a_wrong_parameter_is_named_with_its_range_and_its_value() {
-        for wrong in ["0", "1001", "-1", "", "%2B5", "1.5", "a", "99999999999999999999"] {
+        for wrong in ["0", "1001", "-1", "%2B5", "1.5", "a", "99999999999999999999"] {
             let given = if wrong == "%2B5" { "+5" } else { wrong };
             let detail = format!("`per_page` must be a whole number from 1 to 1000, not {given:?}");
             check_refused(&format!("per_page={wrong}"), &detail);
         }
         check_refused("order=ASC", r#"`order` must be asc or desc, not "ASC""#);
-        check_refused("order=", r#"`order` must be asc or desc, not """#);
-        check_refused("cursor=", "`cursor` is not one that this list gave out");
         check_refused("cursor=x", "`cursor` is not one that this list gave out");
     }
 
     /// The links of the page that `query` asks for, when the list goes on both ways.
     fn links(query: &str) -> Links {
-        let query = Query::parse(&format!("/api/sunshine/jobs?{query}").parse().unwrap()).unwrap();
+        let query = Query::parse(&format!("/api/sunshine/jobs?{query}").parse().unwrap());
         let account = account();
         let scope = KEY.scope(&account, "jobs");
         let page = PageRequest::parse(&query, &scope, Order::Descending).unwrap();
@@ -205,7 +204,7 @@ mod tests {
 
     #[test]
     fn at_the_ends_of_a_list_there_is_no_link() {
-        let query = Query::parse(&"/jobs".parse().unwrap()).unwrap();
+        let query = Query::parse(&"/jobs".parse().unwrap());
         let account = account();
         let scope = KEY.scope(&account, "jobs");
         let page = PageRequest::parse(&query, &scope, Order::Descending).unwrap();
@@ -228,8 +227,10 @@ mod tests {
         #[test]
         fn arbitrary_parameters_never_panic(value: Vec<u8>) {
             let value: String = form_urlencoded::byte_serialize(&value).collect();
-            let refused = Err("`cursor` is not one that this list gave out".to_owned());
-            prop_assert_eq!(page(&format!("cursor={value}")), refused);
+            if !value.is_empty() {
+                let refused = Err("`cursor` is not one that this list gave out".to_owned());
+                prop_assert_eq!(page(&format!("cursor={value}")), refused);
+            }
             let _ = (page(&format!("per_page={value}")), page(&format!("order={value}")));
         }
     }

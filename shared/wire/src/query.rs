@@ -1,7 +1,6 @@
 //! The part of the URI after the question mark.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use axum::extract::{FromRequestParts, OriginalUri};
 use http::Uri;
@@ -19,22 +18,29 @@ pub struct Query {
 }
 
 impl Query {
-    /// # Errors
-    /// 400 when a parameter is given more than once: which one counts is anybody's guess.
-    pub fn parse(uri: &Uri) -> Result<Self, Failure> {
-        let pairs: Vec<(String, String)> =
-            form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-        let mut seen = HashSet::new();
-        if let Some((name, _)) = pairs.iter().find(|(name, _)| !seen.insert(name.as_str())) {
-            return Err(Failure::bad_request(format!("`{}` is given more than once", cut(name))));
-        }
-        Ok(Self { path: uri.path().to_owned(), pairs })
+    /// Reads whatever is there: only a parameter that a route asks for can be wrong.
+    #[must_use]
+    pub fn parse(uri: &Uri) -> Self {
+        let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        Self { path: uri.path().to_owned(), pairs }
     }
 
-    /// The value of the parameter of that name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    /// The value of the parameter of that name. An empty one is none, and the same one again says nothing new: published
+    /// clients send both.
+    ///
+    /// # Errors
+    /// 400 when it is given with different values: which one counts is anybody's guess.
+    pub fn get(&self, name: &str) -> Result<Option<&str>, Failure> {
+        let mut values = self
+            .pairs
+            .iter()
+            .filter(|(other, value)| other == name && !value.is_empty())
+            .map(|(_, value)| value.as_str());
+        let first = values.next();
+        match values.find(|value| Some(*value) != first) {
+            None => Ok(first),
+            Some(_) => Err(Failure::bad_request(format!("`{name}` is given more than once, with different values"))),
+        }
     }
 
     /// The same path and parameters with `cursor` in place of the present one, or last when there is none.
@@ -59,7 +65,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
         // A router inside another one sees the rest of the path only; a link needs all of it.
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
-        Self::parse(uri)
+        Ok(Self::parse(uri))
     }
 }
 
@@ -87,34 +93,47 @@ mod tests {
     use super::*;
     use crate::exchange::{request, send};
 
-    fn query(uri: &str) -> Result<Query, String> {
-        Query::parse(&uri.parse().unwrap()).map_err(|failure| {
+    fn query(uri: &str) -> Query {
+        Query::parse(&uri.parse().unwrap())
+    }
+
+    /// What the query says of `name`, or why that cannot be said.
+    #[track_caller]
+    fn check(uri: &str, name: &str, expected: Result<Option<&str>, &str>) {
+        let query = query(uri);
+        let said = query.get(name).map_err(|failure| {
             assert_eq!(failure.status(), 400);
             failure.problems()[0].detail.clone().into_owned()
-        })
+        });
+        assert_eq!(said, expected.map_err(str::to_owned), "{uri}");
     }
 
     #[test]
     fn parameters_are_decoded() {
-        let query = query("/a?status=queued&name=a+b%26%C3%A4&empty&=nameless").unwrap();
-        assert_eq!(query.get("status"), Some("queued"));
-        assert_eq!(query.get("name"), Some("a b&ä"));
-        assert_eq!(query.get("empty"), Some(""));
-        assert_eq!(query.get("nothing"), None);
+        let uri = "/a?status=queued&name=a+b%26%C3%A4&empty&=nameless";
+        check(uri, "status", Ok(Some("queued")));
+        check(uri, "name", Ok(Some("a b&ä")));
+        check(uri, "nothing", Ok(None));
     }
 
     #[test]
-    fn a_parameter_given_twice_is_named() {
-        assert_eq!(query("/a?type=a&b=c&type=a"), Err("`type` is given more than once".to_owned()));
-        assert_eq!(query("/a?t%79pe=a&type=b"), Err("`type` is given more than once".to_owned()));
-        let long = "x".repeat(200);
-        let detail = query(&format!("/a?{long}&{long}")).unwrap_err();
-        assert_eq!(detail, format!("`{}…` is given more than once", "x".repeat(100)));
+    fn an_empty_parameter_is_none_and_the_same_twice_is_one() {
+        check("/a?type", "type", Ok(None));
+        check("/a?type=&type=", "type", Ok(None));
+        check("/a?type=&type=a", "type", Ok(Some("a")));
+        check("/a?type=a&t%79pe=%61&type=", "type", Ok(Some("a")));
+    }
+
+    #[test]
+    fn a_parameter_with_two_values_is_named_where_it_means_something() {
+        let uri = "/a?type=a&b=c&t%79pe=b&b=d";
+        check(uri, "type", Err("`type` is given more than once, with different values"));
+        check(uri, "status", Ok(None));
     }
 
     #[test]
     fn a_link_carries_every_parameter_in_order() {
-        let check = |uri: &str, link: &str| assert_eq!(query(uri).unwrap().with_cursor("C-_"), link);
+        let check = |uri: &str, link: &str| assert_eq!(query(uri).with_cursor("C-_"), link);
         check("/jobs", "/jobs?cursor=C-_");
         check("/jobs?status=queued&unknown=a%26b+%C3%A4", "/jobs?status=queued&unknown=a%26b+%C3%A4&cursor=C-_");
         check("/jobs?a=1&cursor=old&b=2", "/jobs?a=1&cursor=C-_&b=2");
@@ -143,11 +162,13 @@ mod tests {
             cursor in "[A-Za-z0-9_-]{0,20}",
         ) {
             let given = Query { path: "/a".to_owned(), pairs: pairs.into_iter().collect() };
-            let read = Query::parse(&given.with_cursor(&cursor).parse().unwrap()).unwrap();
+            let read = Query::parse(&given.with_cursor(&cursor).parse().unwrap());
+            let said = |text: &str| (!text.is_empty()).then(|| text.to_owned());
             for (name, value) in &given.pairs {
-                prop_assert_eq!(read.get(name), Some(if name == "cursor" { &cursor } else { value }.as_str()));
+                let value = if name == "cursor" { &cursor } else { value };
+                prop_assert_eq!(read.get(name).unwrap().map(str::to_owned), said(value));
             }
-            prop_assert_eq!(read.get("cursor"), Some(cursor.as_str()));
+            prop_assert_eq!(read.get("cursor").unwrap().map(str::to_owned), said(&cursor));
         }
     }
 }

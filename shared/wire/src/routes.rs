@@ -235,6 +235,7 @@ mod tests {
     use domain::ambient::Ambient;
 
     use super::*;
+    use crate::AllowedOrigins;
     use crate::conventions;
     use crate::exchange::{Reply, local_access, request, send};
 
@@ -249,7 +250,16 @@ mod tests {
     async fn call(routes: &Routes, method: &str, path: &str) -> Reply {
         let mut request = request(method, path);
         request.headers_mut().insert("authorization", http::HeaderValue::from_static("Bearer sundial_local_token"));
-        send(&conventions(routes.clone(), local_access(&Ambient::system()), Ambient::system()), request).await
+        send(
+            &conventions(
+                routes.clone(),
+                local_access(&Ambient::system()),
+                AllowedOrigins::default(),
+                Ambient::system(),
+            ),
+            request,
+        )
+        .await
     }
 
     #[tokio::test]
@@ -293,7 +303,8 @@ mod tests {
         let mut request = request("POST", "/api/sunshine/jobs").map(|_| "{".into());
         let end_user = http::HeaderValue::from_static("Basic dXNlckBleGFtcGxlLmNvbTpzdW5zaGluZQ==");
         request.headers_mut().insert("authorization", end_user);
-        let router = conventions(routes.clone(), local_access(&Ambient::system()), Ambient::system());
+        let router =
+            conventions(routes.clone(), local_access(&Ambient::system()), AllowedOrigins::default(), Ambient::system());
         assert_eq!(send(&router, request).await.status, 403);
         assert_eq!(call(&routes, "POST", "/api/sunshine/jobs").await.status, 400);
     }

@@ -110,6 +110,24 @@ fn details(decision: &Decision) -> Vec<String> {
 
 const TAKEN: &str = "External Id is already in use for the Resource Type key: product";
 
+proptest::proptest! {
+    #[test]
+    fn a_create_is_a_merge_patch_onto_nothing(text in r#"(\{("[ab]":(null|1|"x"|\[null\]|\{("a":null)?\})(,"[cd]":(null|\{"e":\{"f":null,"g":2\}\}))?)?\}|null|7)"#) {
+        let patch: Value = serde_json::from_str(&text).unwrap();
+        let mut merged = json!({});
+        json_patch::merge(&mut merged, &patch);
+        proptest::prop_assert_eq!(merged_onto_nothing(patch), merged);
+    }
+}
+
+#[test]
+fn null_is_absent_in_a_create() {
+    let world = World::new();
+    let decide = |given: Value| world.decide(Operation::CreateObjects, &[item(&given)], None);
+    assert_eq!(attributes(&decide(json!({"note": null, "name": "a", "size": null}))), r#"{"name":"a"}"#);
+    assert_eq!(details(&decide(json!({"name": null}))), details(&decide(json!({}))));
+}
+
 #[test]
 fn a_failure_that_was_judged_after_a_success_is_decided_anew_with_it() {
     let world = World::new();

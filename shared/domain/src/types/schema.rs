@@ -8,6 +8,7 @@ mod bounds;
 mod multiples;
 mod patterns;
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use self::bounds::Bounds;
 use self::patterns::Patterns;
 use crate::job::quoted;
 use crate::limits;
+use crate::members::members;
 use crate::outcome::{Budget, Listing};
 use crate::problem::Problem;
 
@@ -281,22 +283,27 @@ pub fn oversized(bytes: usize) -> Problem {
 }
 
 fn check_subset(members: &Map<String, Value>) -> Result<(), Problem> {
-    for refused in ["$schema", "patternProperties"] {
-        if members.contains_key(refused) {
-            return Err(Problem::unprocessable(format!("schema must not have the member \"{refused}\"")));
-        }
+    if members.is_empty() {
+        return Err(Problem::unprocessable("The schema for a legacy object type cannot be empty."));
     }
-    if members.get("additionalProperties").is_some_and(|value| *value != Value::Bool(false)) {
-        return Err(Problem::unprocessable("schema.additionalProperties can only be false"));
+    if let Some(refused) = ["$schema", "patternProperties"].into_iter().find(|refused| members.contains_key(*refused)) {
+        return Err(not_allowed(refused));
+    }
+    match members.get("additionalProperties") {
+        None | Some(Value::Bool(false)) => {}
+        Some(Value::Bool(true)) => return Err(Problem::unprocessable("additionalProperties cannot be set to true")),
+        Some(_) => return Err(Problem::unprocessable("schema.additionalProperties can only be false")),
     }
     if members.get("type").is_some_and(|value| value != "object") {
         return Err(Problem::unprocessable("schema.type can only be \"object\""));
     }
-    let Some(Value::Object(properties)) = members.get("properties") else {
-        return Err(Problem::unprocessable("schema.properties is required and must be an object"));
+    let properties = match members.get("properties") {
+        Some(Value::Object(properties)) => properties,
+        Some(_) => return Err(Problem::unprocessable("schema.properties must be an object")),
+        None => return Err(missing("properties")),
     };
     if properties.is_empty() {
-        return Err(Problem::unprocessable("schema.properties must define at least one property"));
+        return Err(Problem::unprocessable("The properties element of a schema cannot be empty."));
     }
     for (name, property) in properties {
         if name.is_empty() || name.starts_with('_') || name == "*" || name.chars().any(char::is_control) {
@@ -306,7 +313,7 @@ fn check_subset(members: &Map<String, Value>) -> Result<(), Problem> {
             )));
         }
         if property.get("type").is_none() {
-            return Err(Problem::unprocessable(format!("schema.properties: {} must have a type", quoted(name))));
+            return Err(missing("type"));
         }
     }
     if let Some(required) = members.get("required") {
@@ -319,8 +326,29 @@ fn check_subset(members: &Map<String, Value>) -> Result<(), Problem> {
         }
     }
     match find_refused(&Value::Object(members.clone())) {
-        Some(keyword) => Err(Problem::unprocessable(format!("schema must not use \"{keyword}\""))),
+        Some(keyword) => Err(not_allowed(keyword)),
         None => Ok(()),
+    }
+}
+
+/// What published clients of this API compare word for word.
+fn missing(property: &str) -> Problem {
+    Problem::unprocessable(format!("data.schema object has missing required properties ([\"{property}\"])"))
+}
+
+/// Also word for word.
+fn not_allowed(keyword: &str) -> Problem {
+    Problem::unprocessable(format!(
+        "data.schema object instance has properties which are not allowed by the schema: [\"{keyword}\"]"
+    ))
+}
+
+/// A schema as an answer shows it: what is said of it whether it was given or not stands in it. `text` is compact JSON of an
+/// object that is not empty.
+pub(super) fn shown(text: &str) -> Cow<'_, str> {
+    match (members(text, ["additionalProperties"]), text.strip_suffix('}')) {
+        (Ok([None]), Some(open)) => format!("{open},\"additionalProperties\":false}}").into(),
+        _ => text.into(),
     }
 }
 
@@ -389,19 +417,57 @@ mod tests {
     }
 
     #[test]
+    fn the_published_mistakes_have_the_published_texts() {
+        let name = json!({"name": {"type": "string"}});
+        let missing = |property: &str| format!("data.schema object has missing required properties ([\"{property}\"])");
+        let not_allowed = |keyword: &str| {
+            format!("data.schema object instance has properties which are not allowed by the schema: [\"{keyword}\"]")
+        };
+        for (schema, detail) in [
+            (json!({}), "The schema for a legacy object type cannot be empty.".to_owned()),
+            (json!({"properties": {}}), "The properties element of a schema cannot be empty.".to_owned()),
+            (json!({"title": "x"}), missing("properties")),
+            (json!({"properties": {"a": {}}}), missing("type")),
+            (
+                json!({"properties": name, "additionalProperties": true}),
+                "additionalProperties cannot be set to true".to_owned(),
+            ),
+            (json!({"properties": name, "$schema": "x"}), not_allowed("$schema")),
+            (json!({"properties": name, "patternProperties": {}}), not_allowed("patternProperties")),
+            (json!({"properties": name, "$ref": "#"}), not_allowed("$ref")),
+            (
+                json!({"properties": {"a": {"type": "object", "patternProperties": {}}}}),
+                not_allowed("patternProperties"),
+            ),
+        ] {
+            assert_eq!(refusal(&schema), detail);
+        }
+    }
+
+    #[test]
+    fn what_is_always_so_stands_in_what_is_shown() {
+        for (given, expected) in [
+            (r#"{"properties":{}}"#, r#"{"properties":{},"additionalProperties":false}"#),
+            (r#"{"additionalProperties":false,"title":"x"}"#, r#"{"additionalProperties":false,"title":"x"}"#),
+            (
+                r#"{"properties":{"additionalProperties":{"type":"null"}}}"#,
+                r#"{"properties":{"additionalProperties":{"type":"null"}},"additionalProperties":false}"#,
+            ),
+        ] {
+            assert_eq!(shown(given), expected);
+        }
+    }
+
+    #[test]
     fn a_schema_outside_the_subset_is_refused_with_the_member_named() {
         let name = json!({"name": {"type": "string"}});
         for (schema, word) in [
             (json!([]), "must be an object"),
-            (json!({}), "schema.properties"),
-            (json!({"properties": {}}), "at least one"),
-            (json!({"properties": {"a": {}}}), "\"a\" must have a type"),
+            (json!({"properties": []}), "schema.properties must be an object"),
             (json!({"properties": {"_a": {"type": "string"}}}), "\"_a\""),
             (json!({"properties": {"*": {"type": "string"}}}), "\"*\""),
             (json!({"properties": {"a\u{7}": {"type": "string"}}}), "control character"),
-            (json!({"properties": name, "$schema": "x"}), "$schema"),
-            (json!({"properties": name, "patternProperties": {}}), "patternProperties"),
-            (json!({"properties": name, "additionalProperties": true}), "additionalProperties"),
+            (json!({"properties": name, "additionalProperties": {}}), "additionalProperties can only be false"),
             (json!({"properties": name, "type": "array"}), "schema.type"),
             (json!({"properties": name, "required": ["other"]}), "\"other\""),
             (json!({"properties": {"a": {"type": "no such"}}}), "schema.properties.a.type"),
