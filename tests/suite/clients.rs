@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{BASE, answer, check_error, outcomes, text};
 
-use crate::home::{ALLOWED_ORIGIN, Home};
+use crate::home::{ALLOWED_ORIGIN, Home, Kind, not_here};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -118,6 +118,41 @@ async fn external_ids_may_be_integers_and_null_is_absent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_job_makes_is_listed_in_the_order_of_its_items() {
+    let home = Home::start().await;
+    let agent = home.agent().await;
+    agent.define_product().await;
+    agent.define_relationship("owns", "zen:user", json!(["product"])).await;
+    let items: Vec<_> = (0..100).map(|_| json!({"type": "product", "attributes": {"name": "Gum"}})).collect();
+    let made = agent.run_job("resources", "post", json!(items)).await;
+    let ids = |list: &Value| -> Vec<String> {
+        list.as_array().expect("a list").iter().map(|record| text(&record["id"]).to_owned()).collect()
+    };
+    let results = |job: &Value| -> Vec<String> {
+        job["results"]
+            .as_array()
+            .expect("results")
+            .iter()
+            .map(|result| text(&result["data"]["id"]).to_owned())
+            .collect()
+    };
+    let records = results(&made);
+    assert_eq!(ids(&agent.get("/objects/records?type=product").await.data(200)), records);
+    // Page by page too, and the other way around.
+    let first = agent.get("/objects/records?type=product&per_page=33&order=desc").await;
+    let second = agent.follow(&first.json()["links"]["next"]).await;
+    let both = [ids(&first.data(200)), ids(&second.data(200))].concat();
+    assert_eq!(both, records.iter().rev().take(66).cloned().collect::<Vec<_>>());
+    let links: Vec<_> = records
+        .iter()
+        .map(|record| json!({"relationship_type": "owns", "source": "zen:user:1", "target": record}))
+        .collect();
+    let related = agent.run_job("relationships", "post", json!(links)).await;
+    assert_eq!(ids(&agent.get("/relationships/records?type=owns").await.data(200)), results(&related));
+    home.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn types_may_begin_with_a_digit_and_their_mistakes_have_the_published_texts() {
     let home = Home::start().await;
     let agent = home.agent().await;
@@ -153,21 +188,13 @@ async fn types_may_begin_with_a_digit_and_their_mistakes_have_the_published_text
 async fn pages_of_an_allowed_origin_may_call_and_no_others() {
     let home = Home::start().await;
     let agent = home.agent().await;
-    let ask = |origin: &'static str, path: &str| {
-        let request = home.request(Method::OPTIONS, &format!("{BASE}{path}")).header("origin", origin);
-        let wanted = "authorization,content-type,idempotency-key";
-        answer(request.header("access-control-request-method", "POST").header("access-control-request-headers", wanted))
-    };
-    for path in
-        ["/jobs", "/jobs/0190163d-8694-7000-8000-000000000000/abort", "/objects/types", "/relationships/records"]
-    {
-        let asked = ask(ALLOWED_ORIGIN, path).await;
-        assert_eq!((asked.status.as_u16(), asked.body.len()), (204, 0), "{path}");
-        assert_eq!(asked.header("access-control-allow-origin"), Some(ALLOWED_ORIGIN));
-        assert!(asked.header("access-control-allow-methods").is_some_and(|methods| methods.contains("POST")));
-        assert!(asked.header("access-control-allow-headers").is_some_and(|names| names.contains("authorization")));
-        let other = ask("https://evil.example", path).await;
-        assert_eq!((other.status.as_u16(), other.header("access-control-allow-origin")), (401, None), "{path}");
+    if Kind::chosen() == Kind::MiniStack {
+        not_here(
+            "a browser that asks first",
+            "MiniStack's HTTP API answers OPTIONS by itself, whatever its routes are",
+        );
+    } else {
+        check_preflights(&home).await;
     }
     // Its errors can be read, too.
     for (path, status) in [("/jobs", 200), ("/jobs/x", 404)] {
@@ -186,4 +213,23 @@ async fn pages_of_an_allowed_origin_may_call_and_no_others() {
     assert_eq!(form(ALLOWED_ORIGIN).await.status, 201);
     check_error(&form("https://evil.example").await, 403, "Forbidden", "Forbidden");
     home.stop().await;
+}
+
+async fn check_preflights(home: &Home) {
+    let ask = |origin: &'static str, path: &str| {
+        let request = home.request(Method::OPTIONS, &format!("{BASE}{path}")).header("origin", origin);
+        let wanted = "authorization,content-type,idempotency-key";
+        answer(request.header("access-control-request-method", "POST").header("access-control-request-headers", wanted))
+    };
+    for path in
+        ["/jobs", "/jobs/0190163d-8694-7000-8000-000000000000/abort", "/objects/types", "/relationships/records"]
+    {
+        let asked = ask(ALLOWED_ORIGIN, path).await;
+        assert_eq!((asked.status.as_u16(), asked.body.len()), (204, 0), "{path}");
+        assert_eq!(asked.header("access-control-allow-origin"), Some(ALLOWED_ORIGIN));
+        assert!(asked.header("access-control-allow-methods").is_some_and(|methods| methods.contains("POST")));
+        assert!(asked.header("access-control-allow-headers").is_some_and(|names| names.contains("authorization")));
+        let other = ask("https://evil.example", path).await;
+        assert_eq!((other.status.as_u16(), other.header("access-control-allow-origin")), (401, None), "{path}");
+    }
 }

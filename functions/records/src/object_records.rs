@@ -56,7 +56,8 @@ pub(crate) async fn list(
         Selection::Type(key) => {
             let objects = |state| if let RowState::Object(record) = state { Some(record) } else { None };
             let page = records.page_of_type(account, TypeKind::Object, &key, &paging, objects).await?;
-            Ok(paging.answer(page, |record: &ObjectRecord| keys::listed_at(record.created_at, record.id)))
+            Ok(paging
+                .answer(page, |record: &ObjectRecord| keys::listed_at(record.created_at, record.position, record.id)))
         }
         Selection::Ids { ids, .. } => {
             let ids = entries(ids).filter_map(RecordId::parse).collect();

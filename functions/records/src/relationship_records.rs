@@ -38,7 +38,8 @@ pub(crate) async fn list(
     relationship_types::find(&records, account, given).await?;
     let relationships = |state| if let RowState::Relationship(record) = state { Some(record) } else { None };
     let page = records.page_of_type(account, TypeKind::Relationship, &key, &paging, relationships).await?;
-    Ok(paging.answer(page, |record: &RelationshipRecord| keys::listed_at(record.created_at, record.id)))
+    Ok(paging
+        .answer(page, |record: &RelationshipRecord| keys::listed_at(record.created_at, record.position, record.id)))
 }
 
 #[cfg(test)]

@@ -204,7 +204,7 @@ pub fn decide_object(context: Context<'_>, id: RecordId, steps: &[Step<'_>], row
         let applied = match row.map(|row| &row.state) {
             // The key belongs to a relationship record: for an object it is as if nothing were there.
             Some(State::Relationship(_)) => Err(vec![no_such_id("record", &id.to_string())]),
-            _ => apply(context, id, &step.item, &mut record, judged),
+            _ => apply(context, id, step, &mut record, judged),
         };
         outcomes.push((
             step.position,
@@ -230,6 +230,13 @@ fn already_applied(id: RecordId, steps: &[Step<'_>]) -> Decision {
     Decision { outcomes: successes.map(|step| (step.position, Outcome::Success(id))).collect(), write: None }
 }
 
+/// The record that an item would make.
+#[derive(Clone, Copy)]
+struct Made {
+    id: RecordId,
+    position: u32,
+}
+
 /// Applies one item to the record as it stands after the items before it.
 ///
 /// # Errors
@@ -237,23 +244,24 @@ fn already_applied(id: RecordId, steps: &[Step<'_>]) -> Decision {
 fn apply(
     context: Context<'_>,
     id: RecordId,
-    item: &Item<'_>,
+    step: &Step<'_>,
     record: &mut Option<ObjectRecord>,
     judged: bool,
 ) -> Result<(), Vec<Problem>> {
-    match item {
+    let made = Made { id, position: step.position };
+    match &step.item {
         Item::Create { object_type, external_id, attributes } => {
             if let Some(taken) = record {
                 return Err(vec![external_id_taken(&taken.object_type)]);
             }
             let patch = parse_attributes(attributes).map_err(|problem| vec![problem])?;
-            *record = Some(create(context, id, object_type, external_id.as_deref(), patch, judged)?);
+            *record = Some(create(context, made, object_type, external_id.as_deref(), patch, judged)?);
         }
         Item::Set { object_type, external_id, attributes } => {
             let patch = parse_attributes(attributes).map_err(|problem| vec![problem])?;
             match record {
                 Some(record) => merge(context, record, &patch, judged)?,
-                None => *record = Some(create(context, id, object_type, Some(external_id), patch, judged)?),
+                None => *record = Some(create(context, made, object_type, Some(external_id), patch, judged)?),
             }
         }
         Item::Update { attributes, .. } => {
@@ -301,7 +309,7 @@ fn merged_onto_nothing(mut patch: Value) -> Value {
 /// Makes a record, whose attributes are a merge patch onto `{}`: importers send nulls for what a row does not have.
 fn create(
     context: Context<'_>,
-    id: RecordId,
+    made: Made,
     object_type: &TypeKey,
     external_id: Option<&str>,
     patch: Value,
@@ -309,11 +317,12 @@ fn create(
 ) -> Result<ObjectRecord, Vec<Problem>> {
     let (object_type, type_version, attributes) = checked(context, object_type, &merged_onto_nothing(patch), judged)?;
     Ok(ObjectRecord {
-        id,
+        id: made.id,
         object_type,
         external_id: external_id.map(str::to_owned),
         attributes,
         created_at: context.now,
+        position: Some(made.position),
         updated_at: context.now,
         type_version,
         links: 0,
@@ -391,6 +400,7 @@ pub fn relationship_of<'types>(
         source: source.clone(),
         target: target.clone(),
         created_at: context.now,
+        position: None,
     };
     Ok((defined, record))
 }
@@ -429,7 +439,7 @@ pub fn decide_relationship(
     let mut judging = Judging::on(base);
     for step in steps {
         let Some(judged) = judging.next(step) else { continue };
-        match relate(context, id, &step.item, row, &mut record, ends) {
+        match relate(context, id, step, row, &mut record, ends) {
             Ok(change) => {
                 changed = true;
                 links.extend(change);
@@ -452,14 +462,14 @@ pub fn decide_relationship(
 fn relate(
     context: Context<'_>,
     id: RecordId,
-    item: &Item<'_>,
+    step: &Step<'_>,
     row: Option<&Row>,
     record: &mut Option<RelationshipRecord>,
     ends: &Ends,
 ) -> Result<Vec<LinkChange>, Problem> {
-    match item {
+    match &step.item {
         Item::Relate { .. } => {
-            let (defined, made) = relationship_of(context, item)?;
+            let (defined, made) = relationship_of(context, &step.item)?;
             if made.id != id {
                 return Err(Problem::unprocessable(format!(
                     "Relationship type {} was defined anew while the job ran",
@@ -480,7 +490,7 @@ fn relate(
                 }
             }
             let changes = link_changes(&made, 1);
-            *record = Some(made);
+            *record = Some(RelationshipRecord { position: Some(step.position), ..made });
             Ok(changes)
         }
         _ => match (row.map(|row| &row.state), record.take()) {

@@ -95,6 +95,8 @@ pub struct ObjectRecord {
     /// Compact JSON of an object.
     pub attributes: String,
     pub created_at: Timestamp,
+    /// The position of the item that made it. None of one that was made before positions were kept.
+    pub position: Option<u32>,
     pub updated_at: Timestamp,
     /// The version of its type that its attributes were last checked against.
     pub type_version: u64,
@@ -126,6 +128,8 @@ pub struct RelationshipRecord {
     pub source: End,
     pub target: End,
     pub created_at: Timestamp,
+    /// The position of the item that made it. None of one that was made before positions were kept.
+    pub position: Option<u32>,
 }
 
 impl Serialize for RelationshipRecord {

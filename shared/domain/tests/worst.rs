@@ -451,6 +451,7 @@ fn change(schema: &Schema, attributes: &str, times: u32) -> usize {
         external_id: Some("gum".to_owned()),
         attributes: attributes.to_owned(),
         created_at: now,
+        position: None,
         updated_at: now,
         type_version: 1,
         links: 0,

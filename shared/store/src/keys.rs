@@ -235,10 +235,23 @@ pub fn by_type(account: &AccountId, kind: TypeKind, key: &TypeKey, shard: u8) ->
     format!("{account}#{}#{}#{shard}", kind.name(), key.folded())
 }
 
-/// A record's place among those of its type: by creation, then by id.
+/// A record's place among those of its type: by creation, then by the position of the item that made it, because all that
+/// one chunk makes is made at one moment; then by id.
 #[must_use]
-pub fn listed_at(created_at: Timestamp, id: RecordId) -> String {
-    format!("{:013}#{id}", created_at.as_millis())
+pub fn listed_at(created_at: Timestamp, position: Option<u32>, id: RecordId) -> String {
+    let millis = created_at.as_millis();
+    match position {
+        Some(position) => format!("{millis:013}#{position:05}#{id}"),
+        None => format!("{millis:013}#{id}"),
+    }
+}
+
+/// What [`listed_at`] made of a position and an id. `None` when it made no such text.
+#[must_use]
+pub fn read_place(listed_at: &str) -> Option<(Option<u32>, RecordId)> {
+    let (before, id) = listed_at.rsplit_once('#')?;
+    let position = before.split_once('#').map(|(_, position)| position.parse()).transpose().ok()?;
+    Some((position, RecordId::parse(id)?))
 }
 
 /// A type in its account's partition of the catalog. Types of one kind share what comes before their keys.
@@ -278,10 +291,19 @@ mod tests {
         assert_eq!(record(&acme, record_id), "acme#40e83a4e-8438-8bb9-8f6f-51124535ce9f");
         assert_eq!(record_of(&record(&acme, record_id)), Some(record_id));
         assert_eq!(by_type(&acme, TypeKind::Object, &product, shard_of(record_id)), "acme#OBJECT#product#7");
-        assert_eq!(
-            listed_at(Timestamp::from_millis(1_509_724_806_123), record_id),
-            "1509724806123#40e83a4e-8438-8bb9-8f6f-51124535ce9f"
-        );
+        let at = Timestamp::from_millis(1_509_724_806_123);
+        for (position, place) in [
+            // Of records that were made before positions were kept.
+            (None, "1509724806123#40e83a4e-8438-8bb9-8f6f-51124535ce9f"),
+            (Some(7), "1509724806123#00007#40e83a4e-8438-8bb9-8f6f-51124535ce9f"),
+            (Some(9_999), "1509724806123#09999#40e83a4e-8438-8bb9-8f6f-51124535ce9f"),
+        ] {
+            assert_eq!(listed_at(at, position, record_id), place);
+            assert_eq!(read_place(place), Some((position, record_id)));
+        }
+        for wrong in ["", "1509724806123", "1509724806123#7", "1#x#40e83a4e-8438-8bb9-8f6f-51124535ce9f"] {
+            assert_eq!(read_place(wrong), None, "{wrong}");
+        }
         assert_eq!(type_row(TypeKind::Relationship, &product), "RELATIONSHIP_TYPE#product");
         assert!(job(job_id).as_str() < after_all_jobs());
         let email = Email::parse("Agent@Example.com").unwrap();

@@ -72,6 +72,7 @@ async fn a_list_of_records_shows_none_where_the_index_still_has_it() {
             external_id: None,
             attributes: "{}".to_owned(),
             created_at,
+            position: None,
             updated_at: created_at,
             type_version: 1,
             links: 0,
@@ -89,8 +90,9 @@ async fn a_list_of_records_shows_none_where_the_index_still_has_it() {
     let (there, deleted) = (record(1, at), (RecordId::from_bytes([2; 16]), State::Tombstone));
     let again = record(3, at.plus_millis(5));
     let deleted = (deleted.0, Row { version: 2, operations: Operations::default(), state: deleted.1 });
-    let entries: Vec<Value> =
-        (1..=4).map(|id| json!({"listed_at": {"S": keys::listed_at(at, RecordId::from_bytes([id; 16]))}})).collect();
+    let entries: Vec<Value> = (1..=4)
+        .map(|id| json!({"listed_at": {"S": keys::listed_at(at, None, RecordId::from_bytes([id; 16]))}}))
+        .collect();
     let mut answers = vec![(200, json!({"Items": entries}).to_string())];
     answers.extend((1..keys::SHARDS).map(|_| (200, json!({"Items": []}).to_string())));
     answers.push(rows_of("test-records", &[&as_row(&there), &as_row(&deleted), &as_row(&again)]));

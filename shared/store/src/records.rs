@@ -300,8 +300,7 @@ impl Store {
                 if forward { order } else { order.reverse() }
             });
             let Some(listed_at) = first.and_then(|shard| shard.read.pop_front()) else { break };
-            let id = listed_at.split_once('#').and_then(|(_, id)| RecordId::parse(id));
-            let id = id.ok_or_else(|| broken("listed_at"))?;
+            let (_, id) = keys::read_place(&listed_at).ok_or_else(|| broken("listed_at"))?;
             places.push(Place { id, listed_at });
         }
         Ok(places)
@@ -315,9 +314,9 @@ impl Store {
         query: &PageQuery,
     ) -> Result<(), StoreError> {
         let exclusive_start = shard.from.as_deref().and_then(|listed_at| {
-            let (_, id) = listed_at.split_once('#')?;
+            let (_, id) = keys::read_place(listed_at)?;
             Some(Attributes::from([
-                ("pk".to_owned(), text(keys::record(account, RecordId::parse(id)?))),
+                ("pk".to_owned(), text(keys::record(account, id))),
                 ("type_shard".to_owned(), text(&shard.partition)),
                 ("listed_at".to_owned(), text(listed_at)),
             ]))
@@ -355,8 +354,8 @@ struct Place {
 /// Where a row stands in the list of its type; `None` for a tombstone, which stands nowhere.
 fn place_of(row: &Row) -> Option<String> {
     match &row.state {
-        State::Object(record) => Some(keys::listed_at(record.created_at, record.id)),
-        State::Relationship(record) => Some(keys::listed_at(record.created_at, record.id)),
+        State::Object(record) => Some(keys::listed_at(record.created_at, record.position, record.id)),
+        State::Relationship(record) => Some(keys::listed_at(record.created_at, record.position, record.id)),
         State::Tombstone => None,
     }
 }

@@ -127,7 +127,7 @@ pub(crate) fn record_to_row(account: &AccountId, row: &Row, now: Timestamp) -> V
             ("type_version", number(record.type_version)),
             ("links", number(record.links)),
             ("type_shard", text(shard(account, TypeKind::Object, &record.object_type, record.id))),
-            ("listed_at", text(keys::listed_at(record.created_at, record.id))),
+            ("listed_at", text(keys::listed_at(record.created_at, record.position, record.id))),
         ]),
         State::Relationship(record) => attributes.extend([
             ("relationship_type", text(record.relationship_type.as_str())),
@@ -135,7 +135,7 @@ pub(crate) fn record_to_row(account: &AccountId, row: &Row, now: Timestamp) -> V
             ("target", text(record.target.to_string())),
             ("created_at", millis(record.created_at)),
             ("type_shard", text(shard(account, TypeKind::Relationship, &record.relationship_type, record.id))),
-            ("listed_at", text(keys::listed_at(record.created_at, record.id))),
+            ("listed_at", text(keys::listed_at(record.created_at, record.position, record.id))),
         ]),
         State::Tombstone => {
             attributes.push(("expires_at", seconds(now.plus_millis(limits::TOMBSTONE_SECONDS * 1_000))));
@@ -160,6 +160,7 @@ pub(crate) fn record_from_row(row: &Attributes) -> Result<(RecordId, Row), Store
             external_id: reader.optional_text("external_id")?.map(str::to_owned),
             attributes: reader.text("attributes")?.to_owned(),
             created_at: reader.millis("created_at")?,
+            position: position_of(&reader)?,
             updated_at: reader.millis("updated_at")?,
             type_version: reader.number("type_version")?,
             links: reader.number("links")?,
@@ -171,6 +172,7 @@ pub(crate) fn record_from_row(row: &Attributes) -> Result<(RecordId, Row), Store
             source: end("source")?,
             target: end("target")?,
             created_at: reader.millis("created_at")?,
+            position: position_of(&reader)?,
         })
     } else {
         State::Tombstone
@@ -178,6 +180,13 @@ pub(crate) fn record_from_row(row: &Attributes) -> Result<(RecordId, Row), Store
     let operations = Operations::from_bytes(reader.optional_binary("ops")?.unwrap_or_default());
     let operations = operations.map_err(|_| broken("ops"))?;
     Ok((id, Row { version: reader.number("version")?, operations, state }))
+}
+
+/// The position of the item that made a record: part of its place in the list, and stored nowhere else.
+fn position_of(reader: &Reader<'_>) -> Result<Option<u32>, StoreError> {
+    let Some(place) = reader.optional_text("listed_at")? else { return Ok(None) };
+    let (position, _) = keys::read_place(place).ok_or_else(|| broken("listed_at"))?;
+    Ok(position)
 }
 
 #[cfg(test)]
@@ -221,6 +230,7 @@ mod tests {
             external_id: None,
             attributes: r#"{"a":1}"#.to_owned(),
             created_at: at,
+            position: Some(9_999),
             updated_at: at,
             type_version: 2,
             links: 1,
@@ -232,6 +242,7 @@ mod tests {
             source: End::Object(id),
             target: End::Elsewhere("zen:user:1".to_owned()),
             created_at: at,
+            position: None,
         };
         for state in [State::Object(object), State::Object(named), State::Relationship(relationship), State::Tombstone]
         {
@@ -265,6 +276,7 @@ mod tests {
             source: End::Elsewhere("zen:user:1".to_owned()),
             target: End::Elsewhere("zen:user:2".to_owned()),
             created_at: at,
+            position: Some(0),
         });
         assert_eq!(expires_at(&record_row(relationship)), None);
     }

@@ -112,6 +112,7 @@ async fn a_relationship_is_not_written_when_an_end_is_gone_meanwhile() {
             source: End::Elsewhere("zen:user:1".to_owned()),
             target: End::Object(end),
             created_at: acme.store.ambient().now(),
+            position: Some(0),
         };
         let row = Row { version: 1, operations: Operations::default(), state: State::Relationship(relationship) };
         let links = vec![LinkChange { end, change: 1 }];

@@ -65,6 +65,7 @@ impl World {
             external_id: Some("x".to_owned()),
             attributes: attributes.to_owned(),
             created_at: Timestamp::from_seconds(1),
+            position: None,
             updated_at: Timestamp::from_seconds(1),
             type_version: 1,
             links: 0,
