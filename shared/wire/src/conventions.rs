@@ -25,6 +25,7 @@ use crate::authentication::{authenticate, ration_every_answer};
 use crate::bounds::{as_sent, within_limits};
 use crate::compression;
 use crate::failure::{Cause, Failure, internal_body};
+use crate::old_names::moved;
 use crate::origins::{AllowedOrigins, refuse_foreign_forms, share};
 use crate::query::cut;
 use crate::request_id::{RequestId, X_REQUEST_ID};
@@ -44,11 +45,9 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
 /// authentication, JSON answers where no route answers (404, 405 with `Allow`), a 500 for a panic, gzip, security headers, and
 /// one log line.
 pub fn conventions(routes: Routes, access: Access, origins: AllowedOrigins, ambient: Ambient) -> Router {
-    let router = routes.into_router().fallback(async || Failure::no_route()).method_not_allowed_fallback(
-        async |method: Method| {
-            Failure::method_not_allowed(format!("This route does not answer {}", cut(method.as_str())))
-        },
-    );
+    let router = routes.into_router().fallback(moved).method_not_allowed_fallback(async |method: Method| {
+        Failure::method_not_allowed(format!("This route does not answer {}", cut(method.as_str())))
+    });
     // Around the router and not on its routes: there, a 401 would tell in `Allow` which routes exist. Later layers
     // stand further out.
     Router::new()
@@ -253,6 +252,16 @@ mod tests {
         assert_eq!(reply.header("allow"), Some("GET,HEAD"));
         let detail = "This route does not answer DELETE";
         assert_eq!(reply.json(), error("MethodNotAllowed", "405", "Method Not Allowed", detail));
+    }
+
+    #[tokio::test]
+    async fn an_earlier_name_is_a_308_to_whom_is_let_in() {
+        let sent = || request("POST", "/api/custom_resources/jobs/?a=b");
+        assert_eq!(send(&router(), sent()).await.status, 401);
+        let mut known = sent();
+        known.headers_mut().insert(AGENT.0, HeaderValue::from_static(AGENT.1));
+        let reply = send(&router(), known).await;
+        assert_eq!((reply.status.as_u16(), reply.header("location")), (308, Some("/api/sunshine/jobs?a=b")));
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ mod content_type;
 mod conventions;
 mod cursor;
 mod failure;
+mod old_names;
 mod origins;
 mod page;
 mod query;
