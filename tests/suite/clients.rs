@@ -215,6 +215,32 @@ async fn pages_of_an_allowed_origin_may_call_and_no_others() {
     home.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_earlier_name_leads_to_the_route_of_today() {
+    let home = Home::start().await;
+    let agent = home.agent().await;
+    let ask = |method: Method, path: &str| home.request(method, path).bearer_auth(agent.token());
+    let define = json!({"data": {"key": "product", "schema": {"properties": {"name": {"type": "string"}}}}});
+    let job = json!({"type": "resources", "action": "post", "data": [gum(&json!("1"), &json!({"name": "Gum"}))]});
+    for (method, old, today, body, status) in [
+        (Method::POST, "resource_types", "objects/types", define.to_string(), 201),
+        (Method::POST, "jobs/", "jobs", job.to_string(), 201),
+        (Method::GET, "jobs?per_page=1", "jobs?per_page=1", String::new(), 200),
+        (Method::GET, "resources?type=product", "objects/records?type=product", String::new(), 200),
+        (Method::DELETE, "relationship_types/owns", "relationships/types/owns", String::new(), 404),
+    ] {
+        let moved = answer(ask(method.clone(), &format!("/api/custom_resources/{old}")).body(body.clone())).await;
+        let location = format!("{BASE}/{today}");
+        assert_eq!((moved.status.as_u16(), moved.header("location")), (308, Some(&*location)), "{old}");
+        // As a client follows it: the same method and body.
+        assert_eq!(answer(ask(method, &location).body(body)).await.status, status, "{location}");
+    }
+    let nobody = home.request(Method::GET, "/api/custom_resources/jobs");
+    assert_eq!(answer(nobody).await.status, 401);
+    check_error(&answer(ask(Method::GET, "/api/custom_resources/nothing")).await, 404, "NotFound", "Not Found");
+    home.stop().await;
+}
+
 async fn check_preflights(home: &Home) {
     let ask = |origin: &'static str, path: &str| {
         let request = home.request(Method::OPTIONS, &format!("{BASE}{path}")).header("origin", origin);

@@ -177,9 +177,10 @@ impl Home {
         }
     }
 
-    /// A request without credentials.
+    /// A request without credentials. It follows no redirect: who asks wants to see it.
     pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
-        reqwest::Client::new().request(method, format!("{}{path}", self.base_url()))
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+        http.request(method, format!("{}{path}", self.base_url()))
     }
 
     fn base_url(&self) -> String {
