@@ -27,7 +27,10 @@ impl DataDirectory {
     /// When the directory cannot be made or written, or another process holds it.
     pub fn lock(path: &Path) -> Result<Self, DataDirectoryError> {
         let failed = |path: &Path, source| DataDirectoryError::File { path: path.into(), source };
+        // One that was there and is not ours may be for others too: then its files alone are closed.
+        let is_ours = !path.exists() || path.join("lock").exists();
         std::fs::create_dir_all(path).map_err(|source| failed(path, source))?;
+        keep_to_its_owner(path, is_ours).map_err(|source| failed(path, source))?;
         let lock_path = path.join("lock");
         let lock = OpenOptions::new()
             .create(true)
@@ -55,9 +58,72 @@ impl DataDirectory {
     }
 }
 
+/// What is kept in the directory; the database's own files beside a file of it get the mode of that.
+const FILES: [&str; 3] = ["lock", "database.db", "queue.db"];
+
+/// Lets nobody but the owner read the files, and if `whole`, into the directory: they hold records, hashes of passwords and the
+/// secret of cursors.
+#[cfg(unix)]
+fn keep_to_its_owner(path: &Path, whole: bool) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let close = |path: &Path| -> std::io::Result<()> {
+        let mode = std::fs::metadata(path)?.permissions().mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(mode & 0o7700))?;
+            tracing::info!(path = %path.display(), "closed to other users");
+        }
+        Ok(())
+    };
+    if whole {
+        close(path)?;
+    }
+    for name in FILES {
+        // An empty file is an empty database.
+        drop(OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(name))?);
+        for name in [name.to_owned(), format!("{name}-wal"), format!("{name}-shm"), format!("{name}-journal")] {
+            match close(&path.join(name)) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                done => done?,
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn keep_to_its_owner(_: &Path, _: bool) -> std::io::Result<()> {
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_but_its_owner_reads_it_be_it_new_or_of_an_earlier_release() {
+        use std::os::unix::fs::PermissionsExt;
+        let parent = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let (new, earlier, shared) =
+            (parent.path().join("new"), parent.path().join("earlier"), parent.path().join("shared"));
+        for there in [&earlier, &shared] {
+            std::fs::create_dir(there).unwrap();
+            std::fs::write(there.join("database.db-wal"), "").unwrap();
+            for path in [there.clone(), there.join("database.db-wal")] {
+                std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+            }
+        }
+        std::fs::write(earlier.join("lock"), "").unwrap();
+        for (path, expected) in [(&new, 0o700), (&earlier, 0o700), (&shared, 0o755)] {
+            drop(DataDirectory::lock(path).unwrap());
+            assert_eq!(mode(path), expected, "{}", path.display());
+            for file in std::fs::read_dir(path).unwrap() {
+                let file = file.unwrap().path();
+                assert_eq!(mode(&file) & 0o077, 0, "{}", file.display());
+            }
+        }
+    }
 
     #[test]
     fn one_process_at_a_time_has_the_directory() {

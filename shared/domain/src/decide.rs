@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::account::AccountId;
 use crate::item::{Item, no_such_id, object_type_not_found, parse_attributes, relationship_type_not_found};
@@ -260,14 +260,14 @@ fn apply(
         Item::Set { object_type, external_id, attributes } => {
             let patch = parse_attributes(attributes).map_err(|problem| vec![problem])?;
             match record {
-                Some(record) => merge(context, record, &patch, judged)?,
+                Some(record) => merge(context, record, patch, judged)?,
                 None => *record = Some(create(context, made, object_type, Some(external_id), patch, judged)?),
             }
         }
         Item::Update { attributes, .. } => {
             let Some(record) = record else { return Err(vec![no_such_id("record", &id.to_string())]) };
             let patch = parse_attributes(attributes).map_err(|problem| vec![problem])?;
-            merge(context, record, &patch, judged)?;
+            merge(context, record, patch, judged)?;
         }
         Item::Delete { .. } => match record {
             None => return Err(vec![no_such_id("record", &id.to_string())]),
@@ -293,17 +293,25 @@ fn apply(
     Ok(())
 }
 
-/// What a merge patch (RFC 7396) makes of `{}`: itself, without the members that are null.
-fn merged_onto_nothing(mut patch: Value) -> Value {
-    // As deep as JSON may nest here, see `limits::JSON_LEVELS`. What stands in an array is a value and no patch.
-    fn drop_nulls(members: &mut serde_json::Map<String, Value>) {
-        members.retain(|_, member| !member.is_null());
-        members.values_mut().filter_map(Value::as_object_mut).for_each(drop_nulls);
+/// Applies a merge patch (RFC 7396). What the patch does not touch keeps its order, which is why no library does this: each
+/// takes a member out by putting the last one in its place.
+fn merge_patch(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
     }
-    if let Value::Object(members) = &mut patch {
-        drop_nulls(members);
+    let Value::Object(members) = target else { return };
+    // All in one pass, or taking out many would take the square of their number.
+    if patch.values().any(Value::is_null) {
+        members.retain(|name, _| patch.get(name) != Some(&Value::Null));
     }
-    patch
+    // As deep as JSON may nest here, see `limits::JSON_LEVELS`.
+    for (name, value) in patch.into_iter().filter(|(_, value)| !value.is_null()) {
+        merge_patch(members.entry(name).or_insert(Value::Null), value);
+    }
 }
 
 /// Makes a record, whose attributes are a merge patch onto `{}`: importers send nulls for what a row does not have.
@@ -315,7 +323,9 @@ fn create(
     patch: Value,
     judged: bool,
 ) -> Result<ObjectRecord, Vec<Problem>> {
-    let (object_type, type_version, attributes) = checked(context, object_type, &merged_onto_nothing(patch), judged)?;
+    let mut attributes = Value::Object(Map::new());
+    merge_patch(&mut attributes, patch);
+    let (object_type, type_version, attributes) = checked(context, object_type, &attributes, judged)?;
     Ok(ObjectRecord {
         id: made.id,
         object_type,
@@ -329,10 +339,10 @@ fn create(
     })
 }
 
-fn merge(context: Context<'_>, record: &mut ObjectRecord, patch: &Value, judged: bool) -> Result<(), Vec<Problem>> {
+fn merge(context: Context<'_>, record: &mut ObjectRecord, patch: Value, judged: bool) -> Result<(), Vec<Problem>> {
     // What is stored was JSON when it was written.
     let mut attributes: Value = serde_json::from_str(&record.attributes).map_err(|_| vec![Problem::internal()])?;
-    json_patch::merge(&mut attributes, patch);
+    merge_patch(&mut attributes, patch);
     let (_, type_version, attributes) = checked(context, &record.object_type, &attributes, judged)?;
     record.attributes = attributes;
     record.type_version = type_version;

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -111,14 +112,39 @@ fn details(decision: &Decision) -> Vec<String> {
 
 const TAKEN: &str = "External Id is already in use for the Resource Type key: product";
 
-proptest::proptest! {
+/// JSON of few names, so that a patch meets what is there.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![Just(Value::Null), Just(json!(1)), Just(json!("x")), Just(json!([null]))];
+    leaf.prop_recursive(4, 24, 5, |inner| {
+        prop::collection::vec(("[a-e]", inner), 0..5).prop_map(|members| Value::Object(members.into_iter().collect()))
+    })
+}
+
+/// The names of an object, in order.
+fn names(value: &Value) -> Vec<&String> {
+    value.as_object().map(|members| members.keys().collect()).unwrap_or_default()
+}
+
+proptest! {
     #[test]
-    fn a_create_is_a_merge_patch_onto_nothing(text in r#"(\{("[ab]":(null|1|"x"|\[null\]|\{("a":null)?\})(,"[cd]":(null|\{"e":\{"f":null,"g":2\}\}))?)?\}|null|7)"#) {
-        let patch: Value = serde_json::from_str(&text).unwrap();
-        let mut merged = json!({});
-        json_patch::merge(&mut merged, &patch);
-        proptest::prop_assert_eq!(merged_onto_nothing(patch), merged);
+    fn a_patch_does_what_the_library_does_and_keeps_the_order_of_the_rest(target in any_json(), patch in any_json()) {
+        let mut expected = target.clone();
+        json_patch::merge(&mut expected, &patch);
+        let mut merged = target.clone();
+        merge_patch(&mut merged, patch.clone());
+        prop_assert_eq!(&merged, &expected);
+        if patch.is_object() {
+            let left: Vec<_> = names(&target).into_iter().filter(|name| merged.get(name.as_str()).is_some()).collect();
+            prop_assert_eq!(&names(&merged)[..left.len()], &left[..]);
+        }
     }
+}
+
+#[test]
+fn what_a_patch_leaves_keeps_its_order() {
+    let mut attributes = json!({"o": 1, "a": 2, "n": 3});
+    merge_patch(&mut attributes, json!({"o": null, "z": 4, "a": 5}));
+    assert_eq!(attributes.to_string(), r#"{"a":5,"n":3,"z":4}"#);
 }
 
 #[test]
