@@ -295,23 +295,33 @@ fn apply(
 
 /// Applies a merge patch (RFC 7396). What the patch does not touch keeps its order, which is why no library does this: each
 /// takes a member out by putting the last one in its place.
-fn merge_patch(target: &mut Value, patch: Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(Map::new());
+fn merge_patch(target: &mut Value, mut patch: Value) {
+    match (target, &mut patch) {
+        (Value::Object(members), Value::Object(patch)) if !members.is_empty() => {
+            // All in one pass, or taking out many would take the square of their number.
+            if patch.values().any(Value::is_null) {
+                members.retain(|name, _| patch.get(name) != Some(&Value::Null));
+            }
+            // As deep as JSON may nest here, see `limits::JSON_LEVELS`.
+            for (name, value) in std::mem::take(patch).into_iter().filter(|(_, value)| !value.is_null()) {
+                merge_patch(members.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        // Onto nothing a patch is what it holds: most creates get by without another look at their members.
+        (target, _) => {
+            drop_nulls(&mut patch);
+            *target = patch;
+        }
     }
-    let Value::Object(members) = target else { return };
-    // All in one pass, or taking out many would take the square of their number.
-    if patch.values().any(Value::is_null) {
-        members.retain(|name, _| patch.get(name) != Some(&Value::Null));
+}
+
+/// Takes out the members that are null, at any depth. What stands in an array is a value and no patch.
+fn drop_nulls(patch: &mut Value) {
+    let Value::Object(members) = patch else { return };
+    if members.values().any(Value::is_null) {
+        members.retain(|_, member| !member.is_null());
     }
-    // As deep as JSON may nest here, see `limits::JSON_LEVELS`.
-    for (name, value) in patch.into_iter().filter(|(_, value)| !value.is_null()) {
-        merge_patch(members.entry(name).or_insert(Value::Null), value);
-    }
+    members.values_mut().for_each(drop_nulls);
 }
 
 /// Makes a record, whose attributes are a merge patch onto `{}`: importers send nulls for what a row does not have.

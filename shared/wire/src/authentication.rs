@@ -1,4 +1,4 @@
-//! Nothing is answered before it is known who asks.
+//! No route is answered before it is known who asks.
 
 use access::{Access, Admitted, Ration, Refusal, Source};
 use axum::extract::{FromRequestParts, Request, State};
