@@ -28,16 +28,11 @@ impl DataDirectory {
     pub fn lock(path: &Path) -> Result<Self, DataDirectoryError> {
         let failed = |path: &Path, source| DataDirectoryError::File { path: path.into(), source };
         // One that was there and is not ours may be for others too: then its files alone are closed.
-        let is_ours = !path.exists() || path.join("lock").exists();
+        let is_ours = !path.exists() || path.join(LOCK).exists();
         std::fs::create_dir_all(path).map_err(|source| failed(path, source))?;
         keep_to_its_owner(path, is_ours).map_err(|source| failed(path, source))?;
-        let lock_path = path.join("lock");
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(|source| failed(&lock_path, source))?;
+        let lock_path = path.join(LOCK);
+        let lock = open(&lock_path).map_err(|source| failed(&lock_path, source))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.into(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(DataDirectoryError::InUse(path.into())),
@@ -48,24 +43,35 @@ impl DataDirectory {
     /// The file of the database.
     #[must_use]
     pub fn database(&self) -> PathBuf {
-        self.path.join("database.db")
+        self.path.join(DATABASE)
     }
 
     /// The file of the queue.
     #[must_use]
     pub fn queue(&self) -> PathBuf {
-        self.path.join("queue.db")
+        self.path.join(QUEUE)
     }
 }
 
-/// What is kept in the directory; the database's own files beside a file of it get the mode of that.
-const FILES: [&str; 3] = ["lock", "database.db", "queue.db"];
+// The files of the directory. What SQLite puts beside a database gets the mode of that.
+const LOCK: &str = "lock";
+const DATABASE: &str = "database.db";
+const QUEUE: &str = "queue.db";
+
+/// Opens a file, or makes an empty one, which nobody but its owner may read.
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
 
 /// Lets nobody but the owner read the files, and if `whole`, into the directory: they hold records, hashes of passwords and the
 /// secret of cursors.
 #[cfg(unix)]
 fn keep_to_its_owner(path: &Path, whole: bool) -> std::io::Result<()> {
-    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
     let close = |path: &Path| -> std::io::Result<()> {
         let mode = std::fs::metadata(path)?.permissions().mode() & 0o7777;
         if mode & 0o077 != 0 {
@@ -77,9 +83,9 @@ fn keep_to_its_owner(path: &Path, whole: bool) -> std::io::Result<()> {
     if whole {
         close(path)?;
     }
-    for name in FILES {
+    for name in [LOCK, DATABASE, QUEUE] {
         // An empty file is an empty database.
-        drop(OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(name))?);
+        drop(open(&path.join(name))?);
         for name in [name.to_owned(), format!("{name}-wal"), format!("{name}-shm"), format!("{name}-journal")] {
             match close(&path.join(name)) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

@@ -133,19 +133,35 @@ impl Problem {
     }
 }
 
-impl Serialize for Problem {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let repeats_detail = self.code == Code::TooManyRequests;
+impl Problem {
+    fn members<S: Serializer>(&self, repeats_detail: bool, serializer: S) -> Result<S::Ok, S::Error> {
         let mut members = serializer.serialize_struct("Problem", 4 + usize::from(repeats_detail))?;
         members.serialize_field("code", self.code.name())?;
         members.serialize_field("status", self.code.status())?;
         members.serialize_field("title", self.code.title())?;
         members.serialize_field("detail", &self.detail)?;
         if repeats_detail {
-            // A published client shows `message` to its user when it is told to slow down.
             members.serialize_field("message", &self.detail)?;
         }
         members.end()
+    }
+}
+
+/// As in the results of a job. A published client shows `message` to its user when it is told to slow down.
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.members(self.code == Code::TooManyRequests, serializer)
+    }
+}
+
+/// A problem as every answer outside of a job's results has it: with `message`, which repeats `detail` and which published
+/// clients show to their users.
+#[derive(Clone, Copy, Debug)]
+pub struct WithMessage<'problem>(pub &'problem Problem);
+
+impl Serialize for WithMessage<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.members(true, serializer)
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
-use domain::problem::{Code, Problem};
+use domain::problem::{Code, Problem, WithMessage};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
@@ -231,26 +231,11 @@ pub(crate) fn internal_body(request_id: RequestId) -> Vec<u8> {
 fn errors(problems: &[Problem]) -> Vec<u8> {
     #[derive(Serialize)]
     struct Errors<'a> {
-        errors: Vec<Entry<'a>>,
+        errors: Vec<WithMessage<'a>>,
     }
-    /// As in the results of a job, and `message`, which published clients show to their users.
-    #[derive(Serialize)]
-    struct Entry<'a> {
-        code: &'a str,
-        status: &'a str,
-        title: &'a str,
-        detail: &'a str,
-        message: &'a str,
-    }
-    let errors = problems.iter().map(|Problem { code, detail }| Entry {
-        code: code.name(),
-        status: code.status(),
-        title: code.title(),
-        detail,
-        message: detail,
-    });
+    let errors = problems.iter().map(WithMessage).collect();
     // Five strings each: there is nothing in them that could not be serialized.
-    serde_json::to_vec(&Errors { errors: errors.collect() }).unwrap_or_default()
+    serde_json::to_vec(&Errors { errors }).unwrap_or_default()
 }
 
 #[cfg(test)]
