@@ -12,12 +12,11 @@ use libfuzzer_sys::fuzz_target;
 use sundial_fuzz::RECIPE;
 
 fuzz_target!(|input: &[u8]| {
-    match input.split_first() {
-        Some((&RECIPE, user)) => check_basic(user),
-        _ => {
-            let Ok(value) = HeaderValue::from_bytes(input) else { return };
-            check(&value);
-        }
+    if let Some((&RECIPE, user)) = input.split_first() {
+        check_basic(user);
+    } else {
+        let Ok(value) = HeaderValue::from_bytes(input) else { return };
+        check(&value);
     }
 });
 

@@ -15,15 +15,12 @@ use wire::{Cursor, CursorKey, CursorScope, Direction, Order};
 const SECRET: [u8; 32] = [7; 32];
 
 fuzz_target!(|input: &[u8]| {
-    match input.split_first() {
-        Some((&RECIPE, recipe)) => {
-            let Ok(recipe) = Recipe::arbitrary_take_rest(Unstructured::new(recipe)) else { return };
-            recipe.check();
-        }
-        _ => {
-            let Ok(text) = std::str::from_utf8(input) else { return };
-            check_refused(&CursorKey::new(SECRET).scope(&account(), "jobs"), text);
-        }
+    if let Some((&RECIPE, recipe)) = input.split_first() {
+        let Ok(recipe) = Recipe::arbitrary_take_rest(Unstructured::new(recipe)) else { return };
+        recipe.check();
+    } else {
+        let Ok(text) = std::str::from_utf8(input) else { return };
+        check_refused(&CursorKey::new(SECRET).scope(&account(), "jobs"), text);
     }
 });
 

@@ -27,17 +27,14 @@ use serde_json::value::RawValue;
 use sundial_fuzz::{BodyRecipe, RECIPE, ValueRecipe, account, as_carried, chosen, is_carried_by_sqs, job};
 
 fuzz_target!(|input: &[u8]| {
-    match input.split_first() {
-        Some((&RECIPE, recipe)) => {
-            let Ok(recipe) = Recipe::arbitrary_take_rest(Unstructured::new(recipe)) else { return };
-            if let Some(message) = recipe.message() {
-                check(&message);
-            }
+    if let Some((&RECIPE, recipe)) = input.split_first() {
+        let Ok(recipe) = Recipe::arbitrary_take_rest(Unstructured::new(recipe)) else { return };
+        if let Some(message) = recipe.message() {
+            check(&message);
         }
-        _ => {
-            let Ok(message) = std::str::from_utf8(input) else { return };
-            check(message);
-        }
+    } else {
+        let Ok(message) = std::str::from_utf8(input) else { return };
+        check(message);
     }
 });
 
@@ -195,6 +192,9 @@ fn check_item(chunk: &Chunk<'_>, item: &Item<'_>) {
 /// Of many items, so many are looked at from all sides.
 const LOOKED_AT: usize = 32;
 
+/// What decides the steps of one record.
+type Decide<'group> = dyn Fn(Context<'_>, &[Step<'_>], Option<&Row>) -> Decision + 'group;
+
 /// Decides a group where nothing is, and answers with what comes of it; then, if it is `thorough`, on every kind of row.
 fn check_group(context: Context<'_>, operation: Operation, group: &Group<'_>, thorough: bool) -> Vec<(u32, Outcome)> {
     let row = |state| Row { version: 3, operations: Operations::default(), state };
@@ -207,10 +207,11 @@ fn check_group(context: Context<'_>, operation: Operation, group: &Group<'_>, th
             source: End::Elsewhere("zen:user:1".to_owned()),
             target: End::Object(RecordId::from_bytes([1; 16])),
             created_at: NOW,
+            position: Some(0),
         })),
         row(State::Tombstone),
     ];
-    let decide: &dyn Fn(Context<'_>, &[Step<'_>], Option<&Row>) -> Decision = match operation {
+    let decide: &Decide<'_> = match operation {
         Operation::CreateRelationships | Operation::DeleteRelationships => {
             &|context, steps, row| match decide_relationship(context, group.id, steps, row, &ends(group)) {
                 RelationshipDecision::Decided(decision) => decision,
@@ -260,7 +261,7 @@ fn check_write(job: JobId, group: &Group<'_>, row: Option<&Row>, write: &Write) 
 /// A later delivery comes to the same, whether the write was made in between or not.
 fn check_again(
     context: Context<'_>,
-    decide: &dyn Fn(Context<'_>, &[Step<'_>], Option<&Row>) -> Decision,
+    decide: &Decide<'_>,
     group: &Group<'_>,
     row: Option<&Row>,
     decision: &Decision,
@@ -313,6 +314,7 @@ fn object(id: RecordId, links: u64) -> ObjectRecord {
         created_at: NOW,
         updated_at: NOW,
         type_version: 2,
+        position: Some(0),
         links,
     }
 }
