@@ -1,12 +1,13 @@
 //! What each function asks of AWS, seen beneath the SDK.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use local::run::HttpClients;
 use serde_json::Value;
@@ -26,7 +27,14 @@ pub struct Call {
 
 /// Notes the calls of each function. Clones note into the same book.
 #[derive(Clone, Debug, Default)]
-pub struct CallBook(Arc<Mutex<BTreeMap<&'static str, Calls>>>);
+pub struct CallBook(Arc<Mutex<Book>>);
+
+#[derive(Debug, Default)]
+struct Book {
+    calls: BTreeMap<&'static str, Calls>,
+    /// The function and the operation that get no answer.
+    unanswered: Option<(&'static str, &'static str)>,
+}
 
 impl CallBook {
     /// Clients whose calls are noted here.
@@ -39,16 +47,27 @@ impl CallBook {
     /// What the function has done so far.
     #[must_use]
     pub fn calls_of(&self, function: &str) -> Calls {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(function).cloned().unwrap_or_default()
+        self.open().calls.get(function).cloned().unwrap_or_default()
     }
 
-    fn note(&self, function: &'static str, request: &HttpRequest) {
+    /// From now on this operation of the function, `BatchExecuteStatement` say, does not arrive; `None` lets all arrive again.
+    pub fn leave_unanswered(&self, operation: Option<(&'static str, &'static str)>) {
+        self.open().unanswered = operation;
+    }
+
+    fn open(&self) -> MutexGuard<'_, Book> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the call, and says whether it is to arrive.
+    fn note(&self, function: &'static str, request: &HttpRequest) -> bool {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default();
         let body = request.body().bytes().unwrap_or_default();
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        book.entry(function).or_default().extend(authorised_by(operation, &body));
+        let mut book = self.open();
+        book.calls.entry(function).or_default().extend(authorised_by(operation, &body));
+        book.unanswered != Some((function, operation))
     }
 }
 
@@ -139,7 +158,9 @@ struct NotingConnector {
 
 impl HttpConnector for NotingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        self.book.note(self.function, &request);
-        self.inner.call(request)
+        if self.book.note(self.function, &request) {
+            return self.inner.call(request);
+        }
+        HttpConnectorFuture::ready(Err(ConnectorError::timeout("it never arrives".into())))
     }
 }

@@ -197,8 +197,8 @@ pub const ROUTES: [(&str, &[&str]); 11] = [
     ("/jobs/{id}/abort", &["POST"]),
     ("/objects/types", &["GET", "POST"]),
     ("/objects/types/{key}", &["DELETE", "GET", "PUT"]),
-    ("/objects/records", &["GET"]),
-    ("/objects/records/{id}", &["GET"]),
+    ("/objects/records", &["DELETE", "GET", "PATCH", "POST", "PUT"]),
+    ("/objects/records/{id}", &["DELETE", "GET", "PATCH", "PUT"]),
     ("/relationships/types", &["GET", "POST"]),
     ("/relationships/types/{key}", &["DELETE", "GET"]),
     ("/relationships/records", &["GET"]),
@@ -278,6 +278,10 @@ impl Client {
 
     pub async fn put(&self, path: &str, body: &Value) -> Answer {
         answer(self.request(Method::PUT, path).json(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        answer(self.request(Method::PATCH, path).json(body)).await
     }
 
     pub async fn delete(&self, path: &str) -> Answer {

@@ -12,6 +12,7 @@ use domain::account::{AccountId, Email, Role, TokenKind, User};
 use domain::ambient::Ambient;
 use domain::chunk::Chunk;
 use domain::job::JobId;
+use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use store::access::operator::AccountChange;
@@ -121,7 +122,7 @@ async fn callers(workers: &Workers, acme: &Client) {
         ("nobody@acme.test", "not a password", 401),
     ] {
         let path = format!("{}/jobs", tests::BASE);
-        let request = workers.home.request(reqwest::Method::GET, &path).basic_auth(user, Some(secret));
+        let request = workers.home.request(Method::GET, &path).basic_auth(user, Some(secret));
         assert_eq!(tests::answer(request).await.status, status, "{user}");
     }
 }
@@ -167,10 +168,12 @@ async fn requests(workers: &Workers, acme: &Client) {
     workers.run(acme, "resources", "external_id_delete", by_external_id).await;
     assert_eq!(acme.delete("/relationships/types/likes").await.status, 204);
 
+    single_writes(acme).await;
+
     // A key that is used again once its job has results, a chain of chunks, and an abort.
     let body = json!({"type": "resources", "action": "post", "data": [product("keyed")]});
     for _ in 0..2 {
-        let request = acme.request(reqwest::Method::POST, "/jobs").header("idempotency-key", "once").json(&body);
+        let request = acme.request(Method::POST, "/jobs").header("idempotency-key", "once").json(&body);
         assert_eq!(tests::answer(request).await.status, 201);
         workers.deliveries().drain().await;
     }
@@ -181,8 +184,41 @@ async fn requests(workers: &Workers, acme: &Client) {
     workers.deliveries().drain().await;
 }
 
+/// Records that are written one at a time.
+async fn single_writes(acme: &Client) {
+    let body = json!({"data": product("single")});
+    let made = acme.post("/objects/records", &body).await.data(201);
+    let path = format!("/objects/records/{}", tests::text(&made["id"]));
+    for (method, path) in [(Method::PATCH, "/objects/records"), (Method::PATCH, &path)] {
+        for key in [None, Some(path)] {
+            let mut request = acme.request(method.clone(), path).json(&body);
+            if let Some(key) = key {
+                request = request.header("idempotency-key", key);
+            }
+            assert_eq!(tests::answer(request).await.status, 200, "{method} {path}");
+        }
+    }
+    assert_eq!(acme.delete("/objects/records?type=product&external_id=single").await.status, 204);
+    assert_eq!(acme.delete(&path).await.status, 404);
+}
+
+/// Writes of records whose statement never arrives: each row is moved on, so that it cannot arrive later.
+async fn unanswered_writes(workers: &Workers, acme: &Client) {
+    let there = json!({"data": product("there")});
+    acme.patch("/objects/records", &there).await;
+    workers.book.leave_unanswered(Some(("records", "BatchExecuteStatement")));
+    assert_eq!(acme.patch("/objects/records", &there).await.status, 503);
+    let never = json!({"data": product("never there")});
+    assert_eq!(acme.post("/objects/records", &never).await.status, 503);
+    workers.book.leave_unanswered(None);
+    assert_eq!(acme.patch("/objects/records", &there).await.status, 200);
+    assert_eq!(acme.delete("/objects/records?type=product&external_id=never+there").await.status, 404);
+    assert_eq!(acme.delete("/objects/records?type=product&external_id=there").await.status, 204);
+}
+
 /// What happens when things go wrong.
 async fn mishaps(workers: &Workers, acme: &Client) {
+    unanswered_writes(workers, acme).await;
     let store = &acme.store;
     // A redelivery, and a chunk whose job was never committed.
     acme.accepted("resources", "post", json!([product("again")])).await;

@@ -52,7 +52,7 @@ struct Naming {
     body: Option<&'static str>,
 }
 
-const NAMINGS: [Naming; 30] = {
+const NAMINGS: [Naming; 36] = {
     const fn at(method: &'static str, path: &'static str) -> Naming {
         Naming { method, path, body: None }
     }
@@ -70,6 +70,13 @@ const NAMINGS: [Naming; 30] = {
         at("GET", "/objects/records?type=<id>"),
         at("GET", "/objects/records?type=product&external_id=<id>"),
         at("GET", "/objects/records?type=product&external_ids=<id>"),
+        with("POST", "/objects/records", r#"{"data":{"type":"<id>","attributes":{}}}"#),
+        with("PATCH", "/objects/records", r#"{"data":{"type":"<id>","external_id":"x","attributes":{}}}"#),
+        with("PATCH", "/objects/records/<id>", r#"{"data":{"attributes":{"name":"theirs"}}}"#),
+        with("PUT", "/objects/records/<id>", r#"{"data":{"attributes":{}}}"#),
+        at("DELETE", "/objects/records/<id>"),
+        at("DELETE", "/objects/records?type=<id>&external_id=x"),
+        at("DELETE", "/objects/records?type=product&external_id=<id>"),
         at("GET", "/relationships/types/<id>"),
         at("DELETE", "/relationships/types/<id>"),
         at("GET", "/relationships/records/<id>"),
@@ -105,7 +112,6 @@ const NAMINGS: [Naming; 30] = {
         at("GET", "/objects/records/<id>/related/likes"),
         at("GET", "/jobs/<id>/abort"),
         at("DELETE", "/jobs/<id>"),
-        at("PATCH", "/objects/records/<id>"),
     ]
 };
 

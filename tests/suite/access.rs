@@ -84,10 +84,11 @@ fn of_an_agent(method: &str, path: &str) -> u16 {
     match (method, path) {
         // Lists.
         ("GET" | "HEAD", "/jobs" | "/objects/types" | "/relationships/types") => 200,
-        // A list that has to be told what of, and bodies that are not there.
+        // A list or a deletion that has to be told what of, and bodies that are not there.
         ("GET" | "HEAD", "/objects/records" | "/relationships/records")
-        | ("POST", "/jobs" | "/objects/types" | "/relationships/types")
-        | ("PUT", "/objects/types/{key}") => 400,
+        | ("DELETE", "/objects/records")
+        | ("POST", "/jobs" | "/objects/types" | "/objects/records" | "/relationships/types")
+        | ("PUT" | "PATCH", "/objects/types/{key}" | "/objects/records" | "/objects/records/{id}") => 400,
         _ => 404,
     }
 }

@@ -22,11 +22,10 @@ use store::StoreError;
 use store::jobs::{Commit, Earlier, Fenced, IdempotencyKey};
 use store::queue::Outgoing;
 use tokio::time::Instant;
-use wire::{Agent, BASE, Failure, Rendered, TraceContext, check_content_type, read_body};
+use wire::{Agent, BASE, Failure, Rendered, TraceContext, check_content_type, hashed_key, idempotency_key, read_body};
 
 use crate::Accept;
 use crate::encoding::{DecodeError, Encoding, Unsupported};
-use crate::idempotency::{hashed, key_of};
 use crate::workbench::Place;
 
 /// When to come back with a job that found no slot, in seconds: jobs end at any time.
@@ -44,13 +43,13 @@ pub(crate) async fn create(
 ) -> Result<Response, Failure> {
     let started = Instant::now();
     check_content_type(&headers)?;
-    let key = key_of(&headers)?;
+    let key = idempotency_key(&headers)?;
     let accepting = Accepting { accept: &accept, account: &identity.account, trace, started };
     let encoding = match Encoding::of(&headers) {
         Ok(encoding) => encoding,
         Err(unsupported) => {
             let raw = read_body(body, limits::BODY_BYTES / 4 * 3).await?;
-            return accepting.unsupported(&unsupported, key.map(|key| hashed(key, &raw))).await;
+            return accepting.unsupported(&unsupported, key.map(|key| hashed_key(key, [&*raw]))).await;
         }
     };
     let raw = read_body(body, encoding.most_bytes()).await?;
@@ -60,7 +59,7 @@ pub(crate) async fn create(
     let key = key.map(<[u8]>::to_vec);
     let decoding = place.run(move || {
         let body = encoding.decode(&raw).map_err(undecodable)?;
-        let key = key.map(|key| hashed(&key, &body));
+        let key = key.map(|key| hashed_key(&key, [&*body]));
         Ok((body, key))
     });
     let (body, key) = decoding.await?;

@@ -6,7 +6,6 @@
 mod abort;
 mod create;
 pub mod encoding;
-mod idempotency;
 pub mod settings;
 mod workbench;
 

@@ -6,7 +6,6 @@
 pub mod groups;
 pub mod processing;
 pub mod settings;
-pub mod types;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,9 +14,9 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::chunk::Chunk;
 use store::Store;
 use store::queue::Queue;
+use store::types::SchemaCache;
 
 use crate::processing::{ChunkEnd, ChunkError, Delivery};
-use crate::types::SchemaCache;
 
 /// Applies chunks. One per process; cheap to clone.
 #[derive(Clone)]

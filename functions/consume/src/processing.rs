@@ -38,12 +38,12 @@ use domain::record::{RecordId, Row};
 use lifecycle::{Postponed, Started, Unfinished, conclude, record, start};
 use store::records::Written;
 use store::retry::Backoff;
+use store::types::TypeLoader;
 use store::{Store, StoreError};
 use telemetry::TraceContext;
 
 use crate::Consumer;
 use crate::groups::{Group, Refused, Stray, group, items, ungroup};
-use crate::types::TypeLoader;
 
 /// How a delivery ends when the message can be deleted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -192,7 +192,7 @@ where
             account: &self.chunk.account,
             job: self.chunk.job,
             now: self.store.ambient().now(),
-            types: &self.loader.types,
+            types: self.loader.types(),
             positions: &self.positions,
             budget: self.budget,
         }

@@ -82,6 +82,8 @@ impl Service {
         let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
         let names = TableNames::with_prefix("test");
         tables::create_missing(&client, &names).await.unwrap();
+        // What access asks is not counted as the routes' own.
+        let access = Store::new(client.clone(), names.clone(), ambient.clone());
         let store = Store::new(client, names, ambient.clone());
         let account = AccountId::parse("acme").unwrap();
         let operator = Operator::new(store.clone());
@@ -96,12 +98,8 @@ impl Service {
         ]);
         let records = crate::Records::new(store.clone());
         let settings = Settings { requests_per_minute: 1_000_000, ..Settings::default() };
-        let router = conventions(
-            crate::routes(records),
-            Access::new(store.clone(), settings),
-            AllowedOrigins::default(),
-            ambient,
-        );
+        let router =
+            conventions(crate::routes(records), Access::new(access, settings), AllowedOrigins::default(), ambient);
         Self { router, store, account, authorization: tokens[0].clone(), tokens }
     }
 
@@ -133,12 +131,17 @@ impl Service {
     }
 
     pub(crate) async fn send_text(&self, method: &str, path: &str, body: &str) -> Reply {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{BASE}{path}"))
-            .header("authorization", &self.authorization)
-            .body(Body::from(body.to_owned()))
-            .unwrap();
+        self.send_keyed(None, method, path, body).await
+    }
+
+    /// With an `Idempotency-Key`.
+    pub(crate) async fn send_keyed(&self, key: Option<&str>, method: &str, path: &str, body: &str) -> Reply {
+        let mut request =
+            Request::builder().method(method).uri(format!("{BASE}{path}")).header("authorization", &self.authorization);
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
         let json = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };

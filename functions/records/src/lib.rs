@@ -1,7 +1,8 @@
-//! Object types, relationship types, and the reading side of records, over HTTP.
+//! Object types, relationship types, object records one at a time, and the reading side of relationship records, over HTTP.
 
 mod object_records;
 mod object_types;
+mod object_writes;
 mod paging;
 mod relationship_records;
 mod relationship_types;
@@ -10,12 +11,15 @@ pub mod settings;
 #[cfg(test)]
 mod harness;
 
+use std::sync::Arc;
+
 use domain::account::AccountId;
 use domain::record::State;
 use domain::types::TypeKey;
 use store::Store;
 use store::keys::TypeKind;
 use store::page::Page;
+use store::types::SchemaCache;
 use wire::{CursorKeys, Failure, Routes, get};
 
 use crate::paging::{PAGE_BYTES, Paging};
@@ -25,13 +29,14 @@ use crate::paging::{PAGE_BYTES, Paging};
 pub struct Records {
     store: Store,
     cursors: CursorKeys,
+    schemas: Arc<SchemaCache>,
 }
 
 impl Records {
-    /// Reads and writes `store`, by whose clock types are dated.
+    /// Reads and writes `store`, by whose clock types and records are dated.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { cursors: CursorKeys::of(store.clone()), store }
+        Self { cursors: CursorKeys::of(store.clone()), schemas: Arc::default(), store }
     }
 
     /// The page of the records of one type. A row of which `of_kind` makes nothing is of another kind, and not listed.
@@ -61,8 +66,21 @@ pub fn routes(records: Records) -> Routes {
             "/objects/types/{key}",
             get(object_types::show).put(object_types::replace_schema).delete(object_types::delete),
         )
-        .route("/objects/records", get(object_records::list))
-        .route("/objects/records/{id}", get(object_records::show))
+        .route(
+            "/objects/records",
+            get(object_records::list)
+                .post(object_writes::create)
+                .patch(object_writes::set)
+                .put(object_writes::set)
+                .delete(object_writes::delete_by_external_id),
+        )
+        .route(
+            "/objects/records/{id}",
+            get(object_records::show)
+                .patch(object_writes::update)
+                .put(object_writes::update)
+                .delete(object_writes::delete),
+        )
         .route("/relationships/types", get(relationship_types::list).post(relationship_types::define))
         .route("/relationships/types/{key}", get(relationship_types::show).delete(relationship_types::delete))
         .route("/relationships/records", get(relationship_records::list))
@@ -76,7 +94,7 @@ mod tests {
 
     use crate::harness::Service;
 
-    const ROUTES: [(&str, &str); 13] = [
+    const ROUTES: [(&str, &str); 20] = [
         ("POST", "/objects/types"),
         ("GET", "/objects/types"),
         ("GET", "/objects/types/product"),
@@ -84,6 +102,13 @@ mod tests {
         ("DELETE", "/objects/types/product"),
         ("GET", "/objects/records?type=product"),
         ("GET", "/objects/records/40e83a4e-8438-8bb9-8f6f-51124535ce9f"),
+        ("POST", "/objects/records"),
+        ("PATCH", "/objects/records"),
+        ("PUT", "/objects/records"),
+        ("DELETE", "/objects/records?type=product&external_id=1"),
+        ("PATCH", "/objects/records/40e83a4e-8438-8bb9-8f6f-51124535ce9f"),
+        ("PUT", "/objects/records/40e83a4e-8438-8bb9-8f6f-51124535ce9f"),
+        ("DELETE", "/objects/records/40e83a4e-8438-8bb9-8f6f-51124535ce9f"),
         ("POST", "/relationships/types"),
         ("GET", "/relationships/types"),
         ("GET", "/relationships/types/owns"),
@@ -118,9 +143,14 @@ mod tests {
     async fn bodies_are_json_of_a_limited_size_with_an_object_data() {
         let service = Service::start().await;
         service.define("product").await;
-        for (method, path) in
-            [("POST", "/objects/types"), ("PUT", "/objects/types/product"), ("POST", "/relationships/types")]
-        {
+        for (method, path) in [
+            ("POST", "/objects/types"),
+            ("PUT", "/objects/types/product"),
+            ("POST", "/relationships/types"),
+            ("POST", "/objects/records"),
+            ("PATCH", "/objects/records"),
+            ("PATCH", "/objects/records/40e83a4e-8438-8bb9-8f6f-51124535ce9f"),
+        ] {
             service.send_text(method, path, "{").await.check_error(400, "BadRequest", "not JSON");
             service.send(method, path, &json!({"key": "a"})).await.check_error(400, "BadRequest", "`data`");
             service.send(method, path, &json!({"data": []})).await.check_error(400, "BadRequest", "`data`");

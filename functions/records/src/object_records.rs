@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use axum::extract::State;
 use domain::account::AccountId;
-use domain::item::no_such_id;
+use domain::item::{no_such_id, parse_object_type};
 use domain::record::{ObjectRecord, RecordId, State as RowState};
 use domain::types::TypeKey;
 use http::StatusCode;
@@ -108,7 +108,7 @@ impl<'query> Selection<'query> {
         }
         let key = |name| {
             let key = object_type.ok_or_else(|| Failure::bad_request(format!("`{name}` needs `type` beside it")))?;
-            object_types::parse_key(key).map_err(Failure::from)
+            parse_object_type(key).map_err(Failure::from)
         };
         if let Some(external_id) = external_id {
             refuse_beside("external_id", query, &["external_ids"])?;
@@ -119,7 +119,7 @@ impl<'query> Selection<'query> {
             return Ok(Self::ExternalIds { object_type: key("external_ids")?, external_ids });
         }
         match object_type {
-            Some(key) => Ok(Self::Type(object_types::parse_key(key)?)),
+            Some(key) => Ok(Self::Type(parse_object_type(key)?)),
             None => Err(Failure::bad_request(
                 "One of `type`, `ids`, `type` with `external_id` or `type` with `external_ids` is needed",
             )),

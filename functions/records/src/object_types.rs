@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::account::AccountId;
-use domain::item::object_type_not_found;
+use domain::item::{object_type_not_found, parse_object_type};
 use domain::json;
 use domain::limits;
 use domain::problem::Problem;
@@ -62,7 +62,7 @@ pub(crate) async fn show(
     State(records): State<Records>,
     Segments(key): Segments<String>,
 ) -> Result<Data<ObjectTypeDefinition>, Failure> {
-    let wanted = parse_key(&key)?;
+    let wanted = parse_object_type(&key)?;
     let object_type = records.store.object_type(&caller.account, &wanted).await?;
     object_type.map(|object_type| Data(StatusCode::OK, object_type)).ok_or_else(|| object_type_not_found(&key).into())
 }
@@ -74,7 +74,7 @@ pub(crate) async fn replace_schema(
     Segments(key): Segments<String>,
     DataBody(data): DataBody<BODY_BYTES>,
 ) -> Result<Data<ObjectTypeDefinition>, Failure> {
-    let wanted = parse_key(&key)?;
+    let wanted = parse_object_type(&key)?;
     let data = json::read_members(&data, ["key", "schema"])?;
     if let Some(given) = key_of(&data)?
         && given != wanted
@@ -131,14 +131,9 @@ pub(crate) fn deleted_as_wanted(deleted: Deleted, missing: Problem) -> Result<St
 /// # Errors
 /// 404 naming the key when there is no such type.
 pub(crate) async fn find(records: &Records, account: &AccountId, key: &str) -> Result<TypeKey, Failure> {
-    let wanted = parse_key(key)?;
+    let wanted = parse_object_type(key)?;
     let found = records.store.named_object_types(account, [&wanted]).await?;
     found.into_iter().next().map(|stored| stored.key).ok_or_else(|| object_type_not_found(key).into())
-}
-
-/// What is no key is the key of no type.
-pub(crate) fn parse_key(key: &str) -> Result<TypeKey, Problem> {
-    TypeKey::parse(key).map_err(|_| object_type_not_found(key))
 }
 
 /// Whether the type is now there, or else why not.

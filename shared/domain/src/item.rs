@@ -1,4 +1,5 @@
-//! One element of a job's `data`, read as its operation wants it.
+//! One element of a job's `data`, read as its operation wants it; and the same thing asked for by a request of its own, which
+//! names its record in the path or the query.
 //!
 //! Reading is shallow: the attributes stay raw JSON until a rule needs them. Accept reads items to group them by
 //! record, consume reads them again to apply them.
@@ -48,7 +49,7 @@ impl<'json> Item<'json> {
             }
             Operation::UpdateObjects => {
                 let [id, attributes] = object(raw, ["id", "attributes"])?;
-                Self::Update { id: record_id("id", "record", id)?, attributes: attributes_of(attributes)? }
+                Self::Update { id: object_id(&string("id", id)?)?, attributes: attributes_of(attributes)? }
             }
             Operation::SetObjects => {
                 let [object_type, external_id, attributes] = object(raw, ["type", "external_id", "attributes"])?;
@@ -58,7 +59,7 @@ impl<'json> Item<'json> {
                     attributes: attributes_of(attributes)?,
                 }
             }
-            Operation::DeleteObjects => Self::Delete { id: record_id("item", "record", whole(raw))? },
+            Operation::DeleteObjects => Self::delete(&string("item", whole(raw))?)?,
             Operation::DeleteObjectsByExternalId => {
                 let [object_type, external_id] = object(raw, ["type", "external_id"])?;
                 Self::DeleteByExternalId {
@@ -76,8 +77,38 @@ impl<'json> Item<'json> {
                 }
             }
             Operation::DeleteRelationships => {
-                Self::Unrelate { id: record_id("item", "relationship record", whole(raw))? }
+                let id = string("item", whole(raw))?;
+                let id = RecordId::parse(&id).ok_or_else(|| no_such_id("relationship record", &id))?;
+                Self::Unrelate { id }
             }
+        })
+    }
+
+    /// An update of the record `id` by the member `attributes` of `raw`, an object.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse) of [`Operation::UpdateObjects`].
+    pub fn update(id: &str, raw: &'json str) -> Result<Self, Problem> {
+        let [attributes] = object(raw, ["attributes"])?;
+        Ok(Self::Update { id: object_id(id)?, attributes: attributes_of(attributes)? })
+    }
+
+    /// A deletion of the record `id`.
+    ///
+    /// # Errors
+    /// When it is the id of no record.
+    pub fn delete(id: &str) -> Result<Self, Problem> {
+        object_id(id).map(|id| Self::Delete { id })
+    }
+
+    /// A deletion of the record of this type that has this external id.
+    ///
+    /// # Errors
+    /// When the type cannot be defined, or the external id is none.
+    pub fn delete_by_external_id(object_type: &str, external_id: &'json str) -> Result<Self, Problem> {
+        Ok(Self::DeleteByExternalId {
+            object_type: parse_object_type(object_type)?,
+            external_id: checked_external_id(external_id.into())?,
         })
     }
 
@@ -214,16 +245,26 @@ fn string<'json>(member: &str, raw: Option<&'json RawValue>) -> Result<Cow<'json
 }
 
 fn object_type_key(raw: Option<&RawValue>) -> Result<TypeKey, Problem> {
-    let key = string("type", raw)?;
-    TypeKey::parse(&key).map_err(|_| object_type_not_found(&key))
+    parse_object_type(&string("type", raw)?)
+}
+
+/// What is no key is the key of no type.
+///
+/// # Errors
+/// When no type can have this key.
+pub fn parse_object_type(key: &str) -> Result<TypeKey, Problem> {
+    TypeKey::parse(key).map_err(|_| object_type_not_found(key))
 }
 
 /// An integer is read as its decimal text: published clients send one.
 fn external_id_of(raw: Option<&RawValue>) -> Result<Cow<'_, str>, Problem> {
-    let external_id = match raw.map(RawValue::get) {
+    checked_external_id(match raw.map(RawValue::get) {
         Some(text) if is_integer(text) => Cow::Borrowed(text),
         _ => string("external_id", raw)?,
-    };
+    })
+}
+
+fn checked_external_id(external_id: Cow<'_, str>) -> Result<Cow<'_, str>, Problem> {
     let characters = external_id.chars().count();
     if (1..=limits::EXTERNAL_ID_CHARACTERS).contains(&characters) {
         return Ok(external_id);
@@ -248,9 +289,8 @@ fn attributes_of(raw: Option<&RawValue>) -> Result<&RawValue, Problem> {
     }
 }
 
-fn record_id(member: &str, thing: &str, raw: Option<&RawValue>) -> Result<RecordId, Problem> {
-    let id = string(member, raw)?;
-    RecordId::parse(&id).ok_or_else(|| no_such_id(thing, &id))
+fn object_id(id: &str) -> Result<RecordId, Problem> {
+    RecordId::parse(id).ok_or_else(|| no_such_id("record", id))
 }
 
 #[cfg(test)]

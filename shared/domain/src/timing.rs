@@ -13,6 +13,10 @@ use std::time::Duration;
 /// in which what came of it is found out where the answer was lost. Where even that is lost, the client sees a 504.
 pub const LATEST_COMMIT: Duration = Duration::from_secs(15);
 
+/// A write of one record is not begun later than this after its request was read, however often others were faster. With
+/// [`CALL`] it has an answer 11 s before the function is stopped, in which what came of it is found out where the answer was lost.
+pub const LATEST_WRITE: Duration = Duration::from_secs(10);
+
 /// A call of the database or the queue takes no longer, its repetitions included.
 pub const CALL: Duration = Duration::from_secs(8);
 

@@ -88,6 +88,13 @@ pub fn record(account: &AccountId, id: RecordId) -> String {
     format!("{account}#{id}")
 }
 
+/// What an idempotency key of a write of one record was used for, by the hex of its hash, in the records table. No id of a record
+/// is spelled so.
+#[must_use]
+pub fn record_idempotency(account: &AccountId, hash: &str) -> String {
+    format!("{account}#KEY#{hash}")
+}
+
 /// The id that a [`record`] key holds.
 #[must_use]
 pub fn record_of(key: &str) -> Option<RecordId> {

@@ -18,6 +18,7 @@ pub mod keys;
 #[cfg(test)]
 mod lists_tests;
 pub mod meter;
+pub mod once;
 pub mod page;
 pub mod queue;
 pub mod records;
@@ -29,6 +30,7 @@ pub mod sqs;
 pub mod sweep;
 pub mod tables;
 mod transaction;
+pub mod types;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::SharedHttpClient;

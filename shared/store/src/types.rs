@@ -1,4 +1,4 @@
-//! The types that a chunk's items name, with schemas compiled once per container.
+//! The types that items name, with schemas compiled once per container.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -7,8 +7,9 @@ use domain::account::AccountId;
 use domain::decide::Types;
 use domain::types::{Schema, TypeKey};
 use futures_util::future::try_join_all;
-use store::catalog::compiled;
-use store::{Store, StoreError};
+
+use crate::catalog::compiled;
+use crate::{Store, StoreError};
 
 /// Compiled schemas by account and type. An entry is used only while the type's stored schema is the same text.
 #[derive(Debug, Default)]
@@ -43,22 +44,34 @@ impl SchemaCache {
     }
 }
 
-/// Reads the types of one chunk, each once: what the chunk is judged by does not change under it.
-pub(crate) struct TypeLoader<'consumer> {
-    store: &'consumer Store,
-    schemas: &'consumer SchemaCache,
-    account: &'consumer AccountId,
+/// Reads the types of one chunk or one request, each once: what it is judged by does not change under it.
+#[derive(Debug)]
+pub struct TypeLoader<'function> {
+    store: &'function Store,
+    schemas: &'function SchemaCache,
+    account: &'function AccountId,
     asked: HashSet<TypeKey>,
-    pub(crate) types: Types,
+    types: Types,
 }
 
-impl<'consumer> TypeLoader<'consumer> {
-    pub(crate) fn new(store: &'consumer Store, schemas: &'consumer SchemaCache, account: &'consumer AccountId) -> Self {
+impl<'function> TypeLoader<'function> {
+    /// Reads types of `account`, and compiles none that `schemas` has.
+    #[must_use]
+    pub fn new(store: &'function Store, schemas: &'function SchemaCache, account: &'function AccountId) -> Self {
         Self { store, schemas, account, asked: HashSet::new(), types: Types::default() }
     }
 
+    /// The types that were read so far.
+    #[must_use]
+    pub const fn types(&self) -> &Types {
+        &self.types
+    }
+
     /// Sees to it that the object types among `keys` are there, if they are defined.
-    pub(crate) async fn load_objects(&mut self, keys: impl IntoIterator<Item = &TypeKey>) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// When the database does not answer, or a stored schema cannot be read.
+    pub async fn load_objects(&mut self, keys: impl IntoIterator<Item = &TypeKey>) -> Result<(), StoreError> {
         let wanted: Vec<_> = keys.into_iter().filter(|key| self.asked.insert((*key).clone())).collect();
         if wanted.is_empty() {
             return Ok(());
@@ -78,10 +91,10 @@ impl<'consumer> TypeLoader<'consumer> {
     }
 
     /// Sees to it that the relationship types among `keys` are there, if they are defined.
-    pub(crate) async fn load_relationships(
-        &mut self,
-        keys: impl IntoIterator<Item = &TypeKey>,
-    ) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn load_relationships(&mut self, keys: impl IntoIterator<Item = &TypeKey>) -> Result<(), StoreError> {
         let wanted: HashSet<_> = keys.into_iter().collect();
         let found = wanted.into_iter().map(|key| self.store.relationship_type(self.account, key));
         for relationship_type in try_join_all(found).await?.into_iter().flatten() {

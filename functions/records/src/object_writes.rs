@@ -1,0 +1,676 @@
+//! Writes of one object record each, by the same decisions as a job's items, made and applied at once.
+//!
+//! # Why each is applied once, and its answer is true
+//!
+//! A request is an item of a job of its own, whose id it makes up. It reads the row, decides, and writes on condition that the
+//! row still stands at the version that it read; where it does not, it reads and decides again. So nobody's change is lost.
+//!
+//! - *Not twice*: the write leaves the request's token on the row. Where its answer was lost and the SDK sent it again, the row
+//!   has moved on, and the token says by whom.
+//! - *A 503 is true*: where the write has no answer at all, the row is read, and moved on if it still stands where the write
+//!   expects it. Then the write can never happen any more. Where not even that has an answer, it is a 500, which may mean either.
+//! - *With an `Idempotency-Key`*, the key's row is written in one transaction with the record: it is there exactly when the
+//!   write was made, and leads whoever sends the same request again to the record. A request that was refused leaves none.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::account::AccountId;
+use domain::decide::{Agreed, Before, Context, Decision, Step, Write, decide_object};
+use domain::item::{Item, no_such_id};
+use domain::job::{JobId, Operation};
+use domain::limits;
+use domain::outcome::{Budget, Entry, Outcome, Plan};
+use domain::problem::Problem;
+use domain::record::{ObjectRecord, RecordId, Row};
+use domain::settle::{Standing, standing};
+use domain::time::Timestamp;
+use domain::timing::LATEST_WRITE;
+use http::header::LOCATION;
+use http::{HeaderMap, StatusCode};
+use serde_json::value::RawValue;
+use store::StoreError;
+use store::jobs::IdempotencyKey;
+use store::once::{EarlierWrite, WrittenOnce};
+use store::records::Written;
+use store::retry::Backoff;
+use store::types::TypeLoader;
+use tokio::time::Instant;
+use wire::{Agent, BASE, Data, DataBody, Failure, Query, Segments, hashed_key, idempotency_key};
+
+use crate::Records;
+
+/// The body of a write: attributes of at most 32 KiB as compact JSON, eight times that so that they fit with every character
+/// escaped, which takes six bytes, or generously indented.
+pub(crate) const BODY_BYTES: usize = 8 * limits::ATTRIBUTES_BYTES;
+
+/// When to come back after a 503, in seconds.
+const RETRY: u32 = 1;
+
+/// How often a row that moves is looked at again to find out what came of a write without an answer.
+const LOOKS: u32 = 8;
+
+/// `POST /objects/records`
+pub(crate) async fn create(
+    Agent(caller): Agent,
+    State(records): State<Records>,
+    headers: HeaderMap,
+    DataBody(data): DataBody<BODY_BYTES>,
+) -> Result<Response, Failure> {
+    let operation = Operation::CreateObjects;
+    let key = key_of(&headers, operation, &[], &data)?;
+    let request = Request { records: &records, account: &caller.account, operation, key };
+    request.answer(|| of_bounded_size(Item::parse(operation, data.get())?, &data)).await
+}
+
+/// `PATCH /objects/records`, and `PUT`, which some clients send instead.
+pub(crate) async fn set(
+    Agent(caller): Agent,
+    State(records): State<Records>,
+    headers: HeaderMap,
+    DataBody(data): DataBody<BODY_BYTES>,
+) -> Result<Response, Failure> {
+    let operation = Operation::SetObjects;
+    let key = key_of(&headers, operation, &[], &data)?;
+    let request = Request { records: &records, account: &caller.account, operation, key };
+    request.answer(|| of_bounded_size(Item::parse(operation, data.get())?, &data)).await
+}
+
+/// `PATCH /objects/records/{id}`, and `PUT`, which some clients send instead.
+pub(crate) async fn update(
+    Agent(caller): Agent,
+    State(records): State<Records>,
+    Segments(id): Segments<String>,
+    headers: HeaderMap,
+    DataBody(data): DataBody<BODY_BYTES>,
+) -> Result<Response, Failure> {
+    let operation = Operation::UpdateObjects;
+    let key = key_of(&headers, operation, &[&id], &data)?;
+    let request = Request { records: &records, account: &caller.account, operation, key };
+    request.answer(|| of_bounded_size(Item::update(&id, data.get())?, &data)).await
+}
+
+/// `DELETE /objects/records/{id}`
+pub(crate) async fn delete(
+    Agent(caller): Agent,
+    State(records): State<Records>,
+    Segments(id): Segments<String>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let operation = Operation::DeleteObjects;
+    let key = key_of(&headers, operation, &[&id], RawValue::NULL)?;
+    Request { records: &records, account: &caller.account, operation, key }.answer(|| Item::delete(&id)).await
+}
+
+/// `DELETE /objects/records?type=&external_id=`
+pub(crate) async fn delete_by_external_id(
+    Agent(caller): Agent,
+    State(records): State<Records>,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let required = |name| {
+        let missing =
+            || Failure::bad_request(format!("`{name}` is required: `type` and `external_id` say which record"));
+        query.get(name)?.ok_or_else(missing)
+    };
+    let (object_type, external_id) = (required("type")?, required("external_id")?);
+    let operation = Operation::DeleteObjectsByExternalId;
+    let key = key_of(&headers, operation, &[object_type, external_id], RawValue::NULL)?;
+    let request = Request { records: &records, account: &caller.account, operation, key };
+    request.answer(|| Item::delete_by_external_id(object_type, external_id)).await
+}
+
+/// The request's idempotency key, with what makes another request another: the operation, what the path or the query name, and
+/// the body's `data`.
+fn key_of(
+    headers: &HeaderMap,
+    operation: Operation,
+    names: &[&str],
+    data: &RawValue,
+) -> Result<Option<IdempotencyKey>, Failure> {
+    let Some(key) = idempotency_key(headers)? else { return Ok(None) };
+    let names = names.iter().flat_map(|name| ["\n", name]);
+    let parts = [operation.action()].into_iter().chain(names).chain(["\n", data.get()]);
+    Ok(Some(hashed_key(key, parts.map(str::as_bytes))))
+}
+
+/// As a job's item of this size is looked at when it is accepted: what is too large is refused for that alone.
+fn of_bounded_size<'json>(item: Item<'json>, data: &RawValue) -> Result<Item<'json>, Problem> {
+    if data.get().len() > limits::PLAIN_ITEM_BYTES {
+        item.rewritten()?;
+    }
+    Ok(item)
+}
+
+/// One write that is asked for.
+struct Request<'request> {
+    records: &'request Records,
+    account: &'request AccountId,
+    operation: Operation,
+    key: Option<IdempotencyKey>,
+}
+
+/// What a request has done, by itself or when it was sent before.
+struct Applied {
+    /// As it was written; `None` when it was deleted.
+    record: Option<ObjectRecord>,
+    created: bool,
+}
+
+impl Applied {
+    fn by(write: &Write) -> Self {
+        let record = write.row.object().cloned();
+        Self { created: record.is_some() && write.before != Before::Object, record }
+    }
+}
+
+impl IntoResponse for Applied {
+    fn into_response(self) -> Response {
+        match self.record {
+            None => StatusCode::NO_CONTENT.into_response(),
+            Some(record) if self.created => {
+                let location = format!("{BASE}/objects/records/{}", record.id);
+                ([(LOCATION, location)], Data(StatusCode::CREATED, record)).into_response()
+            }
+            Some(record) => Data(StatusCode::OK, record).into_response(),
+        }
+    }
+}
+
+impl Request<'_> {
+    /// Does what the item that `read` gives says, unless a request with the same key has.
+    async fn answer<'json>(self, read: impl FnOnce() -> Result<Item<'json>, Problem>) -> Result<Response, Failure> {
+        let applied = match self.earlier().await? {
+            Some((key, earlier)) => self.again(key, &earlier).await,
+            None => self.apply(read()?).await,
+        };
+        applied.map(Applied::into_response)
+    }
+
+    async fn apply(&self, item: Item<'_>) -> Result<Applied, Failure> {
+        let store = &self.records.store;
+        // Its token on the record, and what the id of a record without an external id is made of.
+        let request = JobId::new(store.ambient());
+        let id = item.object_id(self.account, request, 0);
+        let id = id.ok_or_else(|| Failure::internal("an item without a record"))?;
+        let mut types = TypeLoader::new(store, &self.records.schemas, self.account);
+        // A create needs no read: that its key is free is its condition.
+        let mut row = if matches!(item, Item::Create { .. }) { None } else { store.record(self.account, id).await? };
+        let step = [Step { position: 0, item, agreed: Agreed::Nothing }];
+        let mut attempted: Option<Write> = None;
+        let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
+        let started = Instant::now();
+        loop {
+            load_types(&mut types, &step[0].item, row.as_ref())
+                .await
+                .map_err(|error| failed(attempted.as_ref(), error))?;
+            let now = store.ambient().now();
+            let context = Context {
+                account: self.account,
+                job: request,
+                now,
+                types: types.types(),
+                positions: &[0],
+                budget: Budget::of_job(1),
+            };
+            let Decision { outcomes, write } = decide_object(context, id, &step, row.as_ref());
+            let Some(write) = write else {
+                return match (outcomes.into_iter().next(), attempted) {
+                    (Some((_, Outcome::Failure(problems))), _) => Err(Failure::of(problems)),
+                    // The row has its token: an answer was lost on the way.
+                    (Some((_, Outcome::Success(_))), Some(write)) => Ok(Applied::by(&write)),
+                    (_, _) => Err(Failure::internal("a decision that does nothing")),
+                };
+            };
+            if started.elapsed() > LATEST_WRITE {
+                return Err(Failure::unavailable(RETRY).because("its record is written by others too often"));
+            }
+            match self.write(&write, now).await {
+                Ok(WrittenOnce::Done) => return Ok(Applied::by(&write)),
+                Ok(WrittenOnce::Lost) => {}
+                Ok(WrittenOnce::KeyTaken) => return self.after_taken_key().await,
+                Err(error) => return self.settle(request, id, &write, error).await,
+            }
+            attempted = Some(write);
+            backoff.wait(store.ambient()).await;
+            row = store.record(self.account, id).await.map_err(|error| failed(attempted.as_ref(), error))?;
+        }
+    }
+
+    async fn write(&self, write: &Write, now: Timestamp) -> Result<WrittenOnce, StoreError> {
+        let store = &self.records.store;
+        if let Some(key) = &self.key {
+            let created = Applied::by(write).created;
+            return store.write_object_once(self.account, write, key, created, now).await;
+        }
+        let written = store.write_objects(self.account, std::slice::from_ref(write), now).await?;
+        Ok(if written == [Written::Done] { WrittenOnce::Done } else { WrittenOnce::Lost })
+    }
+
+    /// What came of a write without an answer: found out, or made impossible. `unanswered` is for the log.
+    async fn settle(
+        &self,
+        request: JobId,
+        id: RecordId,
+        write: &Write,
+        unanswered: StoreError,
+    ) -> Result<Applied, Failure> {
+        let store = &self.records.store;
+        let unsettled = |why: &str| Failure::internal(format!("a write is unsettled: {unanswered}; {why}"));
+        let entries = vec![Entry::new(0, Outcome::Success(id), write.base)];
+        let plan = Plan { revision: 1, made_at: store.ambient().now(), closed: false, entries };
+        for _ in 0..LOOKS {
+            let rows = store.footprints(self.account, [id]).await.map_err(|error| unsettled(&error.to_string()))?;
+            let now = store.ambient().now();
+            match standing(request, &plan, write.base, rows.get(&id), now) {
+                Standing::Applied => return Ok(Applied::by(write)),
+                Standing::Impossible => return Err(unanswered.into()),
+                Standing::Unknown => return Err(unsettled("its record was written too often since")),
+                Standing::Open => {
+                    let moved = store.move_on(self.account, id, write.base, now).await;
+                    if moved.map_err(|error| unsettled(&error.to_string()))? {
+                        return Err(unanswered.into());
+                    }
+                }
+            }
+        }
+        Err(unsettled("its record keeps moving"))
+    }
+
+    /// What a request with the same key has done within the last day.
+    async fn earlier(&self) -> Result<Option<(&IdempotencyKey, EarlierWrite)>, StoreError> {
+        let Some(key) = &self.key else { return Ok(None) };
+        let store = &self.records.store;
+        let earlier = store.earlier_write(self.account, key, store.ambient().now()).await?;
+        Ok(earlier.map(|earlier| (key, earlier)))
+    }
+
+    /// The key was taken at the write: by a request beside this one, or by this one, whose answer was lost.
+    async fn after_taken_key(&self) -> Result<Applied, Failure> {
+        match self.earlier().await.map_err(Failure::internal)? {
+            Some((key, earlier)) => self.again(key, &earlier).await,
+            None => Err(Failure::unavailable(RETRY).because("an idempotency key expired during its write")),
+        }
+    }
+
+    /// The key was used before: the record as it now stands, if this is the same request.
+    async fn again(&self, key: &IdempotencyKey, earlier: &EarlierWrite) -> Result<Applied, Failure> {
+        if key.body != earlier.request {
+            return Err(Failure::unprocessable(
+                "This Idempotency-Key was used with another request within the last day: send the same one, or another key",
+            ));
+        }
+        if matches!(self.operation, Operation::DeleteObjects | Operation::DeleteObjectsByExternalId) {
+            return Ok(Applied { record: None, created: false });
+        }
+        let row = self.records.store.record(self.account, earlier.record).await.map_err(Failure::internal)?;
+        match row.as_ref().and_then(Row::object) {
+            Some(record) => Ok(Applied { record: Some(record.clone()), created: earlier.created }),
+            // Somebody has deleted it since.
+            None => Err(no_such_id("record", &earlier.record.to_string()).into()),
+        }
+    }
+}
+
+/// The types that it takes to decide on the record as it is.
+async fn load_types(types: &mut TypeLoader<'_>, item: &Item<'_>, row: Option<&Row>) -> Result<(), StoreError> {
+    let there = row.and_then(Row::object).map(|record| &record.object_type);
+    match item {
+        Item::Create { object_type, .. } | Item::Set { object_type, .. } => types.load_objects([object_type]).await,
+        Item::Update { .. } => types.load_objects(there).await,
+        // Only to say what is missing: the record or its type.
+        Item::DeleteByExternalId { object_type, .. } if there.is_none() => types.load_objects([object_type]).await,
+        Item::DeleteByExternalId { .. } | Item::Delete { .. } | Item::Relate { .. } | Item::Unrelate { .. } => Ok(()),
+    }
+}
+
+/// Once a write was tried, that it was not made is not known until the row has been read: a 500, and no 503.
+fn failed(attempted: Option<&Write>, error: StoreError) -> Failure {
+    if attempted.is_some() { Failure::internal(error) } else { error.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::types::TypeKey;
+    use serde_json::{Value, json};
+    use store::meter::Reading;
+
+    use super::*;
+    use crate::harness::{Reply, Service};
+
+    const RECORDS: &str = "/objects/records";
+
+    async fn with_product() -> Service {
+        let service = Service::start().await;
+        assert_eq!(service.define("Product").await.status, 201);
+        service
+    }
+
+    fn body(external_id: Option<&str>, attributes: impl Into<Value>) -> Value {
+        json!({"data": {"type": "product", "external_id": external_id, "attributes": attributes.into()}})
+    }
+
+    fn id_of(reply: &Reply) -> String {
+        reply.json["data"]["id"].as_str().unwrap_or_else(|| panic!("{reply:?}")).to_owned()
+    }
+
+    async fn attributes_of(service: &Service, id: &str) -> Value {
+        service.get(&format!("{RECORDS}/{id}")).await.json["data"]["attributes"].clone()
+    }
+
+    async fn listed(service: &Service) -> usize {
+        service.get(&format!("{RECORDS}?type=product")).await.members("id").len()
+    }
+
+    #[tokio::test]
+    async fn a_record_is_made_and_shown_where_its_location_says() {
+        let service = with_product().await;
+        let reply = service.send("POST", RECORDS, &body(Some("Ab"), json!({"name": "chair", "void": null}))).await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+        let made = json!({"data": {
+            "type": "Product",
+            "id": id_of(&reply),
+            "external_id": "Ab",
+            "attributes": {"name": "chair"},
+            "created_at": "2017-11-03T16:00:06.123Z",
+            "updated_at": "2017-11-03T16:00:06.123Z",
+            "type_version": 1,
+        }});
+        assert_eq!(reply.json, made);
+        let location = format!("/api/sunshine/objects/records/{}", id_of(&reply));
+        assert_eq!(reply.header("location"), Some(location.as_str()));
+        assert_eq!(service.get(location.strip_prefix("/api/sunshine").unwrap()).await.json, made);
+        // The id is that of a job's item with this external id.
+        let product = TypeKey::parse("product").unwrap();
+        assert_eq!(id_of(&reply), RecordId::of_external_id(service.account(), &product, "ab").to_string());
+
+        let taken = service.send("POST", RECORDS, &body(Some("aB"), json!({}))).await;
+        taken.check_error(
+            422,
+            "UnprocessableEntity",
+            "External Id is already in use for the Resource Type key: Product",
+        );
+        assert_eq!(taken.json["errors"][0]["message"], taken.json["errors"][0]["detail"]);
+        // Without an external id there may be any number of them.
+        for _ in 0..2 {
+            assert_eq!(service.send("POST", RECORDS, &body(None, json!({}))).await.status, 201);
+        }
+        assert_eq!(listed(&service).await, 3);
+    }
+
+    #[tokio::test]
+    async fn a_record_is_changed_by_a_merge_patch_with_either_method() {
+        let service = with_product().await;
+        service.send("PUT", "/objects/types/product", &json!({"data": {"schema": {"properties": {
+            "name": {"type": "string"}, "at": {"type": "object", "properties": {"x": {"type": "number"}, "y": {"type": "number"}}},
+        }}}})).await;
+        let id = id_of(&service.send("POST", RECORDS, &body(Some("1"), json!({"name": "a", "at": {"x": 1}}))).await);
+        service.ambient().advance(1_000);
+        let path = format!("{RECORDS}/{id}");
+        let patch = json!({"data": {"id": "ignored", "type": 7, "external_id": "2", "attributes": {"at": {"y": 2}}}});
+        let reply = service.send("PATCH", &path, &patch).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let data = &reply.json["data"];
+        assert_eq!(data["attributes"], json!({"name": "a", "at": {"x": 1, "y": 2}}));
+        assert_eq!((&data["external_id"], &data["type_version"]), (&json!("1"), &json!(2)));
+        assert_eq!(data["created_at"], "2017-11-03T16:00:06.123Z");
+        assert_eq!(data["updated_at"], "2017-11-03T16:00:07.123Z");
+        assert_eq!(reply.header("location"), None);
+        let reply = service
+            .send(
+                "PUT",
+                &path.to_uppercase().replace("/OBJECTS/RECORDS", RECORDS),
+                &json!({"data": {"attributes": {"name": null}}}),
+            )
+            .await;
+        assert_eq!((reply.status, &reply.json["data"]["attributes"]), (200, &json!({"at": {"x": 1, "y": 2}})));
+        assert_eq!(service.get(&path).await.json, reply.json);
+    }
+
+    #[tokio::test]
+    async fn a_set_makes_what_is_not_there_and_changes_what_is() {
+        let service = with_product().await;
+        let first = service.send("PATCH", RECORDS, &body(Some("A"), json!({"name": "one"}))).await;
+        let location = format!("/api/sunshine/objects/records/{}", id_of(&first));
+        assert_eq!((first.status, first.header("location")), (201, Some(location.as_str())));
+        let second = service.send("PUT", RECORDS, &body(Some("a"), json!({"name": "two"}))).await;
+        assert_eq!((second.status, second.header("location")), (200, None));
+        assert_eq!((id_of(&second), &second.json["data"]["external_id"]), (id_of(&first), &json!("A")));
+        service.delete(&format!("{RECORDS}/{}", id_of(&first))).await;
+        let third = service.send("PATCH", RECORDS, &body(Some("a"), json!({"name": "three"}))).await;
+        assert_eq!((third.status, id_of(&third)), (201, id_of(&first)));
+        let nameless = service.send("PATCH", RECORDS, &body(None, json!({}))).await;
+        nameless.check_error(422, "UnprocessableEntity", "external_id must be a string");
+    }
+
+    #[tokio::test]
+    async fn a_record_is_deleted_by_its_id_or_its_external_id() {
+        let service = with_product().await;
+        let id = id_of(&service.send("POST", RECORDS, &body(Some("1"), json!({}))).await);
+        let path = format!("{RECORDS}/{id}");
+        let deleted = service.delete(&path).await;
+        assert_eq!((deleted.status, deleted.text.as_str()), (204, ""));
+        let words = format!("No record has the id \"{id}\"");
+        service.get(&path).await.check_error(404, "NotFound", &words);
+        service.delete(&path).await.check_error(404, "NotFound", &words);
+        service.send("PATCH", &path, &json!({"data": {"attributes": {}}})).await.check_error(404, "NotFound", &words);
+
+        service.send("POST", RECORDS, &body(Some("a b"), json!({}))).await;
+        let query = format!("{RECORDS}?type=PRODUCT&external_id=A+b");
+        assert_eq!(service.delete(&query).await.status, 204);
+        let words = "No record of type Product has the external id \"A b\"";
+        service.delete(&query).await.check_error(404, "NotFound", words);
+        let unknown = service.delete(&format!("{RECORDS}?type=other&external_id=1")).await;
+        unknown.check_error(404, "NotFound", "Object type \"other\" is not defined");
+        for (query, name) in [
+            ("", "type"),
+            ("?external_id=1", "type"),
+            ("?type=product", "external_id"),
+            ("?type=product&external_id=", "external_id"),
+            ("?type=product&external_ids=1,2", "external_id"),
+            (&format!("?ids={id}"), "type"),
+        ] {
+            let words = format!("`{name}` is required");
+            service.delete(&format!("{RECORDS}{query}")).await.check_error(400, "BadRequest", &words);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_relationships_use_is_not_deleted() {
+        let service = with_product().await;
+        service.define_relationship("owns", "zen:user", &json!("product")).await;
+        let id = id_of(&service.send("POST", RECORDS, &body(Some("1"), json!({}))).await);
+        service.relate("owns", "zen:user:1", &id).await;
+        for path in [format!("{RECORDS}/{id}"), format!("{RECORDS}?type=product&external_id=1")] {
+            service.delete(&path).await.check_error(422, "UnprocessableEntity", "an end of 1 relationship record");
+        }
+        // It can be changed all the same, and keeps its count.
+        let path = format!("{RECORDS}/{id}");
+        assert_eq!(service.send("PATCH", &path, &json!({"data": {"attributes": {"name": "x"}}})).await.status, 200);
+        let keyed = service.send_keyed(Some("k"), "PATCH", &path, r#"{"data":{"attributes":{"name":"y"}}}"#).await;
+        assert_eq!(keyed.status, 200);
+        service.delete(&path).await.check_error(422, "UnprocessableEntity", "an end of 1 relationship record");
+    }
+
+    #[tokio::test]
+    async fn every_broken_rule_is_an_error_and_nothing_is_written() {
+        let service = with_product().await;
+        let reply = service.send("POST", RECORDS, &body(Some("1"), json!({"name": 1, "color": "red"}))).await;
+        assert_eq!((reply.status, reply.json["errors"].as_array().unwrap().len()), (422, 2), "{reply:?}");
+        assert_eq!(listed(&service).await, 0);
+        let large = service.send("POST", RECORDS, &body(None, json!({"name": "x".repeat(40_000)}))).await;
+        large.check_error(422, "UnprocessableEntity", "32768");
+        let escaped =
+            format!(r#"{{"data":{{"type":"product","attributes":{{"name":"{}"}}}}}}"#, "\\u0078".repeat(32_000));
+        assert_eq!(service.send_text("POST", RECORDS, &escaped).await.status, 201, "as it is kept it is small enough");
+    }
+
+    #[tokio::test]
+    async fn nothing_of_another_account_is_touched_or_told() {
+        let service = with_product().await;
+        let id = id_of(&service.send("POST", RECORDS, &body(Some("1"), json!({"name": "ours"}))).await);
+        let stranger = service.as_stranger();
+        let path = format!("{RECORDS}/{id}");
+        let words = format!("No record has the id \"{id}\"");
+        stranger.send("PATCH", &path, &json!({"data": {"attributes": {}}})).await.check_error(404, "NotFound", &words);
+        stranger.delete(&path).await.check_error(404, "NotFound", &words);
+        let reply = stranger.send("PATCH", RECORDS, &body(Some("1"), json!({}))).await;
+        reply.check_error(404, "NotFound", "Object type \"product\" is not defined");
+        stranger.define("product").await;
+        let theirs = stranger.send("PATCH", RECORDS, &body(Some("1"), json!({"name": "theirs"}))).await;
+        assert_eq!(theirs.status, 201);
+        assert_eq!(attributes_of(&service, &id).await, json!({"name": "ours"}));
+    }
+
+    #[tokio::test]
+    async fn the_same_request_with_the_same_key_is_one_write() {
+        let service = with_product().await;
+        let text = body(None, json!({"name": "once"})).to_string();
+        let post = async |key, text: &str| service.send_keyed(Some(key), "POST", RECORDS, text).await;
+        let first = post("k", &text).await;
+        let again = post("k", &text).await;
+        assert_eq!((first.status, again.status), (201, 201), "{again:?}");
+        assert_eq!((&again.json, again.header("location")), (&first.json, first.header("location")));
+        assert_eq!(listed(&service).await, 1);
+        // It is shown as it now stands.
+        let path = format!("{RECORDS}/{}", id_of(&first));
+        service.send("PATCH", &path, &json!({"data": {"attributes": {"name": "changed"}}})).await;
+        assert_eq!(post("k", &text).await.json["data"]["attributes"]["name"], "changed");
+
+        let used = "This Idempotency-Key was used with another request";
+        post("k", &text.replace("once", "twice")).await.check_error(422, "UnprocessableEntity", used);
+        for (method, path, text) in [("PATCH", RECORDS, text.as_str()), ("PATCH", &path, &text), ("DELETE", &path, "")]
+        {
+            let reply = service.send_keyed(Some("k"), method, path, text).await;
+            reply.check_error(422, "UnprocessableEntity", used);
+        }
+        let bad = service.send_keyed(Some(""), "POST", RECORDS, &text).await;
+        bad.check_error(400, "BadRequest", "Idempotency-Key must be");
+
+        // A key of another account is another key.
+        let stranger = service.as_stranger();
+        stranger.define("product").await;
+        let theirs = stranger.send_keyed(Some("k"), "POST", RECORDS, &text).await;
+        assert_eq!(theirs.status, 201);
+        assert_ne!(id_of(&theirs), id_of(&first));
+
+        // Once somebody has deleted it, it is not made again.
+        service.delete(&path).await;
+        post("k", &text).await.check_error(404, "NotFound", &format!("No record has the id \"{}\"", id_of(&first)));
+        assert_eq!(listed(&service).await, 0);
+        // After a day the key is a new one.
+        service.ambient().advance(24 * 60 * 60 * 1_000 - 1_000);
+        assert_eq!(post("k", &text).await.status, 404);
+        service.ambient().advance(1_000);
+        assert_eq!(post("k", &text).await.status, 201);
+        assert_eq!(post("k", &text).await.status, 201);
+        assert_eq!(listed(&service).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_change_with_a_key_is_not_made_again_over_a_later_one() {
+        let service = with_product().await;
+        let id = id_of(&service.send("POST", RECORDS, &body(Some("1"), json!({"name": "0"}))).await);
+        let path = format!("{RECORDS}/{id}");
+        let patch = |name: &str| json!({"data": {"attributes": {"name": name}}}).to_string();
+        let set = body(Some("2"), json!({"name": "set"})).to_string();
+        assert_eq!(service.send_keyed(Some("p"), "PATCH", &path, &patch("1")).await.status, 200);
+        assert_eq!(service.send_keyed(Some("s"), "PATCH", RECORDS, &set).await.status, 201);
+        service.send_text("PATCH", &path, &patch("2")).await;
+        let again = service.send_keyed(Some("p"), "PUT", &path, &patch("1")).await;
+        assert_eq!((again.status, &again.json["data"]["attributes"]), (200, &json!({"name": "2"})));
+        // What made its record says so again.
+        assert_eq!(service.send_keyed(Some("s"), "PATCH", RECORDS, &set).await.status, 201);
+
+        let query = format!("{RECORDS}?type=product&external_id=2");
+        for (key, path) in [("d", &path), ("x", &query)] {
+            assert_eq!(service.send_keyed(Some(key), "DELETE", path, "").await.status, 204);
+        }
+        service.send("PATCH", RECORDS, &body(Some("2"), json!({"name": "new"}))).await;
+        for (key, path) in [("d", &path), ("x", &query)] {
+            assert_eq!(service.send_keyed(Some(key), "DELETE", path, "").await.status, 204);
+        }
+        assert_eq!(listed(&service).await, 1, "the new one is not deleted");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_refused_leaves_its_key_free() {
+        let service = with_product().await;
+        let post = async |text: &str| service.send_keyed(Some("k"), "POST", RECORDS, text).await;
+        assert_eq!(post(&body(Some("1"), json!({"name": 7})).to_string()).await.status, 422);
+        assert_eq!(post(&body(Some("1"), json!({"name": "7"})).to_string()).await.status, 201);
+    }
+
+    #[tokio::test]
+    async fn many_requests_with_one_key_at_once_are_one_write() {
+        let service = with_product().await;
+        let text = body(None, json!({"name": "once"})).to_string();
+        let requests = (0..16).map(|_| service.send_keyed(Some("k"), "POST", RECORDS, &text));
+        let replies = futures_util::future::join_all(requests).await;
+        assert!(replies.iter().all(|reply| reply.status == 201 && reply.json == replies[0].json), "{replies:?}");
+        assert_eq!(listed(&service).await, 1);
+    }
+
+    #[tokio::test]
+    async fn many_writers_of_one_record_lose_no_change() {
+        const WRITERS: usize = 64;
+        let service = Service::start().await;
+        let properties: serde_json::Map<_, _> =
+            (0..WRITERS).map(|writer| (format!("p{writer}"), json!({"type": "integer"}))).collect();
+        let schema = json!({"data": {"key": "product", "schema": {"properties": properties}}});
+        assert_eq!(service.send("POST", "/objects/types", &schema).await.status, 201);
+        // By all three ways of changing a record, and beside one that makes it.
+        let writers = (0..WRITERS).map(|writer| {
+            let (service, attributes) = (&service, json!({format!("p{writer}"): writer}));
+            async move {
+                let text = body(Some("1"), attributes).to_string();
+                let key = format!("k{writer}");
+                service.send_keyed((writer % 2 == 0).then_some(&*key), "PATCH", RECORDS, &text).await
+            }
+        });
+        let replies = futures_util::future::join_all(writers).await;
+        let made = replies.iter().filter(|reply| reply.status == 201).count();
+        let changed = replies.iter().filter(|reply| reply.status == 200).count();
+        assert_eq!(
+            (made, changed),
+            (1, WRITERS - 1),
+            "{:?}",
+            replies.iter().map(|reply| reply.status).collect::<Vec<_>>()
+        );
+        let there = attributes_of(&service, &id_of(&replies[0])).await;
+        assert_eq!(there.as_object().unwrap().len(), WRITERS, "{there}");
+        assert!((0..WRITERS).all(|writer| there[format!("p{writer}")] == writer), "{there}");
+    }
+
+    #[tokio::test]
+    async fn a_write_costs_what_the_documentation_says() {
+        let service = with_product().await;
+        let meter = service.store().meter();
+        let check = async |key: Option<&str>, method: &str, path: &str, body: Value, expected: [f64; 3]| {
+            let before = meter.read();
+            let reply = service.send_keyed(key, method, path, &body.to_string()).await;
+            assert!([200, 201, 204].contains(&reply.status), "{reply:?}");
+            let Reading { writes, reads, .. } = meter.read() - before;
+            let units = [writes.table_units, writes.index_units, reads.table_units];
+            assert_eq!(format!("{units:?}"), format!("{expected:?}"), "{method} {path} {key:?}");
+            reply
+        };
+        let small = json!({"name": "chair"});
+        let patch = json!({"data": {"attributes": {"name": "table"}}});
+        // Write units in the table and in the index, and read units: here of the type.
+        let made = check(None, "POST", RECORDS, body(Some("1"), small.clone()), [1.0, 1.0, 1.0]).await;
+        check(None, "POST", RECORDS, body(None, small.clone()), [1.0, 1.0, 1.0]).await;
+        let path = format!("{RECORDS}/{}", id_of(&made));
+        // A read of the record and one of its type, a write, and nothing in the index.
+        check(None, "PATCH", &path, patch.clone(), [1.0, 0.0, 2.0]).await;
+        check(None, "PATCH", RECORDS, body(Some("1"), small.clone()), [1.0, 0.0, 2.0]).await;
+        check(None, "PATCH", RECORDS, body(Some("2"), small.clone()), [1.0, 1.0, 2.0]).await;
+        // With a key the record costs twice as much, the key as much again, and a read more looks for it.
+        check(Some("k"), "POST", RECORDS, body(Some("3"), small.clone()), [4.0, 1.0, 2.0]).await;
+        check(Some("u"), "PATCH", &path, patch.clone(), [4.0, 0.0, 3.0]).await;
+        check(Some("u"), "PATCH", &path, patch, [0.0, 0.0, 2.0]).await;
+        check(None, "DELETE", &path, Value::Null, [1.0, 1.0, 1.0]).await;
+    }
+}

@@ -1,0 +1,108 @@
+//! Writes of one object record that come with an idempotency key: the record and the key in one transaction, so that the key is
+//! there exactly when the write was made.
+
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use domain::account::AccountId;
+use domain::decide::Write;
+use domain::limits;
+use domain::record::RecordId;
+use domain::time::Timestamp;
+
+use crate::attributes::{Attributes, Reader, binary, broken, number, seconds, text};
+use crate::jobs::{IdempotencyKey, built};
+use crate::rows::record_to_row;
+use crate::transaction::Transacted;
+use crate::{Store, StoreError, keys};
+
+/// The write that a request with the same idempotency key has made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EarlierWrite {
+    pub record: RecordId,
+    /// Whether it made the record, rather than change or delete it.
+    pub created: bool,
+    /// Hash of the request.
+    pub request: Vec<u8>,
+}
+
+/// What came of a write with an idempotency key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WrittenOnce {
+    Done,
+    /// The row was not where the write expected it: nothing was written.
+    Lost,
+    /// A request with the same key was first, or this one, whose answer was lost: nothing was written now.
+    KeyTaken,
+}
+
+impl Store {
+    /// What the idempotency key was used for within the last day, among writes of one record.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn earlier_write(
+        &self,
+        account: &AccountId,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<Option<EarlierWrite>, StoreError> {
+        let row_key = Attributes::from([("pk".to_owned(), text(keys::record_idempotency(account, &key.key)))]);
+        let Some(row) = self.read_row(&self.tables.records, row_key).await? else { return Ok(None) };
+        let reader = Reader(&row);
+        if reader.seconds("expires_at")? <= now {
+            return Ok(None);
+        }
+        Ok(Some(EarlierWrite {
+            record: RecordId::parse(reader.text("record")?).ok_or_else(|| broken("record"))?,
+            created: row.contains_key("created"),
+            request: reader.optional_binary("request")?.unwrap_or_default().to_vec(),
+        }))
+    }
+
+    /// Makes one write of an object record together with its idempotency key, or neither. It costs two write units for each, and
+    /// those of the index.
+    ///
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn write_object_once(
+        &self,
+        account: &AccountId,
+        write: &Write,
+        key: &IdempotencyKey,
+        created: bool,
+        now: Timestamp,
+    ) -> Result<WrittenOnce, StoreError> {
+        let mut put_record = Put::builder()
+            .table_name(&self.tables.records)
+            .item("pk", text(keys::record(account, write.id)))
+            // Closes the race with every other writer of the record: the second reads again.
+            .condition_expression(if write.base == 0 { "attribute_not_exists(pk)" } else { "version = :base" });
+        if write.base > 0 {
+            put_record = put_record.expression_attribute_values(":base", number(write.base));
+        }
+        for (name, value) in record_to_row(account, &write.row, now) {
+            put_record = put_record.item(name, value);
+        }
+        let mut put_key = Put::builder()
+            .table_name(&self.tables.records)
+            .item("pk", text(keys::record_idempotency(account, &key.key)))
+            .item("record", text(write.id.to_string()))
+            .item("request", binary(key.body.clone()))
+            .item("expires_at", seconds(now.plus_millis(limits::JOB_LIFETIME_SECONDS * 1_000)))
+            // Closes the race between two requests with one key: the second finds the first one's row.
+            .condition_expression("attribute_not_exists(pk) OR expires_at <= :now")
+            .expression_attribute_values(":now", seconds(now));
+        if created {
+            put_key = put_key.item("created", AttributeValue::Bool(true));
+        }
+        let writes = vec![
+            TransactWriteItem::builder().put(built(put_record.build())?).build(),
+            TransactWriteItem::builder().put(built(put_key.build())?).build(),
+        ];
+        Ok(match self.transact(writes).await? {
+            Transacted::Done => WrittenOnce::Done,
+            // A key that is taken says more than a record that has moved on, which the first request has moved.
+            Transacted::Refused(failed) if failed.last() == Some(&true) => WrittenOnce::KeyTaken,
+            Transacted::Refused(_) => WrittenOnce::Lost,
+        })
+    }
+}
