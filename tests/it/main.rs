@@ -15,6 +15,7 @@ mod idempotency;
 mod items;
 mod limits;
 mod list;
+mod one_rule;
 mod order;
 mod progress;
 mod recovery;

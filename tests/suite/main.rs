@@ -23,3 +23,4 @@ mod outage;
 mod persistence;
 mod poison;
 mod redelivery;
+mod single;
