@@ -10,6 +10,7 @@ mod pairs;
 mod scenes;
 mod schedules;
 mod services;
+mod single;
 mod story;
 mod watch;
 mod world;

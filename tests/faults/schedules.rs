@@ -63,7 +63,8 @@ impl fmt::Display for Plot {
     }
 }
 
-type Task<'world> = Pin<Box<dyn Future<Output = ()> + 'world>>;
+/// One of several that are at work at the same time.
+pub type Task<'world> = Pin<Box<dyn Future<Output = ()> + 'world>>;
 
 /// In which order calls are made.
 enum Order {
@@ -100,7 +101,7 @@ impl Order {
 }
 
 /// Lets the tasks make their calls one at a time, in an order of the seed's.
-async fn interleave(world: &World, tasks: Vec<Task<'_>>, random: &mut fastrand::Rng) {
+pub async fn interleave(world: &World, tasks: Vec<Task<'_>>, random: &mut fastrand::Rng) {
     /// More than any of them needs.
     const MOST_TURNS: usize = 20_000;
     let mut order = Order::of(random);
@@ -247,7 +248,7 @@ impl<'world> Staging<'world> {
         self.world.network.follow(Script::one(function, call, fault, span));
     }
 
-    async fn interleave(&mut self, tasks: Vec<Task<'world>>) {
+    pub async fn interleave(&mut self, tasks: Vec<Task<'world>>) {
         interleave(self.world, tasks, &mut self.random).await;
     }
 
