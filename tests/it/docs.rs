@@ -1,5 +1,7 @@
 //! The documentation says what is so: links lead somewhere, and the routes and limits of `docs/api.md` are the code's.
 
+mod examples;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

@@ -581,6 +581,11 @@ mod tests {
         service.send_text("PATCH", &path, &patch("2")).await;
         let again = service.send_keyed(Some("p"), "PUT", &path, &patch("1")).await;
         assert_eq!((again.status, &again.json["data"]["attributes"]), (200, &json!({"name": "2"})));
+        // The same patch of another record is another request.
+        let other = id_of(&service.send("POST", RECORDS, &body(None, json!({"name": "other"}))).await);
+        let mistaken = service.send_keyed(Some("p"), "PATCH", &format!("{RECORDS}/{other}"), &patch("1")).await;
+        mistaken.check_error(422, "UnprocessableEntity", "This Idempotency-Key was used with another request");
+        service.delete(&format!("{RECORDS}/{other}")).await;
         // What made its record says so again.
         assert_eq!(service.send_keyed(Some("s"), "PATCH", RECORDS, &set).await.status, 201);
 
