@@ -77,11 +77,11 @@ async fn visit(url: &str) -> Value {
 }
 
 /// A site that has the page, for an API at `api`; its address.
-async fn site(listener: TcpListener, api: &str, key: &str) -> String {
+fn site(listener: TcpListener, api: &str, key: &str) -> String {
     let address = listener.local_addr().expect("an address");
     let page = PAGE.replace("API", api).replace("KEY", key);
     let router = Router::new().route("/", get(move || async move { Html(page) }));
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    tokio::spawn(axum::serve(listener, router).into_future());
     format!("http://{address}")
 }
 
@@ -94,7 +94,7 @@ async fn pages_of_an_allowed_origin_may_call_and_others_learn_and_do_nothing() {
     let origins = AllowedOrigins::parse(&allowed).expect("an origin");
     let run = LocalRun::start(LocalOptions { origins, ..LocalOptions::in_memory() }).await.expect("the local run");
     let api = run.base_url();
-    let ours = site(ours, &api, "ours").await;
+    let ours = site(ours, &api, "ours");
     assert_eq!(ours, allowed);
 
     // What needs a preflight and what does not, and the errors among the answers, are all there to be read.
@@ -121,7 +121,7 @@ async fn pages_of_an_allowed_origin_may_call_and_others_learn_and_do_nothing() {
     assert_eq!(body("unknown")["error"], "Couldn't authenticate you");
 
     // Another page is told nothing, and changes nothing: not by a call that asks first, nor by one that does not.
-    let theirs = site(theirs, &api, "theirs").await;
+    let theirs = site(theirs, &api, "theirs");
     let said = visit(&theirs).await;
     for name in ["define", "create", "form", "list", "missing", "unknown", "delete"] {
         assert_eq!(said[name], "TypeError", "{name}: {said:#}");
