@@ -4,9 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use dynoxide::{Database, DynoxideError};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use dynoxide::Database;
+use local::database::ask;
 use serde_json::{Value, json};
 use tests::refusals::Refusal;
 
@@ -81,7 +80,7 @@ impl Services {
         if operation == "SendMessageBatch" {
             return self.send(body, |_| true);
         }
-        let answer = match ask(&self.database, operation, body) {
+        let answer = match ask(&self.database, operation, body.to_string().as_bytes()) {
             Ok(answer) => response(200, answer),
             Err(error) => response(error.status_code(), error.to_json()),
         };
@@ -174,34 +173,6 @@ pub fn sqs_refusal(why: Refusal) -> HttpResponse {
         Refusal::Conflict | Refusal::ServerError => (500, "com.amazonaws.sqs#InternalError"),
     };
     response(status, json!({"__type": code, "message": "refused"}).to_string())
-}
-
-/// Asks the database as its server would, which leaves nothing to wait for.
-pub fn ask(database: &Database, operation: &str, body: &Value) -> Result<String, DynoxideError> {
-    fn run<Request: DeserializeOwned, Answer: Serialize>(
-        body: &Value,
-        run: impl FnOnce(Request) -> Result<Answer, DynoxideError>,
-    ) -> Result<String, DynoxideError> {
-        let request = Request::deserialize(body).expect("what the SDK sends");
-        run(request).map(|answer| serde_json::to_string(&answer).expect("JSON"))
-    }
-    match operation {
-        "BatchExecuteStatement" => run(body, |request| database.batch_execute_statement(request)),
-        "BatchGetItem" => run(body, |request| database.batch_get_item(request)),
-        "BatchWriteItem" => run(body, |request| database.batch_write_item(request)),
-        "CreateTable" => run(body, |request| database.create_table(request)),
-        "DeleteItem" => run(body, |request| database.delete_item(request)),
-        "DescribeTable" => run(body, |request| database.describe_table(request)),
-        "DescribeTimeToLive" => run(body, |request| database.describe_time_to_live(request)),
-        "GetItem" => run(body, |request| database.get_item(request)),
-        "PutItem" => run(body, |request| database.put_item(request)),
-        "Query" => run(body, |request| database.query(request)),
-        "Scan" => run(body, |request| database.scan(request)),
-        "TransactWriteItems" => run(body, |request| database.transact_write_items(request)),
-        "UpdateItem" => run(body, |request| database.update_item(request)),
-        "UpdateTimeToLive" => run(body, |request| database.update_time_to_live(request)),
-        _ => panic!("the functions are not known to call {operation}"),
-    }
 }
 
 fn response(status: u16, body: String) -> HttpResponse {

@@ -11,9 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use domain::job::JobId;
 use domain::limits;
 use dynoxide::Database;
+use local::database::ask;
 use serde_json::{Value, json};
-
-use crate::services::ask;
 
 pub const JOBS: &str = "test-jobs";
 pub const RECORDS: &str = "test-records";
@@ -84,7 +83,7 @@ impl Watch {
                 key["sk"] = json!({"S": sort});
             }
             let asked = json!({"TableName": table, "Key": key, "ConsistentRead": true});
-            let answer = ask(database, "GetItem", &asked).expect("the database");
+            let answer = ask(database, "GetItem", asked.to_string().as_bytes()).expect("the database");
             let answer: Value = serde_json::from_str(&answer).expect("JSON");
             let after = answer.get("Item").cloned();
             let before = self.rows.get(&place).cloned();

@@ -21,17 +21,20 @@ pub enum Way {
 /// A gate on a port of its own. Dropping it closes it for good.
 pub struct Gate {
     address: SocketAddr,
+    path: String,
     way: watch::Sender<Way>,
     accepting: JoinHandle<()>,
 }
 
 impl Gate {
-    /// An open gate before the service at `url`, which is `http://ADDRESS:PORT`.
+    /// An open gate before the service at `url`, which is `http://ADDRESS:PORT/PATH`.
     ///
     /// # Panics
     /// When the URL is another one, or no port is free.
     pub async fn before(url: &str) -> Self {
-        let service = url.strip_prefix("http://").expect("http").trim_end_matches('/').to_owned();
+        let service = url.strip_prefix("http://").expect("http");
+        let (service, path) = service.split_once('/').unwrap_or((service, ""));
+        let (service, path) = (service.to_owned(), path.to_owned());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
         let (way, watched) = watch::channel(Way::Open);
@@ -40,13 +43,13 @@ impl Gate {
                 tokio::spawn(connect(client, service.clone(), watched.clone()));
             }
         });
-        Self { address, way, accepting }
+        Self { address, path, way, accepting }
     }
 
     /// Where the service seems to be.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}/{}", self.address, self.path)
     }
 
     /// Opens or closes it, for the connections that there are too.

@@ -42,10 +42,12 @@ pub(crate) enum SendingTo {
 pub(crate) struct Parts {
     /// Where DynamoDB is served.
     pub(crate) dynamodb_url: String,
+    /// By which it is reached.
+    pub(crate) dynamodb_client: SharedHttpClient,
     pub(crate) queue: SendingTo,
     pub(crate) ambient: Ambient,
     pub(crate) access: access::Settings,
-    /// Without it every function shares one client.
+    /// Without it every function shares one client of each service.
     pub(crate) http_clients: Option<HttpClients>,
 }
 
@@ -78,13 +80,12 @@ pub(crate) struct Functions {
 /// # Errors
 /// When DynamoDB does not answer or refuses a table.
 pub(crate) async fn assemble(parts: Parts) -> Result<Functions, StoreError> {
-    let http_client = clients::http_client();
     let aws = AwsSettings::emulator(&parts.dynamodb_url);
     let tables = TableNames::with_prefix(TABLE_PREFIX);
-    let dynamodb = clients::dynamodb(&aws, http_client.clone());
+    let dynamodb = clients::dynamodb(&aws, parts.dynamodb_client.clone());
     tables::create_missing(&dynamodb, &tables).await?;
     let store = Store::new(dynamodb, tables.clone(), parts.ambient.clone());
-    let wiring = Wiring { parts, aws, tables, http_client, store };
+    let wiring = Wiring { parts, aws, tables, store };
 
     let sender = wiring.queue("accept");
     let consumer = Consumer::new(wiring.store("consume"), wiring.queue("consume"));
@@ -114,14 +115,13 @@ struct Wiring {
     parts: Parts,
     aws: AwsSettings,
     tables: TableNames,
-    http_client: SharedHttpClient,
     /// Shared by every function, unless each has an HTTP client of its own.
     store: Store,
 }
 
 impl Wiring {
-    fn http_client(&self, function: &'static str) -> SharedHttpClient {
-        let shared = self.http_client.clone();
+    /// The function's own client around `shared`, where each has one.
+    fn http_client(&self, function: &'static str, shared: SharedHttpClient) -> SharedHttpClient {
         self.parts.http_clients.as_ref().map_or(shared.clone(), |wrap| wrap(function, shared))
     }
 
@@ -134,7 +134,7 @@ impl Wiring {
 
     /// One whose meter nobody else counts on.
     fn own_store(&self, function: &'static str) -> Store {
-        let dynamodb = clients::dynamodb(&self.aws, self.http_client(function));
+        let dynamodb = clients::dynamodb(&self.aws, self.http_client(function, self.parts.dynamodb_client.clone()));
         Store::new(dynamodb, self.tables.clone(), self.parts.ambient.clone())
     }
 
@@ -142,7 +142,7 @@ impl Wiring {
         match &self.parts.queue {
             SendingTo::Own(queue) => Arc::new(queue.clone()),
             SendingTo::Sqs(options) => {
-                let client = clients::sqs(&options.aws, self.http_client(function));
+                let client = clients::sqs(&options.aws, self.http_client(function, clients::http_client()));
                 Arc::new(SqsQueue::new(client, options.url.clone()))
             }
         }

@@ -1,13 +1,33 @@
-//! The local run's DynamoDB: dynoxide, in a file or in memory, on a free port of the loopback interface.
+//! The local run's DynamoDB: dynoxide, in a file or in memory.
+//!
+//! The functions reach it within the process. Beside them it is served on a free port of the loopback interface, for the operator's
+//! program alone, whose address has a secret in it: a page in a browser can call any port of its machine, and could read and write
+//! everything otherwise.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::{CONTENT_TYPE, ORIGIN};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
 use domain::ambient::Ambient;
-use dynoxide::Database;
 use dynoxide::storage_backend::Clock;
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// How often rows whose time to live has passed are deleted. DynamoDB promises days; nothing may depend on it.
@@ -18,6 +38,12 @@ const THREADS: usize = 2;
 
 /// How long a request that is running may hold up the end.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// One request: DynamoDB takes 16 MB.
+const REQUEST_BYTES: usize = 16 * 1024 * 1024;
+
+/// What DynamoDB calls its JSON.
+const AMZ_JSON: &str = "application/x-amz-json-1.0";
 
 /// The database could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +61,11 @@ pub enum DatabaseError {
 /// It has its own threads: a worker of the program's runtime never waits for SQLite.
 pub struct LocalDatabase {
     address: SocketAddr,
+    /// The path that it is served at.
+    secret: String,
     database: Database,
+    /// Its threads.
+    threads: Handle,
     /// Dropping it tells the server to stop.
     stop: oneshot::Sender<()>,
     /// Ends when the server has.
@@ -70,23 +100,36 @@ impl LocalDatabase {
             .thread_name("database")
             .enable_all()
             .build()?;
+        let threads = runtime.handle().clone();
+        let secret = hex(Ambient::system().random::<16>());
+        let router = Router::new()
+            .route(&format!("/{secret}/"), post(serve_one))
+            .route(&format!("/{secret}"), post(serve_one))
+            .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+            .with_state(database.clone());
         let (stop, stopping) = oneshot::channel();
         let (ending, ended) = oneshot::channel::<()>();
         let served = database.clone();
         std::thread::Builder::new().name("database".into()).spawn(move || {
             let _ending = ending;
-            if let Err(error) = runtime.block_on(serve(listener, served, stopping)) {
-                tracing::error!(error, "the database is no longer served");
+            if let Err(error) = runtime.block_on(serve(listener, router, served, stopping)) {
+                tracing::error!(%error, "the database is no longer served");
             }
             runtime.shutdown_timeout(GRACE);
         })?;
-        Ok(Self { address, database, stop, ended })
+        Ok(Self { address, secret, database, threads, stop, ended })
     }
 
-    /// Where it is served, as the SDK wants it.
+    /// Where it is served, as the SDK wants it. Whoever has this address may read and write everything.
     #[must_use]
     pub fn endpoint_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}/{}", self.address, self.secret)
+    }
+
+    /// A client for SDK clients of this process, by which each of their calls reaches this database without a socket.
+    #[must_use]
+    pub fn http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(InProcess { database: self.database.clone(), threads: self.threads.clone() })
     }
 
     /// Deletes the rows whose time to live has passed, and says how many that were. Happens by itself about once a
@@ -110,20 +153,26 @@ impl LocalDatabase {
     }
 }
 
-async fn serve(listener: TcpListener, database: Database, stopping: oneshot::Receiver<()>) -> Result<(), String> {
-    let listener = tokio::net::TcpListener::from_std(listener).map_err(|error| error.to_string())?;
+async fn serve(
+    listener: TcpListener,
+    router: Router,
+    database: Database,
+    stopping: oneshot::Receiver<()>,
+) -> Result<(), std::io::Error> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
     let (stop_serving, stopped) = oneshot::channel::<()>();
-    let mut server = tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database.clone(), async {
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async {
         let _ = stopped.await;
-    }));
+    });
+    let mut server = tokio::spawn(serving.into_future());
     tokio::select! {
-        ended = &mut server => return ended.map_err(|error| error.to_string())?,
+        ended = &mut server => return ended?,
         () = sweep_for_ever(database) => {}
         _ = stopping => {}
     }
     drop(stop_serving);
     match tokio::time::timeout(GRACE, server).await {
-        Ok(ended) => ended.map_err(|error| error.to_string())?,
+        Ok(ended) => ended?,
         // A client that keeps a request open is left behind.
         Err(_) => Ok(()),
     }
@@ -139,6 +188,99 @@ async fn sweep_for_ever(database: Database) {
             Ok(Err(error)) => tracing::warn!(%error, "expired rows could not be deleted"),
             Err(error) => tracing::warn!(%error, "expired rows could not be deleted"),
         }
+    }
+}
+
+/// The operator's program, which knows the path. No browser's page does, and what one sends says where it comes from.
+async fn serve_one(State(database): State<Database>, headers: HeaderMap, body: Bytes) -> Response {
+    if headers.contains_key(ORIGIN) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let (status, body) = answer(&database, target, &body);
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(CONTENT_TYPE, AMZ_JSON)], body).into_response()
+}
+
+/// DynamoDB's answer to one request: its status and its body.
+fn answer(database: &Database, target: &str, body: &[u8]) -> (u16, String) {
+    let operation = target.rsplit('.').next().unwrap_or_default();
+    match ask(database, operation, body) {
+        Ok(answer) => (200, answer),
+        Err(error) => (error.status_code(), error.to_json()),
+    }
+}
+
+/// Asks the database as DynamoDB is asked: `operation` is what the SDK calls it, `body` the request's JSON.
+///
+/// # Errors
+/// What DynamoDB refuses, and every operation that the service does not use.
+pub fn ask(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+    fn run<Request: DeserializeOwned, Answer: Serialize>(
+        body: &[u8],
+        run: impl FnOnce(Request) -> Result<Answer, DynoxideError>,
+    ) -> Result<String, DynoxideError> {
+        let request = serde_json::from_slice(body);
+        let request = request.map_err(|error| DynoxideError::ValidationException(error.to_string()))?;
+        let answer = serde_json::to_string(&run(request)?);
+        answer.map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+    }
+    match operation {
+        "BatchExecuteStatement" => run(body, |request| database.batch_execute_statement(request)),
+        "BatchGetItem" => run(body, |request| database.batch_get_item(request)),
+        "BatchWriteItem" => run(body, |request| database.batch_write_item(request)),
+        "CreateTable" => run(body, |request| database.create_table(request)),
+        "DeleteItem" => run(body, |request| database.delete_item(request)),
+        "DescribeTable" => run(body, |request| database.describe_table(request)),
+        "DescribeTimeToLive" => run(body, |request| database.describe_time_to_live(request)),
+        "GetItem" => run(body, |request| database.get_item(request)),
+        "PutItem" => run(body, |request| database.put_item(request)),
+        "Query" => run(body, |request| database.query(request)),
+        "Scan" => run(body, |request| database.scan(request)),
+        "TransactWriteItems" => run(body, |request| database.transact_write_items(request)),
+        "UpdateItem" => run(body, |request| database.update_item(request)),
+        "UpdateTimeToLive" => run(body, |request| database.update_time_to_live(request)),
+        other => Err(DynoxideError::ValidationException(format!("{other} is not an operation of this database"))),
+    }
+}
+
+fn hex(bytes: impl IntoIterator<Item = u8>) -> String {
+    bytes.into_iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// What SDK clients take for a network.
+#[derive(Clone)]
+struct InProcess {
+    database: Database,
+    threads: Handle,
+}
+
+impl std::fmt::Debug for InProcess {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("InProcess")
+    }
+}
+
+impl HttpClient for InProcess {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for InProcess {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let database = self.database.clone();
+        let answering = self.threads.spawn(async move {
+            let target = request.headers().get("x-amz-target").unwrap_or_default();
+            answer(&database, target, request.body().bytes().unwrap_or_default())
+        });
+        HttpConnectorFuture::new(async move {
+            let (status, body) = answering.await.map_err(|error| ConnectorError::io(error.into()))?;
+            let status = status.try_into().map_err(|error| ConnectorError::other(Box::new(error), None))?;
+            let mut response = HttpResponse::new(status, body.into());
+            response.headers_mut().insert("content-type", AMZ_JSON);
+            Ok(response)
+        })
     }
 }
 
@@ -232,6 +374,7 @@ mod tests {
         create_table(&database).await;
         put(&database, "row", 4_000_000_000).await;
         let endpoint_url = database.endpoint_url();
+        assert!(reqwest::get(&endpoint_url).await.is_ok(), "it is served");
         database.stop().await;
         assert!(reqwest::get(endpoint_url).await.is_err(), "it is no longer served");
 
@@ -244,6 +387,40 @@ mod tests {
         let database = LocalDatabase::in_memory(Ambient::system()).unwrap();
         let _idle = tokio::net::TcpStream::connect(database.address).await.unwrap();
         tokio::time::timeout(GRACE * 4, database.stop()).await.expect("it stops in time");
+    }
+
+    /// A page of any site can send all of these to a port of the machine that it is shown on.
+    #[tokio::test]
+    async fn nobody_gets_in_without_the_secret_of_its_address_and_no_page_at_all() {
+        let database = LocalDatabase::in_memory(Ambient::system()).unwrap();
+        create_table(&database).await;
+        let root = format!("http://{}", database.address);
+        let scan = async |method: &str, url: &str, origin: Option<&str>| {
+            let mut request = reqwest::Client::new()
+                .request(method.parse().unwrap(), url)
+                .header("x-amz-target", "DynamoDB_20120810.Scan")
+                .body(json!({"TableName": "jobs"}).to_string());
+            if let Some(origin) = origin {
+                request = request.header("origin", origin);
+            }
+            let answer = request.send().await.unwrap();
+            let names = answer.headers().keys().map(|name| name.as_str().to_owned()).collect::<Vec<_>>();
+            assert!(!names.iter().any(|name| name.starts_with("access-control")), "{names:?}");
+            let status = answer.status().as_u16();
+            assert!(status == 200 || answer.bytes().await.unwrap().is_empty(), "{method} {url}");
+            status
+        };
+        let secret = database.endpoint_url();
+        assert_eq!(scan("POST", &secret, None).await, 200);
+        assert_eq!(scan("POST", &format!("{secret}/"), None).await, 200, "as the SDK sends it");
+        assert_eq!(scan("POST", &secret, Some("http://localhost:3000")).await, 403);
+        for method in ["OPTIONS", "GET", "POST"] {
+            for url in [&root, &format!("{root}/"), &format!("{root}/{}", "0".repeat(32))] {
+                assert_eq!(scan(method, url, None).await, 404, "{method} {url}");
+            }
+        }
+        assert_eq!(scan("OPTIONS", &secret, Some("http://localhost:3000")).await, 405);
+        database.stop().await;
     }
 
     #[test]

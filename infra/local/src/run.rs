@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use access::{OperatorError, Source, open_local_account};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use axum::extract::{ConnectInfo, Request};
 use axum::middleware::map_request;
 use axum::serve::ListenerExt;
@@ -165,6 +166,14 @@ impl Dynamodb {
             Self::Elsewhere(url) => url.clone(),
         }
     }
+
+    /// The client that leads there.
+    fn http_client(&self) -> SharedHttpClient {
+        match self {
+            Self::Own(database) => database.http_client(),
+            Self::Elsewhere(_) => clients::http_client(),
+        }
+    }
 }
 
 impl LocalRun {
@@ -184,6 +193,7 @@ impl LocalRun {
 
         let parts = Parts {
             dynamodb_url: dynamodb.url(),
+            dynamodb_client: dynamodb.http_client(),
             queue: queue.clone(),
             ambient: ambient.clone(),
             access,
