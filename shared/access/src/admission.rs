@@ -58,7 +58,7 @@ pub enum Refusal {
     Unknown { flaw: Flaw, ration: Ration },
     /// The account has used up its minute, and so who is calling is known.
     TooMany { identity: Identity, ration: Ration },
-    /// Too many failures from the same source: nothing was looked up.
+    /// Too many failures from the same source, or of this user's password from it: wrong, or not looked at.
     Locked { retry_after_seconds: u32, ration: Ration },
     /// The database does not answer, so nobody knows.
     Unavailable { error: StoreError, ration: Ration },
@@ -155,9 +155,13 @@ impl Inner {
         if let Some(known) = self.known.get(&fingerprint, now) {
             return Ok(known);
         }
+        // Too many failures slow down whoever fails and nobody beside them: behind one address there may be a whole office. To
+        // look a token up takes two reads, which is less than the request itself costs, and nobody guesses one. A password takes
+        // a hash, so it waits with its source.
         let left = self.left_to(source);
-        if left.remaining == 0 {
-            return Err(Refusal::Locked { retry_after_seconds: left.resets_in, ration: left });
+        let is_spent = left.remaining == 0;
+        if is_spent && !credentials.may_be_a_token() {
+            return Err(locked(left));
         }
         // A turn is for hashing, so for passwords only; whoever waited for one may find that it is not needed any more.
         let _turn = match &credentials {
@@ -174,6 +178,7 @@ impl Inner {
                 self.note_use(&verified).await;
                 Ok(known)
             }
+            Err(Unverified::Flawed(_)) if is_spent => Err(locked(left)),
             Err(Unverified::Flawed(flaw)) => Err(self.unknown(flaw, source)),
             Err(Unverified::Locked(until)) => {
                 let wait = until.as_millis().saturating_sub(self.store.ambient().now().as_millis());
@@ -309,6 +314,10 @@ impl Inner {
         }
         Ok(Verified { account, user: usable_user(user)?, token: Some(token) })
     }
+}
+
+const fn locked(left: Ration) -> Refusal {
+    Refusal::Locked { retry_after_seconds: left.resets_in, ration: left }
 }
 
 fn usable_account(found: Option<Account>, wanted: Option<&AccountId>, host: &Host) -> Result<Account, Flaw> {

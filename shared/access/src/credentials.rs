@@ -8,6 +8,8 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::Sha256;
 
+use crate::token;
+
 /// The three ways to say who one is. Without `Debug`, so that no secret is ever printed.
 #[derive(Clone, Eq, PartialEq)]
 pub enum Credentials {
@@ -43,6 +45,16 @@ impl Credentials {
             Some(email) => Self::ApiToken { email: Email::parse(email).ok()?, token: secret },
             None => Self::Password { email: Email::parse(user).ok()?, password: secret },
         })
+    }
+}
+
+impl Credentials {
+    /// Whether they are spelled as a token that somebody was given.
+    pub(crate) fn may_be_a_token(&self) -> bool {
+        match self {
+            Self::Password { .. } => false,
+            Self::ApiToken { token, .. } | Self::Bearer { token } => token::account_of(token).is_some(),
+        }
     }
 }
 

@@ -440,6 +440,33 @@ async fn a_source_that_only_fails_is_not_looked_up_for_ever() {
     assert_eq!(outcome(&access, "Bearer nonsense").await, "unknown");
 }
 
+/// Behind one address there may be somebody who tries everything, and a whole office.
+#[tokio::test]
+async fn a_good_token_is_let_in_whatever_its_neighbours_tried() {
+    let scene = Scene::start().await;
+    let bearer_token = scene.token("acme", TokenKind::Bearer).await;
+    let api_token = scene.token("acme", TokenKind::Api).await;
+    let good = [bearer(&bearer_token), api("agent@example.com", &api_token)];
+    let wrong = bearer(&bearer_token).replace("acme_", "acme_x");
+    let access = scene.access_with(Settings { requests_per_minute: 100, ..Settings::default() });
+    for number in 0..100 {
+        let tried = if number % 2 == 0 { "Bearer nonsense" } else { &wrong };
+        assert_eq!(outcome(&access, tried).await, "unknown");
+    }
+    // Neither is remembered yet, and both get in;
+    for good in &good {
+        assert_eq!(outcome(&access, good).await, "acme agent");
+    }
+    // what is wrong waits, for as long as before, however well it is spelled; and so does a password, which costs a hash.
+    for wrong in [&wrong, "Bearer nonsense", &password("wrong"), &password(PASSWORD)] {
+        assert_eq!(outcome(&access, wrong).await, "locked for 60 s", "{wrong}");
+    }
+    let before = scene.store.meter().read();
+    assert_eq!(outcome(&access, &wrong).await, "locked for 60 s");
+    let used = scene.store.meter().read() - before;
+    assert_eq!((used.reads.requests, used.writes.requests), (2, 0), "what a stranger's request costs then");
+}
+
 /// How many requests are admitted, and what each said was left.
 async fn admitted(access: &Access, authorization: &str, requests: u32) -> (usize, Vec<u32>) {
     let mut left = Vec::new();
