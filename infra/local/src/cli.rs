@@ -8,7 +8,9 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand, value_parser};
 use domain::ambient::Ambient;
 use store::clients::AwsSettings;
-use tracing_subscriber::EnvFilter;
+use telemetry::log_filter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use wire::AllowedOrigins;
 
 use crate::demo;
@@ -144,9 +146,11 @@ impl CommandLine {
 
 /// Sends the log to stderr, in lines for people.
 fn start_log(unless_said: &str) -> Result<(), String> {
-    let directives = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_else(|_| unless_said.into());
-    let filter = EnvFilter::try_new(&directives).map_err(|error| format!("{}: {error}", EnvFilter::DEFAULT_ENV))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let directives = std::env::var("RUST_LOG").unwrap_or_else(|_| unless_said.into());
+    let filter =
+        log_filter(&directives).ok_or("RUST_LOG cannot be read: it is a level, or TARGET=LEVEL with commas between")?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(filter).with(lines).init();
     Ok(())
 }
 

@@ -19,5 +19,5 @@ pub use measured::{
     capacity_consumed, chunk_buried, chunk_processed, dynamodb_throttled, items, job_ended, jobs_accepted,
     queue_waited, redelivered, request_answered,
 };
-pub use start::{StartError, Telemetry, start};
+pub use start::{StartError, Telemetry, log_filter, start};
 pub use trace::{TraceContext, TraceId, X_AMZN_TRACE_ID};

@@ -99,14 +99,48 @@ impl Telemetry {
 
 /// What `RUST_LOG` asks for, and whether it could be read.
 fn filter(directives: &str) -> (Targets, bool) {
+    const USUAL: &str = "info";
+    match log_filter(if directives.is_empty() { USUAL } else { directives }) {
+        Some(targets) => (targets, true),
+        None => (log_filter(USUAL).unwrap_or_default(), false),
+    }
+}
+
+/// The crates of this workspace that log.
+const OURS: [&str; 14] = [
+    "accept",
+    "access",
+    "admin",
+    "bury",
+    "consume",
+    "domain",
+    "lifecycle",
+    "local",
+    "records",
+    "status",
+    "store",
+    "sweep",
+    "telemetry",
+    "wire",
+];
+
+/// What `directives` ask for, in the syntax of `RUST_LOG` without spans: `info`, or `warn,store=debug`. `None` when they cannot be
+/// read.
+///
+/// Only our own crates are ever more talkative than `info`: the libraries beneath them log whole requests then, and in those are
+/// password hashes, the cursor secret and what clients keep here.
+#[must_use]
+pub fn log_filter(directives: &str) -> Option<Targets> {
     // Cheaper than `EnvFilter`, which brings regular expressions for what nobody asks of a function.
-    let info = || Targets::new().with_default(LevelFilter::INFO);
-    let (targets, readable) = match directives.parse::<Targets>() {
-        _ if directives.is_empty() => (info(), true),
-        Ok(targets) => (targets, true),
-        Err(_) => (info(), false),
-    };
-    (targets.with_target(RUNTIME_SPAN, LevelFilter::OFF), readable)
+    let asked: Targets = directives.parse().ok()?;
+    let everything = asked.default_level().unwrap_or(LevelFilter::OFF);
+    let ours = OURS.map(|name| (name, everything));
+    let named = asked.iter().map(|(target, level)| {
+        let is_ours = OURS.contains(&target.split("::").next().unwrap_or_default());
+        (target, if is_ours { level } else { level.min(LevelFilter::INFO) })
+    });
+    let targets = Targets::new().with_default(everything.min(LevelFilter::INFO)).with_targets(ours).with_targets(named);
+    Some(targets.with_target(RUNTIME_SPAN, LevelFilter::OFF))
 }
 
 fn subscriber<Output>(output: Output, filter: Targets, ambient: Ambient) -> impl Subscriber + Send + Sync

@@ -15,6 +15,15 @@ use super::*;
 const HEADER: &str = "Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=0;Lineage=16f3a795:0";
 const TRACE: &str = "1-67891233-abcdef012345678912345678";
 
+/// Logs a line of each level from `info` down.
+macro_rules! for_each_level {
+    ($target:literal) => {
+        tracing::info!(target: $target, "said");
+        tracing::debug!(target: $target, "said");
+        tracing::trace!(target: $target, "said");
+    };
+}
+
 /// What a test writes to.
 #[derive(Clone, Default)]
 struct Output(Arc<Mutex<Vec<u8>>>);
@@ -239,4 +248,31 @@ async fn an_invocation_is_named_in_its_lines() {
     let request = http::Request::builder().extension(context).body(()).unwrap();
     assert_eq!(crate::Invocation::context(&request).unwrap().request_id, "i");
     assert!(crate::Invocation::context(&http::Request::new(())).is_none());
+}
+
+/// At their lowest levels the SDK logs the bodies of requests, and dynoxide the rows.
+#[test]
+fn nobody_can_have_the_libraries_say_more_than_info() {
+    let story = || {
+        for_each_level!("aws_smithy_runtime::client::orchestrator");
+        for_each_level!("dynoxide::storage");
+        for_each_level!("store::jobs");
+    };
+    let said = |directives: &str| -> Vec<String> {
+        let lines = logged(directives, story);
+        let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        lines.iter().map(|line| format!("{} {}", text(line, "target"), text(line, "level"))).collect()
+    };
+    let loudest = ["aws_smithy_runtime INFO", "dynoxide INFO"];
+    let ours = ["store INFO", "store DEBUG", "store TRACE"];
+    for directives in [
+        "trace",
+        "trace,dynoxide=trace,aws_smithy_runtime=trace",
+        "info,store=trace,dynoxide=debug,dynoxide::storage=trace",
+        "dynoxide=trace,aws_smithy_runtime::client=debug,store=trace",
+    ] {
+        assert_eq!(said(directives), [&loudest[..], &ours].concat(), "{directives}");
+    }
+    assert_eq!(said("warn,dynoxide=off,store::jobs=debug"), ours[..2]);
+    assert_eq!(said("debug,store=info"), [&loudest[..], &ours[..1]].concat());
 }
