@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use access::{Operator, TokenRequest};
+use aws_sdk_dynamodb::types::AttributeValue;
 use bury::Bury;
 use domain::account::{AccountId, Email, Role, TokenKind, User};
 use domain::ambient::Ambient;
@@ -169,6 +170,7 @@ async fn requests(workers: &Workers, acme: &Client) {
     assert_eq!(acme.delete("/relationships/types/likes").await.status, 204);
 
     single_writes(acme).await;
+    first_cursors(workers).await;
 
     // A key that is used again once its job has results, a chain of chunks, and an abort.
     let body = json!({"type": "resources", "action": "post", "data": [product("keyed")]});
@@ -200,6 +202,18 @@ async fn single_writes(acme: &Client) {
     }
     assert_eq!(acme.delete("/objects/records?type=product&external_id=single").await.status, 204);
     assert_eq!(acme.delete(&path).await.status, 404);
+}
+
+/// Either of the functions that have lists may be the first that ever signs a cursor.
+async fn first_cursors(workers: &Workers) {
+    let dynamodb = clients::dynamodb(&AwsSettings::emulator(&workers.home.run.dynamodb_url()), clients::http_client());
+    for function in ["status", "records"] {
+        let delete = dynamodb.delete_item().table_name(&workers.home.run.tables().catalog);
+        let key = |text: &str| AttributeValue::S(text.to_owned());
+        let delete = delete.key("pk", key(keys::deployment())).key("sk", key(keys::cursor_secret()));
+        delete.send().await.expect("the database");
+        workers.store(function).cursor_secret().await.expect("a secret");
+    }
 }
 
 /// Writes of records whose statement never arrives: each row is moved on, so that it cannot arrive later.
@@ -261,7 +275,8 @@ fn listed(permissions: &Permissions) -> Vec<String> {
 /// Each pattern of what the role allows is there for something that was done.
 fn check_patterns(function: &str, role: &[Statement], done: &Calls) {
     for statement in role.iter().filter(|statement| statement.effect == Effect::Allow) {
-        for pattern in statement.condition.iter().flat_map(Condition::patterns) {
+        let condition = statement.condition.as_ref().filter(|condition| !matches!(condition, Condition::None(_)));
+        for pattern in condition.into_iter().flat_map(Condition::patterns) {
             let is_used = done.iter().any(|call| {
                 statement.is_about(&call.action, &call.resource, &call.partitions)
                     && call.partitions.iter().any(|partition| is_like(partition, pattern))
@@ -320,6 +335,44 @@ fn no_function_writes_credentials_and_those_that_answer_nobody_do_not_read_them(
                 assert!(!allows(&role, action, &catalog, &named), "{function}: {action} in {named:?}");
             }
         }
+    }
+}
+
+/// Of the catalog, a function reaches what it works with and nothing beside it: the cursor secret, failed passwords, other counts.
+#[test]
+fn no_function_reaches_what_is_not_its_own_in_the_catalog() {
+    let template = Template::read();
+    let catalog = TableNames::with_prefix(STACK).catalog;
+    let acme = AccountId::parse("acme").expect("an account id");
+    let partitions = [
+        keys::account(&acme),
+        keys::rations(&acme),
+        keys::last_uses(&acme),
+        keys::guard("ab12"),
+        keys::deployment().to_owned(),
+        "acme#ELSE".to_owned(),
+        "SYSTEM#ELSE".to_owned(),
+    ];
+    let reached = |function: &str, actions: &[&str]| -> BTreeSet<String> {
+        let role = template.statements(function);
+        let is_reached = |partition: &&String| {
+            let named = BTreeSet::from([(*partition).clone()]);
+            actions.iter().any(|action| allows(&role, action, &catalog, &named))
+        };
+        partitions.iter().filter(is_reached).cloned().collect()
+    };
+    let set = |partitions: &[&str]| partitions.iter().map(|it| (*it).to_owned()).collect::<BTreeSet<_>>();
+    let noted = ["acme#RATE", "acme#USE", "SYSTEM#GUARD#ab12"];
+    for (function, read, written) in [
+        ("accept", &["SYSTEM#GUARD#ab12"][..], noted.to_vec()),
+        ("status", &["SYSTEM#GUARD#ab12", "SYSTEM"], [&noted[..], &["SYSTEM"]].concat()),
+        ("records", &["acme", "SYSTEM#GUARD#ab12", "SYSTEM"], [&noted[..], &["SYSTEM", "acme"]].concat()),
+        ("consume", &["acme"], Vec::new()),
+        ("bury", &[], Vec::new()),
+        ("sweep", &[], Vec::new()),
+    ] {
+        assert_eq!(reached(function, &READS), set(read), "{function} reads");
+        assert_eq!(reached(function, &WRITES), set(&written), "{function} writes");
     }
 }
 

@@ -179,6 +179,36 @@ pub fn logical_name(function: &str) -> String {
     format!("{}{}", function[..1].to_uppercase(), &function[1..])
 }
 
+/// API Gateway puts values into the line as they are. Each of these is a number, a time, an id or a word of its own; a message may
+/// quote what it is about, and the line would be no JSON any more.
+#[test]
+fn no_value_in_the_access_log_can_have_a_quotation_mark_in_it() {
+    const KNOWN: [&str; 11] = [
+        "requestTime",
+        "requestId",
+        "routeKey",
+        "status",
+        "responseLength",
+        "responseLatency",
+        "integrationLatency",
+        "integrationStatus",
+        "error.responseType",
+        "integration.integrationStatus",
+        "integration.requestId",
+    ];
+    let template = include_str!("../../infra/template.yaml");
+    let (_, format) = template.split_once("        Format: >-\n").expect("the format");
+    let format: String = format.lines().map_while(|line| line.strip_prefix("          ")).collect();
+    let values: Vec<&str> =
+        format.split("$context.").skip(1).map(|rest| rest.split('"').next().unwrap_or_default()).collect();
+    let unknown: Vec<_> = values.iter().filter(|value| !KNOWN.contains(value)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    let line =
+        values.iter().fold(format.clone(), |line, value| line.replace(&format!("\"$context.{value}\""), "\"-\""));
+    let line: Value = serde_json::from_str(&line).expect("JSON, with the sign that API Gateway puts for nothing");
+    assert_eq!(line.as_object().map(serde_json::Map::len), Some(values.len()));
+}
+
 /// A value as `CloudFormation` hands it on where text is wanted.
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)

@@ -250,7 +250,7 @@ impl Packed {
 fn accepted(made: &Job, stands: &Job) -> Response {
     telemetry::jobs_accepted();
     if made.status == JobStatus::Failed {
-        telemetry::job_ended(JobStatus::Failed);
+        telemetry::job_unreadable();
     }
     created(stands, render::job(stands, &[]))
 }

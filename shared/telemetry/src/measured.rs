@@ -14,6 +14,7 @@ use store::meter::Reading;
 const JOBS_ACCEPTED: &str = "JobsAccepted";
 const JOBS_COMPLETED: &str = "JobsCompleted";
 const JOBS_FAILED: &str = "JobsFailed";
+const JOBS_UNREADABLE: &str = "JobsUnreadable";
 const JOBS_ABORTED: &str = "JobsAborted";
 const ITEMS_SUCCEEDED: &str = "ItemsSucceeded";
 const ITEMS_FAILED: &str = "ItemsFailed";
@@ -35,6 +36,7 @@ pub(crate) fn describe() {
         JOBS_ACCEPTED,
         JOBS_COMPLETED,
         JOBS_FAILED,
+        JOBS_UNREADABLE,
         JOBS_ABORTED,
         ITEMS_SUCCEEDED,
         ITEMS_FAILED,
@@ -57,6 +59,11 @@ pub(crate) fn describe() {
 /// A job exists that did not before, whatever state it was made in.
 pub fn jobs_accepted() {
     counter!(JOBS_ACCEPTED).increment(1);
+}
+
+/// A job was made as failed, because its body has an encoding that nobody reads: a client's mistake, and no trouble of ours.
+pub fn job_unreadable() {
+    counter!(JOBS_UNREADABLE).increment(1);
 }
 
 /// A job has reached its last state. To be called by whoever took it there, and by nobody who found it there.

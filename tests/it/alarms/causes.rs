@@ -77,7 +77,6 @@ impl<'home> Scene<'home> {
     /// An event in which a function finds a job that it ends as failed.
     pub async fn event_that_fails_a_job(&self, function: &str) -> Value {
         match function {
-            "accept" => self.body_that_nobody_reads(),
             "consume" => self.last_chunk_after_a_buried_one().await,
             "bury" => event_of(&self.chunk_of_a_new_job().await),
             "sweep" => {
@@ -124,16 +123,9 @@ impl<'home> Scene<'home> {
     }
 
     /// A job whose body has an encoding that is not read, which accept makes and fails at once.
-    fn body_that_nobody_reads(&self) -> Value {
+    pub fn body_that_nobody_reads(&self) -> Value {
         let mut request = self.request("POST", "/jobs");
         request["headers"]["content-encoding"] = "compress".into();
-        request["body"] = "{}".into();
-        request
-    }
-
-    /// A job that is refused, and so never is one.
-    pub fn unprocessable_job(&self) -> Value {
-        let mut request = self.request("POST", "/jobs");
         request["body"] = "{}".into();
         request
     }
