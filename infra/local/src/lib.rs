@@ -13,4 +13,5 @@ mod drain;
 pub mod poller;
 pub mod queue;
 pub mod run;
+mod server;
 pub mod source;

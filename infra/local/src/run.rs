@@ -5,11 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use access::{OperatorError, Source, open_local_account};
+use access::{OperatorError, open_local_account};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use axum::extract::{ConnectInfo, Request};
 use axum::middleware::map_request;
-use axum::serve::ListenerExt;
 use domain::ambient::Ambient;
 use store::clients;
 use store::queue::Queue;
@@ -28,6 +26,7 @@ use crate::database::{DatabaseError, LocalDatabase};
 use crate::drain;
 use crate::poller::{Poller, Polling, consume_from};
 use crate::queue::{LocalQueue, OpenError, QueueOptions};
+use crate::server::{self, Patience};
 use crate::source::sqs::{SqsOptions, SqsSource};
 
 /// How long requests and handlers that are running may hold up the end. With the database's own time the whole stays
@@ -206,19 +205,10 @@ impl LocalRun {
         let mut sweeping = JoinSet::new();
         sweeping.spawn(sweep_for_ever(sweep.clone()));
         let table = routes.table().to_vec();
-        let router = wire::conventions(routes, access, origins, ambient.clone())
-            .layer(map_request(drain::to_the_end))
-            .layer(map_request(with_source));
+        let router = wire::conventions(routes, access, origins, ambient.clone()).layer(map_request(drain::to_the_end));
         let (stop_serving, stopping) = oneshot::channel::<()>();
-        // Small answers would otherwise wait for the client's acknowledgement of the one before.
-        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let server = tokio::spawn(async move {
-            let stopped = async move { drop(stopping.await) };
-            if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(stopped).await {
-                tracing::error!(%error, "requests are no longer answered");
-            }
-        });
+        let stopped = async move { drop(stopping.await) };
+        let server = tokio::spawn(server::serve(listener, router, Patience::default(), stopped));
         let queue = match queue {
             SendingTo::Own(queue) => Some(queue),
             SendingTo::Sqs(_) => None,
@@ -387,13 +377,6 @@ async fn sweep_for_ever(sweep: Sweep) {
         }
         tokio::time::sleep(SWEEP_EVERY).await;
     }
-}
-
-/// Says where a request comes from: here nothing stands between the client and us.
-async fn with_source(mut request: Request) -> Request {
-    let peer = request.extensions().get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
-    request.extensions_mut().insert(peer.map_or(Source::UNKNOWN, Source::of));
-    request
 }
 
 async fn bind(listen: &str) -> Result<TcpListener, StartError> {

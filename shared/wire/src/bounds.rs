@@ -13,8 +13,7 @@ use crate::failure::Failure;
 /// Answers 400 when the headers or the query are over their limits.
 ///
 /// A larger head does not always come this far. The gateway refuses one whose request line and header values take more than
-/// 10,240 bytes. The local run's server refuses with a bare 431 more than 100 headers, and a head of somewhat over 400 KiB;
-/// and with a bare 414 a path and query of 64 KiB.
+/// 10,240 bytes, the local run's server one of 128 KiB, and both in other words.
 pub(crate) async fn within_limits(request: Request, next: Next) -> Result<Response, Failure> {
     let headers = bytes_of(request.headers());
     if headers > limits::HEADER_BYTES {
