@@ -2,16 +2,18 @@
 //!
 //! - At least once: a message that was received and not deleted comes back when its visibility ends, or at once when the
 //!   process starts again.
-//! - Durable: a send returns after its commit, and a receive is counted before the message is handed out, so that a
-//!   message which kills the process cannot do so for ever.
+//! - Durable: a send returns after its commit, and a receive is counted before the message is handed out.
 //! - Dead letters: a message that was received [`QueueOptions::max_receives`] times and would be received again is moved
-//!   aside instead.
+//!   aside instead. Where SQS counts every receive, here one that ended with the process does not count: it may have been
+//!   its neighbour's fault, or a `kill -9`. What was in flight then is handed out alone, and only what keeps dying so is moved aside
+//!   too, so that a message which kills the process cannot do so for ever.
 //! - Fair: the account with the fewest messages in flight is served first, as SQS serves message groups on a standard
 //!   queue. No order is promised.
 
 mod index;
 mod keeper;
 mod rows;
+mod suspects;
 
 use std::fmt;
 use std::path::Path;
@@ -169,7 +171,7 @@ impl LocalQueue {
 
     fn start(path: Option<&Path>, options: QueueOptions, ambient: Ambient) -> Result<Self, OpenError> {
         let connection = rows::open(path)?;
-        let lanes = Lanes::load(rows::all(&connection)?);
+        let lanes = Lanes::load(rows::all(&connection)?, ambient.now());
         let (main_outlook, main) = watch::channel(Outlook::default());
         let (dead_outlook, dead) = watch::channel(Outlook::default());
         let outlooks = Outlooks { main: main_outlook, dead: dead_outlook };

@@ -176,6 +176,30 @@ async fn what_was_accepted_before_a_kill_runs_once_to_its_end() {
     assert_eq!(status.code(), Some(0));
 }
 
+/// A restart counts nothing: whoever is killed again and again with healthy work in flight loses none of it to the dead letters,
+/// where five receives that failed would have brought it.
+#[tokio::test]
+async fn forty_kills_at_any_moment_end_no_healthy_job_as_failed() {
+    const KILLS: u64 = 40;
+    let data = tempfile::tempdir().expect("a directory");
+    let mut client = Client::start(data.path());
+    let schema = json!({"properties": {"name": {"type": "string"}}});
+    client.post("/objects/types", &json!({"data": {"key": "product", "schema": schema}})).await;
+    let items: Vec<Value> = (0..ITEMS).map(|_| json!({"type": "product", "attributes": {"name": "gum"}})).collect();
+    let mut ids = Vec::new();
+    for kill in 0..KILLS {
+        for _ in 0..2 {
+            ids.push(client.accepted("post", &items).await);
+        }
+        // From none to 1.6 s, in no order.
+        tokio::time::sleep(Duration::from_millis(kill * 617 % KILLS * 40)).await;
+        drop(client.program);
+        client = Client::start(data.path());
+    }
+    client.assert_all_succeed(&ids).await;
+    assert_eq!(client.get("/jobs?status=failed").await["data"], json!([]));
+}
+
 #[tokio::test]
 async fn a_signal_ends_it_in_time_even_at_work_and_it_says_once_that_it_is_ready() {
     for signal in ["TERM", "INT"] {

@@ -19,6 +19,8 @@ pub(super) struct Entry {
     pub(super) group: Arc<str>,
     /// How often the message has been handed out.
     pub(super) receives: u32,
+    /// How often the process died while it was.
+    pub(super) deaths: u32,
     state: State,
 }
 
@@ -32,7 +34,19 @@ enum State {
 
 impl Entry {
     pub(super) fn waiting(group: Arc<str>, receives: u32) -> Self {
-        Self { group, receives, state: State::Waiting }
+        Self { group, receives, deaths: 0, state: State::Waiting }
+    }
+}
+
+impl Entry {
+    /// As it is after the process died so often with it.
+    pub(super) fn after_deaths(self, deaths: u32) -> Self {
+        Self { deaths, ..self }
+    }
+
+    /// How often it was handed out and failed, or was lost, by itself: the process lived.
+    pub(super) const fn failures(&self) -> u32 {
+        self.receives.saturating_sub(self.deaths)
     }
 }
 
@@ -123,13 +137,16 @@ impl Index {
         Some(entry)
     }
 
-    /// Lets every message whose visibility has ended wait again.
-    pub(super) fn settle(&mut self, now: Timestamp) {
+    /// Lets every message whose visibility has ended wait again, and names them.
+    pub(super) fn settle(&mut self, now: Timestamp) -> Vec<RowId> {
+        let mut back = Vec::new();
         while let Some(&(until, row)) = self.returns.first()
             && until <= now
         {
             self.come_back(row);
+            back.push(row);
         }
+        back
     }
 
     pub(super) fn waiting(&self) -> usize {

@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::index::{Entry, Index, RowId};
 use super::rows::{self, Kept};
+use super::suspects::{MOST_DEATHS, Suspects, Turn};
 use super::{Counts, Lane, Outlook, QueueOptions, Receipt, Received};
 
 /// At most so many commands share one transaction, so that the first of them is not kept waiting for long.
@@ -34,6 +35,8 @@ struct Change {
     added: Vec<(RowId, Entry)>,
     /// Messages the index already counts as in flight.
     taken: Vec<RowId>,
+    /// The suspect that is already handed out alone.
+    taken_alone: Option<RowId>,
     /// Messages that already left the index.
     removed: Vec<(RowId, Entry)>,
     /// Messages that already left the main lane and join the dead letters once that is committed.
@@ -50,16 +53,56 @@ struct Buried {
 /// Both lanes of the queue.
 pub(super) struct Lanes {
     main: Index,
+    /// Of the main lane.
+    suspects: Suspects,
     dead: Index,
 }
 
 impl Lanes {
-    pub(super) fn load(kept: Vec<Kept>) -> Self {
-        let mut lanes = Self { main: Index::default(), dead: Index::default() };
-        for Kept { row, lane, account, receives } in kept {
-            lanes.of(lane).add(row, Entry::waiting(account, receives));
+    pub(super) fn load(kept: Vec<Kept>, now: Timestamp) -> Self {
+        let mut lanes = Self { main: Index::default(), suspects: Suspects::default(), dead: Index::default() };
+        for Kept { row, lane, account, receives, deaths, is_suspect } in kept {
+            let entry = Entry::waiting(account, receives).after_deaths(deaths);
+            if is_suspect {
+                lanes.suspects.add(row, entry, now);
+            } else {
+                lanes.of(lane).add(row, entry);
+            }
         }
         lanes
+    }
+
+    /// Lets every message whose visibility has ended wait again, and names those of the main lane.
+    fn settle(&mut self, now: Timestamp) -> Vec<RowId> {
+        self.dead.settle(now);
+        let mut back = self.main.settle(now);
+        if let Some((row, entry)) = self.suspects.settle(now) {
+            self.main.add(row, entry);
+            back.push(row);
+        }
+        back
+    }
+
+    /// Who may be handed out of a lane next.
+    fn turn(&self, lane: Lane, now: Timestamp) -> Turn {
+        match lane {
+            Lane::Main => self.suspects.turn(now, self.main.in_flight()),
+            Lane::Dead => Turn::Others,
+        }
+    }
+
+    fn outlook(&self, lane: Lane, now: Timestamp) -> Outlook {
+        let waiting = match (lane, self.turn(lane, now)) {
+            (_, Turn::Suspect(_)) => true,
+            (_, Turn::Nobody) => false,
+            (Lane::Main, Turn::Others) => self.main.waiting() > 0,
+            (Lane::Dead, Turn::Others) => self.dead.waiting() > 0,
+        };
+        let next_return = match lane {
+            Lane::Main => self.main.next_return().into_iter().chain(self.suspects.next_change(now)).min(),
+            Lane::Dead => self.dead.next_return(),
+        };
+        Outlook { waiting, next_return }
     }
 
     fn of(&mut self, lane: Lane) -> &mut Index {
@@ -71,8 +114,8 @@ impl Lanes {
 
     fn counts(&self) -> Counts {
         Counts {
-            visible: self.main.waiting(),
-            in_flight: self.main.in_flight(),
+            visible: self.main.waiting() + self.suspects.waiting(),
+            in_flight: self.main.in_flight() + self.suspects.in_flight(),
             dead: self.dead.waiting() + self.dead.in_flight(),
         }
     }
@@ -118,10 +161,9 @@ impl Keeper {
 
     fn carry_out(&mut self, batch: Vec<Command>) {
         let now = self.ambient.now();
-        self.lanes.main.settle(now);
-        self.lanes.dead.settle(now);
+        let back = self.lanes.settle(now);
         let mut changes = Vec::with_capacity(batch.len());
-        match self.write(&batch, now, &mut changes) {
+        match self.write(&batch, &back, now, &mut changes) {
             Ok(()) => {
                 for change in &mut changes {
                     self.finish(change);
@@ -136,7 +178,7 @@ impl Keeper {
                 tracing::error!(%error, "the queue's file could not be written");
                 // In reverse, so that each finds what it left. A command that was not reached left nothing.
                 for (command, change) in batch.iter().zip(changes).rev() {
-                    self.undo(command, change);
+                    self.undo(command, change, now);
                 }
                 self.publish();
                 for command in batch {
@@ -148,9 +190,18 @@ impl Keeper {
 
     /// Writes the whole batch in one transaction. On failure nothing of it is in the file, and `changes` says what of it
     /// is in the index.
-    fn write(&mut self, batch: &[Command], now: Timestamp, changes: &mut Vec<Change>) -> rusqlite::Result<()> {
+    fn write(
+        &mut self,
+        batch: &[Command],
+        back: &[RowId],
+        now: Timestamp,
+        changes: &mut Vec<Change>,
+    ) -> rusqlite::Result<()> {
         let Self { connection, lanes, options, ambient, .. } = self;
         let transaction = connection.transaction()?;
+        for row in back {
+            rows::let_go(&transaction, *row)?;
+        }
         for command in batch {
             let mut change = Change::default();
             let written = match command {
@@ -161,9 +212,17 @@ impl Keeper {
                     let share = waiting.div_ceil((*sharers).max(1)).clamp(1, (*at_most).max(1));
                     // The dead letters are where a message stays until somebody deletes it.
                     let max_receives = if *lane == Lane::Main { options.max_receives } else { u32::MAX };
-                    receive(&transaction, lanes.of(*lane), now, until, share, max_receives, &mut change)
+                    match lanes.turn(*lane, now) {
+                        Turn::Nobody => Ok(()),
+                        Turn::Suspect(row) => {
+                            receive_alone(&transaction, &mut lanes.suspects, row, now, until, max_receives, &mut change)
+                        }
+                        Turn::Others => {
+                            receive(&transaction, lanes.of(*lane), now, until, share, max_receives, &mut change)
+                        }
+                    }
                 }
-                Command::Delete { lane, receipts, .. } => delete(&transaction, lanes.of(*lane), receipts, &mut change),
+                Command::Delete { lane, receipts, .. } => delete(&transaction, lanes, *lane, receipts, &mut change),
                 Command::Count { .. } | Command::Close { .. } => Ok(()),
             };
             changes.push(change);
@@ -187,11 +246,14 @@ impl Keeper {
         }
     }
 
-    fn undo(&mut self, command: &Command, change: Change) {
+    fn undo(&mut self, command: &Command, change: Change, now: Timestamp) {
         let lane = match command {
             Command::Receive { lane, .. } | Command::Delete { lane, .. } => *lane,
             Command::Send { .. } | Command::Count { .. } | Command::Close { .. } => return,
         };
+        if let Some(row) = change.taken_alone {
+            self.lanes.suspects.release(row, now);
+        }
         let index = self.lanes.of(lane);
         for row in change.taken {
             index.release(row);
@@ -213,8 +275,9 @@ impl Keeper {
     }
 
     fn publish(&self) {
-        for (index, outlook) in [(&self.lanes.main, &self.outlooks.main), (&self.lanes.dead, &self.outlooks.dead)] {
-            let new = Outlook { waiting: index.waiting() > 0, next_return: index.next_return() };
+        let now = self.ambient.now();
+        for (lane, outlook) in [(Lane::Main, &self.outlooks.main), (Lane::Dead, &self.outlooks.dead)] {
+            let new = self.lanes.outlook(lane, now);
             outlook.send_if_modified(|old| {
                 // Those who wait look at the time themselves, so a later time alone is no reason to wake them.
                 let news = old.waiting != new.waiting || old.next_return.is_some() != new.next_return.is_some();
@@ -253,7 +316,7 @@ fn receive(
         && let Some(row) = index.take(until)
     {
         // As SQS does it: the receive after the last allowed one finds the message gone to the dead letters.
-        if index.get(row).is_some_and(|entry| entry.receives > max_receives) {
+        if index.get(row).is_some_and(|entry| entry.failures() > max_receives) {
             index.release(row);
             let message_id = rows::bury(transaction, row);
             if let Some(entry) = index.remove(row) {
@@ -269,16 +332,49 @@ fn receive(
     Ok(())
 }
 
+/// Hands out a message that was in flight when the process died, and nothing beside it.
+fn receive_alone(
+    transaction: &Transaction<'_>,
+    suspects: &mut Suspects,
+    row: RowId,
+    now: Timestamp,
+    until: Timestamp,
+    max_receives: u32,
+    change: &mut Change,
+) -> rusqlite::Result<()> {
+    let Some(entry) = suspects.get(row) else { return Ok(()) };
+    if entry.failures() >= max_receives || entry.deaths > MOST_DEATHS {
+        let message_id = rows::bury(transaction, row);
+        if let Some(entry) = suspects.remove(row) {
+            let known = message_id.as_ref().ok().cloned().flatten().unwrap_or_default();
+            change.buried.push(Buried { row, entry, message_id: known });
+        }
+        return message_id.map(drop);
+    }
+    suspects.take(row, until);
+    change.taken_alone = Some(row);
+    change.received.extend(rows::receive(transaction, row, now)?);
+    Ok(())
+}
+
 fn delete(
     transaction: &Transaction<'_>,
-    index: &mut Index,
+    lanes: &mut Lanes,
+    lane: Lane,
     receipts: &[Receipt],
     change: &mut Change,
 ) -> rusqlite::Result<()> {
     for receipt in receipts {
         // Only the latest receive may delete: an earlier one lost its message to it.
-        let latest = index.get(receipt.row).is_some_and(|entry| entry.receives == receipt.receives);
-        if latest && let Some(entry) = index.remove(receipt.row) {
+        let is_latest = |entry: &Entry| entry.receives == receipt.receives;
+        let removed = if lane == Lane::Main && lanes.suspects.get(receipt.row).is_some_and(is_latest) {
+            lanes.suspects.remove(receipt.row)
+        } else if lanes.of(lane).get(receipt.row).is_some_and(is_latest) {
+            lanes.of(lane).remove(receipt.row)
+        } else {
+            None
+        };
+        if let Some(entry) = removed {
             change.removed.push((receipt.row, entry));
             rows::delete(transaction, receipt.row)?;
         }

@@ -14,7 +14,7 @@ use super::{Lane, OpenError, Received};
 
 /// The version of the table below. A file of a version before is brought up to it; any other is refused rather than guessed
 /// at.
-const LAYOUT: i64 = 3;
+const LAYOUT: i64 = 4;
 
 /// The body stands last, so that reading the rest of a row at the start does not walk through the pages of the body.
 const TABLE: &str = "
@@ -27,6 +27,8 @@ const TABLE: &str = "
         receives INTEGER NOT NULL DEFAULT 0,
         first_received_at INTEGER,
         trace TEXT,
+        hold INTEGER NOT NULL DEFAULT 0,
+        deaths INTEGER NOT NULL DEFAULT 0,
         packed BLOB NOT NULL DEFAULT x''
     ) STRICT";
 
@@ -36,6 +38,16 @@ const SINCE_LAYOUT_1: &str = "ALTER TABLE messages ADD COLUMN trace TEXT";
 /// The column of bodies that layout 3 has, in place of the one that had them as they are.
 const SINCE_LAYOUT_2: &str = "ALTER TABLE messages ADD COLUMN packed BLOB NOT NULL DEFAULT x''";
 const UNTIL_LAYOUT_2: &str = "ALTER TABLE messages DROP COLUMN body";
+
+/// What layout 4 has that layout 3 had not.
+const SINCE_LAYOUT_3: &str = "
+    ALTER TABLE messages ADD COLUMN hold INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE messages ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0";
+
+/// What `hold` says of a message: that it waits, that it is handed out, that it was when the process died.
+const WAITING: i64 = 0;
+const HELD: i64 = 1;
+const SUSPECT: i64 = 2;
 
 /// How hard a body is compressed: the least, which is the quickest.
 const COMPRESSION: i32 = 1;
@@ -49,6 +61,9 @@ pub(super) struct Kept {
     pub(super) lane: Lane,
     pub(super) account: Arc<str>,
     pub(super) receives: u32,
+    pub(super) deaths: u32,
+    /// Whether it was in flight when a process died, and has not been handed out since.
+    pub(super) is_suspect: bool,
 }
 
 /// Opens the file at `path`, or a database in memory, and makes the table when it is not there.
@@ -65,9 +80,14 @@ pub(super) fn open(path: Option<&Path>) -> Result<Connection, OpenError> {
         0 => change(&mut connection, |transaction| transaction.execute_batch(TABLE))?,
         1 => change(&mut connection, |transaction| {
             transaction.execute_batch(SINCE_LAYOUT_1)?;
-            pack_all(transaction)
+            pack_all(transaction)?;
+            transaction.execute_batch(SINCE_LAYOUT_3)
         })?,
-        2 => change(&mut connection, pack_all)?,
+        2 => change(&mut connection, |transaction| {
+            pack_all(transaction)?;
+            transaction.execute_batch(SINCE_LAYOUT_3)
+        })?,
+        3 => change(&mut connection, |transaction| transaction.execute_batch(SINCE_LAYOUT_3))?,
         LAYOUT => {}
         _ => return Err(OpenError::OtherLayout { found: layout }),
     }
@@ -114,14 +134,23 @@ fn unpack(packed: &[u8]) -> rusqlite::Result<String> {
     String::from_utf8(body).map_err(|error| failed(Box::new(error)))
 }
 
+/// Every message. Whatever was handed out of the main lane was so when the last process ended, and it has died with it once more;
+/// a dead letter is left where it is however often it is handed out.
 pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Kept>> {
-    let mut statement = connection.prepare("SELECT row, lane, account, receives FROM messages ORDER BY row")?;
+    connection.execute(
+        "UPDATE messages SET hold = ?1, deaths = deaths + 1 WHERE hold = ?2 AND lane = ?3",
+        params![SUSPECT, HELD, lane_number(Lane::Main)],
+    )?;
+    let mut statement =
+        connection.prepare("SELECT row, lane, account, receives, deaths, hold FROM messages ORDER BY row")?;
     let rows = statement.query_map([], |row| {
         Ok(Kept {
             row: RowId(row.get(0)?),
             lane: if row.get::<_, i64>(1)? == lane_number(Lane::Dead) { Lane::Dead } else { Lane::Main },
             account: row.get::<_, String>(2)?.into(),
             receives: row.get(3)?,
+            deaths: row.get(4)?,
+            is_suspect: row.get::<_, i64>(5)? == SUSPECT,
         })
     })?;
     rows.collect()
@@ -147,11 +176,11 @@ pub(super) fn receive(transaction: &Transaction<'_>, row: RowId, now: Timestamp)
     transaction
         .prepare_cached(
             "UPDATE messages
-             SET receives = receives + 1, first_received_at = coalesce(first_received_at, ?2)
+             SET receives = receives + 1, first_received_at = coalesce(first_received_at, ?2), hold = ?3
              WHERE row = ?1
              RETURNING message_id, account, packed, receives, sent_at, first_received_at, trace",
         )?
-        .query_row(params![row.0, millis(now)], |found| {
+        .query_row(params![row.0, millis(now), HELD], |found| {
             let receives = found.get(3)?;
             Ok(Received {
                 message_id: found.get(0)?,
@@ -167,11 +196,17 @@ pub(super) fn receive(transaction: &Transaction<'_>, row: RowId, now: Timestamp)
         .optional()
 }
 
+/// Notes that a message is no longer handed out: its visibility has ended.
+pub(super) fn let_go(transaction: &Transaction<'_>, row: RowId) -> rusqlite::Result<()> {
+    transaction.prepare_cached("UPDATE messages SET hold = ?2 WHERE row = ?1")?.execute(params![row.0, WAITING])?;
+    Ok(())
+}
+
 /// Moves a message to the dead letters and names it.
 pub(super) fn bury(transaction: &Transaction<'_>, row: RowId) -> rusqlite::Result<Option<String>> {
     transaction
-        .prepare_cached("UPDATE messages SET lane = ?2 WHERE row = ?1 RETURNING message_id")?
-        .query_row(params![row.0, lane_number(Lane::Dead)], |found| found.get(0))
+        .prepare_cached("UPDATE messages SET lane = ?2, hold = ?3 WHERE row = ?1 RETURNING message_id")?
+        .query_row(params![row.0, lane_number(Lane::Dead), WAITING], |found| found.get(0))
         .optional()
 }
 
