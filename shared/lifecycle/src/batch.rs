@@ -75,6 +75,10 @@ where
 /// again. However long some of them compute, the others come to their end and the event is answered by its deadline: what is
 /// not done a second before it is given back.
 ///
+/// A message that has failed twice is suspected to end the whole process, by taking all of its memory say, and every other of the
+/// event with it. Such messages come after the others and one after the other, see [`phases`]: so what one of them takes
+/// with it has come to its end before.
+///
 /// What a handler waits for, it waits for by the runtime that this is called on, so that one thread is enough there.
 pub async fn apart<Handler, Handling>(event: SqsEvent, deadline: Instant, handler: Handler) -> SqsBatchResponse
 where
@@ -88,29 +92,37 @@ where
     let (_asking, asked) = watch::channel(());
     let mut tasks = JoinSet::new();
     let mut unfinished: HashMap<tokio::task::Id, String> = HashMap::with_capacity(event.records.len());
-    for message in event.records {
-        let id = message.message_id.clone().unwrap_or_default();
-        let mut alone = SqsEvent::default();
-        alone.records = vec![message];
-        let handling = handler(alone, deadline).in_current_span();
-        let (runtime, mut asked) = (runtime.clone(), asked.clone());
-        let task = tasks.spawn_blocking(move || {
-            runtime.block_on(async move {
-                tokio::select! {
-                    biased;
-                    _ = asked.changed() => SqsBatchResponse::default(),
-                    response = handling => response,
-                }
-            })
-        });
-        unfinished.insert(task.id(), id);
-    }
     let mut response = SqsBatchResponse::default();
-    while let Ok(Some(ended)) = tokio::time::timeout_at(until, tasks.join_next_with_id()).await {
-        // A task that panicked stays among the unfinished ones.
-        if let Ok((task, ended)) = ended {
-            unfinished.remove(&task);
-            response.batch_item_failures.extend(ended.batch_item_failures);
+    let phases = phases(event.records);
+    let mut left = u32::try_from(phases.len()).unwrap_or(u32::MAX);
+    for phase in phases {
+        for message in phase {
+            let id = message.message_id.clone().unwrap_or_default();
+            let mut alone = SqsEvent::default();
+            alone.records = vec![message];
+            let handling = handler(alone, deadline).in_current_span();
+            let (runtime, mut asked) = (runtime.clone(), asked.clone());
+            let task = tasks.spawn_blocking(move || {
+                runtime.block_on(async move {
+                    tokio::select! {
+                        biased;
+                        _ = asked.changed() => SqsBatchResponse::default(),
+                        response = handling => response,
+                    }
+                })
+            });
+            unfinished.insert(task.id(), id);
+        }
+        // One that does not end in its share of the time goes on beside the next.
+        let now = tokio::time::Instant::now();
+        let phase_end = now + until.saturating_duration_since(now) / left;
+        left -= 1;
+        while let Ok(Some(ended)) = tokio::time::timeout_at(phase_end, tasks.join_next_with_id()).await {
+            // A task that panicked stays among the unfinished ones.
+            if let Ok((task, ended)) = ended {
+                unfinished.remove(&task);
+                response.batch_item_failures.extend(ended.batch_item_failures);
+            }
         }
     }
     for message_id in unfinished.into_values() {
@@ -120,9 +132,35 @@ where
     response
 }
 
+/// Receives after which a message is suspected. It has two deliveries left at least by the template's `MaxReceives`.
+const SUSPECTED_AFTER: u32 = 2;
+
+/// The messages of an event in the order in which they are handed over: those of one phase side by side.
+///
+/// Suspected ones come last and one by one: by their ids at one delivery, and the other way round at the next. So each of them
+/// comes before each other at one of two deliveries, and what one that ends the process takes with it is finished before.
+/// Finished it has no further effect, however often it is delivered.
+fn phases(messages: Vec<SqsMessage>) -> Vec<Vec<SqsMessage>> {
+    let receives = |message: &SqsMessage| {
+        let count = message.attributes.get("ApproximateReceiveCount");
+        count.and_then(|count| count.parse().ok()).unwrap_or(1_u32)
+    };
+    let (mut suspected, others): (Vec<_>, Vec<_>) =
+        messages.into_iter().partition(|message| receives(message) > SUSPECTED_AFTER);
+    suspected.sort_by(|left, right| left.message_id.cmp(&right.message_id));
+    if suspected.iter().map(receives).max().is_some_and(|most| most % 2 == 0) {
+        suspected.reverse();
+    }
+    let mut phases: Vec<Vec<SqsMessage>> = suspected.into_iter().map(|message| vec![message]).collect();
+    if !others.is_empty() {
+        phases.insert(0, others);
+    }
+    phases
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
@@ -248,5 +286,81 @@ mod tests {
         while Arc::strong_count(&dropped) > 1 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    fn received(id: &str, receives: u32) -> SqsMessage {
+        let mut message = SqsMessage::default();
+        message.message_id = Some(id.to_owned());
+        message.attributes.insert("ApproximateReceiveCount".to_owned(), receives.to_string());
+        message
+    }
+
+    fn ids(phases: &[Vec<SqsMessage>]) -> Vec<Vec<String>> {
+        let id = |message: &SqsMessage| message.message_id.clone().unwrap_or_default();
+        phases.iter().map(|phase| phase.iter().map(id).collect()).collect()
+    }
+
+    #[test]
+    fn what_failed_twice_comes_last_and_alone() {
+        let messages = || vec![received("b", 3), received("c", 1), received("a", 4), received("d", 2)];
+        assert_eq!(ids(&phases(messages())), [vec!["c", "d"], vec!["b"], vec!["a"]]);
+        assert_eq!(ids(&phases(vec![received("a", 1), received("b", 2)])), [vec!["a", "b"]]);
+        assert_eq!(ids(&phases(vec![received("b", 3), received("a", 3)])), [vec!["a"], vec!["b"]]);
+        assert!(phases(Vec::new()).is_empty());
+    }
+
+    /// A message that ends the process at each delivery, among others that are delivered with it each time: all of them are done
+    /// before the fifth, after which they would be dead letters.
+    #[test]
+    fn whatever_one_message_takes_with_it_is_done_before_it_is_given_up() {
+        for count in 2..=10 {
+            for deadly in 0..count {
+                let mut left: Vec<usize> = (0..count).collect();
+                for receives in 1..=4 {
+                    let messages = left.iter().map(|number| received(&number.to_string(), receives)).collect();
+                    // Side by side, none of a phase with the deadly one is sure to be done.
+                    let deadly = deadly.to_string();
+                    let done: Vec<usize> = ids(&phases(messages))
+                        .into_iter()
+                        .take_while(|phase| !phase.contains(&deadly))
+                        .flatten()
+                        .map(|id| id.parse().unwrap())
+                        .collect();
+                    left.retain(|number| !done.contains(number));
+                }
+                assert_eq!(left, [deadly], "of {count}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_suspected_are_handed_over_one_at_a_time_and_none_waits_for_one_without_end() {
+        let running = Arc::new(AtomicUsize::new(0));
+        let most = Arc::new(AtomicUsize::new(0));
+        let mut event = SqsEvent::default();
+        event.records = ["a", "b", "c", "endless"].map(|id| received(id, 3)).into();
+        let handler = |event: SqsEvent, _| {
+            let (running, most) = (Arc::clone(&running), Arc::clone(&most));
+            async move {
+                if event.records[0].message_id.as_deref() == Some("endless") {
+                    std::future::pending::<()>().await;
+                }
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                SqsBatchResponse::default()
+            }
+        };
+        // At this delivery the endless one comes last; at the next, first.
+        for receives in [3, 4] {
+            for message in &mut event.records {
+                *message = received(message.message_id.as_deref().unwrap(), receives);
+            }
+            let response = apart(event.clone(), Instant::now() + Duration::from_secs(3), handler).await;
+            let failed: Vec<_> =
+                response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
+            assert_eq!(failed, ["endless"], "{receives}");
+        }
+        assert_eq!(most.load(Ordering::SeqCst), 1);
     }
 }
