@@ -58,10 +58,7 @@ pub(crate) async fn create(
     headers: HeaderMap,
     DataBody(data): DataBody<BODY_BYTES>,
 ) -> Result<Response, Failure> {
-    let operation = Operation::CreateObjects;
-    let key = key_of(&headers, operation, &[], &data)?;
-    let request = Request { records: &records, account: &caller.account, operation, key };
-    request.answer(|| of_bounded_size(Item::parse(operation, data.get())?, &data)).await
+    as_item(Operation::CreateObjects, &records, &caller.account, &headers, &data).await
 }
 
 /// `PATCH /objects/records`, and `PUT`, which some clients send instead.
@@ -71,10 +68,20 @@ pub(crate) async fn set(
     headers: HeaderMap,
     DataBody(data): DataBody<BODY_BYTES>,
 ) -> Result<Response, Failure> {
-    let operation = Operation::SetObjects;
-    let key = key_of(&headers, operation, &[], &data)?;
-    let request = Request { records: &records, account: &caller.account, operation, key };
-    request.answer(|| of_bounded_size(Item::parse(operation, data.get())?, &data)).await
+    as_item(Operation::SetObjects, &records, &caller.account, &headers, &data).await
+}
+
+/// A request whose `data` is what an item of the operation is.
+async fn as_item(
+    operation: Operation,
+    records: &Records,
+    account: &AccountId,
+    headers: &HeaderMap,
+    data: &RawValue,
+) -> Result<Response, Failure> {
+    let key = key_of(headers, operation, &[], data)?;
+    let request = Request { records, account, operation, key };
+    request.answer(|| of_bounded_size(Item::parse(operation, data.get())?, data)).await
 }
 
 /// `PATCH /objects/records/{id}`, and `PUT`, which some clients send instead.

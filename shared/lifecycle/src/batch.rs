@@ -76,8 +76,8 @@ where
 /// not done a second before it is given back.
 ///
 /// A message that has failed twice is suspected to end the whole process, by taking all of its memory say, and every other of the
-/// event with it. Such messages come after the others and one after the other, see [`phases`]: so what one of them takes
-/// with it has come to its end before.
+/// event with it. Such messages come after the others, one by one, in one order at one delivery and the other way round at the
+/// next: so what one of them takes with it has come to its end before.
 ///
 /// What a handler waits for, it waits for by the runtime that this is called on, so that one thread is enough there.
 pub async fn apart<Handler, Handling>(event: SqsEvent, deadline: Instant, handler: Handler) -> SqsBatchResponse

@@ -8,9 +8,8 @@ use domain::limits;
 use domain::record::RecordId;
 use domain::time::Timestamp;
 
-use crate::attributes::{Attributes, Reader, binary, broken, number, seconds, text};
+use crate::attributes::{Attributes, Reader, binary, broken, seconds, text};
 use crate::jobs::{IdempotencyKey, built};
-use crate::rows::record_to_row;
 use crate::transaction::Transacted;
 use crate::{Store, StoreError, keys};
 
@@ -71,17 +70,6 @@ impl Store {
         created: bool,
         now: Timestamp,
     ) -> Result<WrittenOnce, StoreError> {
-        let mut put_record = Put::builder()
-            .table_name(&self.tables.records)
-            .item("pk", text(keys::record(account, write.id)))
-            // Closes the race with every other writer of the record: the second reads again.
-            .condition_expression(if write.base == 0 { "attribute_not_exists(pk)" } else { "version = :base" });
-        if write.base > 0 {
-            put_record = put_record.expression_attribute_values(":base", number(write.base));
-        }
-        for (name, value) in record_to_row(account, &write.row, now) {
-            put_record = put_record.item(name, value);
-        }
         let mut put_key = Put::builder()
             .table_name(&self.tables.records)
             .item("pk", text(keys::record_idempotency(account, &key.key)))
@@ -95,7 +83,7 @@ impl Store {
             put_key = put_key.item("created", AttributeValue::Bool(true));
         }
         let writes = vec![
-            TransactWriteItem::builder().put(built(put_record.build())?).build(),
+            TransactWriteItem::builder().put(self.put_of_record(account, write, now)?).build(),
             TransactWriteItem::builder().put(built(put_key.build())?).build(),
         ];
         Ok(match self.transact(writes).await? {

@@ -181,18 +181,7 @@ impl Store {
         let mut actions = Vec::with_capacity(WRITES_PER_TRANSACTION);
         for place in places {
             let write = &writes[*place];
-            let mut put = Put::builder()
-                .table_name(&self.tables.records)
-                .item("pk", text(keys::record(account, write.id)))
-                // Closes the race between two writers of one relationship: the second reads again.
-                .condition_expression(if write.base == 0 { "attribute_not_exists(pk)" } else { "version = :base" });
-            if write.base > 0 {
-                put = put.expression_attribute_values(":base", number(write.base));
-            }
-            for (name, value) in record_to_row(account, &write.row, now) {
-                put = put.item(name, value);
-            }
-            actions.push(TransactWriteItem::builder().put(built(put.build())?).build());
+            actions.push(TransactWriteItem::builder().put(self.put_of_record(account, write, now)?).build());
         }
         let changes = link_changes(writes, places);
         for (end, change) in &changes {
@@ -222,6 +211,22 @@ impl Store {
                 Ok(TransactedRelationships::Refused { rows, ends })
             }
         }
+    }
+
+    /// A write as a member of a transaction.
+    pub(crate) fn put_of_record(&self, account: &AccountId, write: &Write, now: Timestamp) -> Result<Put, StoreError> {
+        let mut put = Put::builder()
+            .table_name(&self.tables.records)
+            .item("pk", text(keys::record(account, write.id)))
+            // Closes the race between two writers of one record: the second reads again.
+            .condition_expression(if write.base == 0 { "attribute_not_exists(pk)" } else { "version = :base" });
+        if write.base > 0 {
+            put = put.expression_attribute_values(":base", number(write.base));
+        }
+        for (name, value) in record_to_row(account, &write.row, now) {
+            put = put.item(name, value);
+        }
+        built(put.build())
     }
 
     /// A page of the records of one type, by creation. Positions are [`keys::listed_at`].
