@@ -13,7 +13,7 @@ async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("accept")?;
     let settings = Settings::from_environment()?;
     let ambient = Ambient::system();
-    let http_client = clients::http_client();
+    let http_client = clients::http_client_with(&settings.aws.roots);
     let store = Store::open(&settings.aws, http_client.clone(), settings.tables, ambient.clone());
     let queue = Arc::new(SqsQueue::new(clients::sqs(&settings.aws, http_client), settings.queue_url));
     let routes = routes(Accept::new(store.clone(), queue));

@@ -13,7 +13,7 @@ use store::{Store, clients, sqs::SqsQueue};
 async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("consume")?;
     let settings = Settings::from_environment()?;
-    let http_client = clients::http_client();
+    let http_client = clients::http_client_with(&settings.aws.roots);
     let store = Store::open(&settings.aws, http_client.clone(), settings.tables, Ambient::system());
     let queue = Arc::new(SqsQueue::new(clients::sqs(&settings.aws, http_client), settings.queue_url));
     let consumer = Consumer::new(store.clone(), queue);

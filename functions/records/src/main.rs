@@ -12,7 +12,8 @@ async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("records")?;
     // As text, because what main returns is shown as `Debug` has it.
     let settings = Settings::from_environment().map_err(|error| error.to_string())?;
-    let store = Store::open(&settings.aws, clients::http_client(), settings.tables, Ambient::system());
+    let store =
+        Store::open(&settings.aws, clients::http_client_with(&settings.aws.roots), settings.tables, Ambient::system());
     let routes = routes(Records::new(store.clone()));
     let access = Access::new(store.clone(), settings.access);
     run(telemetry.observe(&store, conventions(routes, access, settings.origins, Ambient::system()))).await

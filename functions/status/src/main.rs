@@ -11,7 +11,8 @@ async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("status")?;
     let settings = Settings::from_environment()?;
     let ambient = Ambient::system();
-    let store = Store::open(&settings.aws, clients::http_client(), settings.tables, ambient.clone());
+    let store =
+        Store::open(&settings.aws, clients::http_client_with(&settings.aws.roots), settings.tables, ambient.clone());
     let routes = routes(Status::new(store.clone())).merge(routes_of_accept());
     let access = Access::new(store.clone(), settings.access);
     run(telemetry.observe(&store, wire::conventions(routes, access, settings.origins, ambient))).await

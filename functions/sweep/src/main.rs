@@ -14,7 +14,8 @@ const MARGIN: Duration = Duration::from_secs(30);
 async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("sweep")?;
     let settings = Settings::from_environment()?;
-    let store = Store::open(&settings.aws, clients::http_client(), settings.tables, Ambient::system());
+    let store =
+        Store::open(&settings.aws, clients::http_client_with(&settings.aws.roots), settings.tables, Ambient::system());
     let sweep = Sweep::new(store.clone());
     let handler = service_fn(|event: LambdaEvent<serde_json::Value>| {
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();

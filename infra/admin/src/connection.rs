@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use domain::ambient::Ambient;
-use store::clients::{AwsSettings, http_client};
+use store::clients::{AwsSettings, Roots, http_client_with};
 use store::tables::TableNames;
 use store::{Store, StoreError};
 
@@ -82,7 +82,7 @@ impl Place {
     }
 
     fn loader(&self) -> ConfigLoader {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client());
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client_with(&Roots::System));
         let region = self.region.clone().map(Region::new);
         match (&self.profile, &self.endpoint_url) {
             (Some(profile), _) => loader = loader.profile_name(profile),

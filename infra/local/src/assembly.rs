@@ -14,7 +14,7 @@ use consume::Consumer;
 use domain::ambient::Ambient;
 use records::Records;
 use status::Status;
-use store::clients::{self, AwsSettings};
+use store::clients::{self, AwsSettings, Roots};
 use store::queue::Queue;
 use store::sqs::SqsQueue;
 use store::tables::{self, TableNames};
@@ -142,7 +142,8 @@ impl Wiring {
         match &self.parts.queue {
             SendingTo::Own(queue) => Arc::new(queue.clone()),
             SendingTo::Sqs(options) => {
-                let client = clients::sqs(&options.aws, self.http_client(function, clients::http_client()));
+                let client =
+                    clients::sqs(&options.aws, self.http_client(function, clients::http_client_with(&Roots::System)));
                 Arc::new(SqsQueue::new(client, options.url.clone()))
             }
         }

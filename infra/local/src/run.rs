@@ -9,7 +9,7 @@ use access::{OperatorError, open_local_account};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use axum::middleware::map_request;
 use domain::ambient::Ambient;
-use store::clients;
+use store::clients::{self, Roots};
 use store::queue::Queue;
 use store::tables::TableNames;
 use store::{Store, StoreError};
@@ -170,7 +170,7 @@ impl Dynamodb {
     fn http_client(&self) -> SharedHttpClient {
         match self {
             Self::Own(database) => database.http_client(),
-            Self::Elsewhere(_) => clients::http_client(),
+            Self::Elsewhere(_) => clients::http_client_with(&Roots::System),
         }
     }
 }
@@ -344,7 +344,7 @@ impl Pollers {
             },
             SendingTo::Sqs(SqsOptions { aws, url, dead_letters_url }) => {
                 let source = |url: &String| {
-                    let client = clients::sqs(aws, clients::http_client());
+                    let client = clients::sqs(aws, clients::http_client_with(&Roots::System));
                     SqsSource::new(client, url.clone(), aws.region.clone())
                 };
                 let dead_letters = dead_letters_url.as_ref().map(source);

@@ -5,10 +5,49 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use domain::timing;
 
 use crate::settings::{SettingError, required};
+
+/// The roots that the endpoints of AWS have their certificates from: Amazon Root CA 1 to 4, and the one of Starfield that signs
+/// those too, <https://www.amazontrust.com/repository/>. They are valid until the end of 2037 at least.
+const AMAZON_ROOTS: [&[u8]; 5] = [
+    include_bytes!("roots/amazon-root-ca-1.pem"),
+    include_bytes!("roots/amazon-root-ca-2.pem"),
+    include_bytes!("roots/amazon-root-ca-3.pem"),
+    include_bytes!("roots/amazon-root-ca-4.pem"),
+    include_bytes!("roots/starfield-services-root-g2.pem"),
+];
+
+/// Which roots the certificate of a server has to come from.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Roots {
+    /// Amazon's own, which are in the program: to read the system's hundred and more is most of what a function does to start.
+    #[default]
+    Amazon,
+    /// The system's.
+    System,
+    /// Those of a file, in PEM.
+    File(Vec<u8>),
+}
+
+impl Roots {
+    /// Those of the endpoints of a region, or of `elsewhere` in their place; or those in `file`, where there is one.
+    fn of(region: &str, elsewhere: &[&str], file: Option<&str>) -> Result<Self, SettingError> {
+        if let Some(file) = file {
+            let unreadable =
+                SettingError::Unreadable { name: "AWS_CA_BUNDLE", expected: "a file of certificates in PEM" };
+            let pem = std::fs::read_to_string(file).map_err(|_| unreadable)?;
+            let is_pem = pem.contains("-----BEGIN CERTIFICATE-----");
+            return if is_pem { Ok(Self::File(pem.into_bytes())) } else { Err(unreadable) };
+        }
+        // The regions that are apart from the others, and what somebody else serves, may have other roots.
+        let is_apart = ["cn-", "us-iso", "eu-iso"].iter().any(|start| region.starts_with(start));
+        let is_elsewhere = elsewhere.iter().any(|endpoint| endpoint.starts_with("https:"));
+        Ok(if is_apart || is_elsewhere { Self::System } else { Self::Amazon })
+    }
+}
 
 /// Where AWS is, and who is calling. Inside Lambda all of it comes from the environment: no provider chain is asked.
 #[derive(Clone, Debug)]
@@ -19,19 +58,26 @@ pub struct AwsSettings {
     pub dynamodb_endpoint: Option<String>,
     /// Another address for SQS: a local emulator.
     pub sqs_endpoint: Option<String>,
+    /// What HTTPS is held to.
+    pub roots: Roots,
 }
 
 impl AwsSettings {
-    /// Reads `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, and the endpoints
-    /// `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_SQS` and `AWS_ENDPOINT_URL`, as the SDKs do.
+    /// Reads `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, the endpoints
+    /// `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_SQS` and `AWS_ENDPOINT_URL`, and `AWS_CA_BUNDLE`, as the SDKs do.
     ///
     /// # Errors
-    /// When the region or a credential is missing; the error names the variable.
+    /// When the region or a credential is missing, or the file of roots cannot be read; the error names the variable.
     pub fn from_environment() -> Result<Self, SettingError> {
         let everywhere = std::env::var("AWS_ENDPOINT_URL").ok();
         let endpoint = |name: &str| std::env::var(name).ok().or_else(|| everywhere.clone());
+        let region = required("AWS_REGION")?;
+        let [dynamodb_endpoint, sqs_endpoint] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS"].map(endpoint);
+        let elsewhere: Vec<&str> = dynamodb_endpoint.iter().chain(&sqs_endpoint).map(String::as_str).collect();
+        let file = std::env::var("AWS_CA_BUNDLE").ok().filter(|file| !file.is_empty());
+        let roots = Roots::of(&region, &elsewhere, file.as_deref())?;
         Ok(Self {
-            region: required("AWS_REGION")?,
+            region,
             credentials: Credentials::new(
                 required("AWS_ACCESS_KEY_ID")?,
                 required("AWS_SECRET_ACCESS_KEY")?,
@@ -39,8 +85,9 @@ impl AwsSettings {
                 None,
                 "environment",
             ),
-            dynamodb_endpoint: endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
-            sqs_endpoint: endpoint("AWS_ENDPOINT_URL_SQS"),
+            dynamodb_endpoint,
+            sqs_endpoint,
+            roots,
         })
     }
 
@@ -52,15 +99,35 @@ impl AwsSettings {
             credentials: Credentials::new("local", "local", None, None, "emulator"),
             dynamodb_endpoint: Some(endpoint.to_owned()),
             sqs_endpoint: Some(endpoint.to_owned()),
+            roots: if endpoint.starts_with("https:") { Roots::System } else { Roots::Amazon },
         }
     }
 }
 
-/// One HTTPS client that every SDK client of the process shares.
+/// One HTTPS client that every SDK client of the process shares, for AWS itself.
 #[must_use]
 pub fn http_client() -> SharedHttpClient {
+    http_client_with(&Roots::Amazon)
+}
+
+/// As [`http_client`], for servers whose certificates come from these roots.
+///
+/// # Panics
+/// When a file has something in it that looks like a certificate and is none.
+#[must_use]
+pub fn http_client_with(roots: &Roots) -> SharedHttpClient {
+    let trust = match roots {
+        Roots::Amazon => AMAZON_ROOTS.iter().fold(TrustStore::empty(), |trust, root| trust.with_pem_certificate(*root)),
+        Roots::System => TrustStore::default(),
+        Roots::File(pem) => TrustStore::empty().with_pem_certificate(pem.as_slice()),
+    };
     // ring, because the default provider spends tens of milliseconds of CPU at its first handshake.
-    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+    let builder = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    match TlsContext::builder().with_trust_store(trust).build() {
+        Ok(context) => builder.tls_context(context).build_https(),
+        // It takes whatever it is given, and looks at it later.
+        Err(_) => builder.build_https(),
+    }
 }
 
 #[must_use]
@@ -106,4 +173,45 @@ fn timeouts() -> TimeoutConfig {
         .operation_attempt_timeout(timing::CALL_ATTEMPT)
         .operation_timeout(timing::CALL)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is not a certificate makes the client panic, at its first connection if not before.
+    #[tokio::test]
+    async fn every_root_is_a_certificate() {
+        let file = AMAZON_ROOTS.concat();
+        for roots in [Roots::Amazon, Roots::System, Roots::File(file)] {
+            // Where nobody listens.
+            let client = dynamodb(&AwsSettings::emulator("https://127.0.0.1:1"), http_client_with(&roots));
+            let error = client.list_tables().send().await.unwrap_err();
+            assert!(format!("{error:?}").contains("refused"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn the_roots_are_amazons_unless_something_else_is_served_or_wanted() {
+        let of = |region: &str, elsewhere: &[&str]| Roots::of(region, elsewhere, None).unwrap();
+        for region in ["us-east-1", "eu-central-2", "us-gov-west-1", "il-central-1"] {
+            assert_eq!(of(region, &[]), Roots::Amazon, "{region}");
+        }
+        for region in ["cn-north-1", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1"] {
+            assert_eq!(of(region, &[]), Roots::System, "{region}");
+        }
+        assert_eq!(of("us-east-1", &["http://127.0.0.1:4566"]), Roots::Amazon, "no certificates at all");
+        assert_eq!(of("us-east-1", &["http://127.0.0.1:4566", "https://sqs.example"]), Roots::System);
+    }
+
+    #[test]
+    fn a_file_of_roots_goes_before_everything_and_is_looked_at() {
+        let of = |file: &str| Roots::of("cn-north-1", &["https://sqs.example"], Some(file));
+        let known = concat!(env!("CARGO_MANIFEST_DIR"), "/src/roots/amazon-root-ca-1.pem");
+        assert_eq!(of(known).unwrap(), Roots::File(AMAZON_ROOTS[0].to_vec()));
+        for file in ["/nowhere", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
+            let error = of(file).unwrap_err().to_string();
+            assert_eq!(error, "the environment variable AWS_CA_BUNDLE is not a file of certificates in PEM");
+        }
+    }
 }
