@@ -61,7 +61,7 @@ impl Consumer {
     async fn process(&self, message: &SqsMessage) -> Result<(), ChunkError> {
         let chunk = Chunk::from_message(message.body.as_deref().unwrap_or_default())?;
         let attribute = |name: &str| message.attributes.get(name);
-        let receives = attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1);
+        let receives = lifecycle::receives_of(message);
         if receives > 1 {
             telemetry::redelivered();
         } else if let Some(sent_at) = attribute("SentTimestamp").and_then(|millis| millis.parse().ok()) {

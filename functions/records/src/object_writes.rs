@@ -23,7 +23,7 @@ use domain::job::{JobId, Operation};
 use domain::limits;
 use domain::outcome::{Budget, Entry, Outcome, Plan};
 use domain::problem::Problem;
-use domain::record::{ObjectRecord, RecordId, Row};
+use domain::record::{ObjectRecord, RecordId, Row, State as RowState};
 use domain::settle::{Standing, standing};
 use domain::time::Timestamp;
 use domain::timing::LATEST_WRITE;
@@ -167,10 +167,16 @@ struct Applied {
 }
 
 impl Applied {
-    fn by(write: &Write) -> Self {
-        let record = write.row.object().cloned();
-        Self { created: record.is_some() && write.before != Before::Object, record }
+    fn by(write: Write) -> Self {
+        let created = creates(&write);
+        let record = if let RowState::Object(record) = write.row.state { Some(record) } else { None };
+        Self { record, created }
     }
+}
+
+/// Whether a write makes a record, rather than change or delete one.
+fn creates(write: &Write) -> bool {
+    write.row.object().is_some() && write.before != Before::Object
 }
 
 impl IntoResponse for Applied {
@@ -227,7 +233,7 @@ impl Request<'_> {
                 return match (outcomes.into_iter().next(), attempted) {
                     (Some((_, Outcome::Failure(problems))), _) => Err(Failure::of(problems)),
                     // The row has its token: an answer was lost on the way.
-                    (Some((_, Outcome::Success(_))), Some(write)) => Ok(Applied::by(&write)),
+                    (Some((_, Outcome::Success(_))), Some(write)) => Ok(Applied::by(write)),
                     (_, _) => Err(Failure::internal("a decision that does nothing")),
                 };
             };
@@ -235,10 +241,10 @@ impl Request<'_> {
                 return Err(Failure::unavailable(RETRY).because("its record is written by others too often"));
             }
             match self.write(&write, now).await {
-                Ok(WrittenOnce::Done) => return Ok(Applied::by(&write)),
+                Ok(WrittenOnce::Done) => return Ok(Applied::by(write)),
                 Ok(WrittenOnce::Lost) => {}
                 Ok(WrittenOnce::KeyTaken) => return self.after_taken_key().await,
-                Err(error) => return self.settle(request, id, &write, error).await,
+                Err(error) => return self.settle(request, id, write, error).await,
             }
             attempted = Some(write);
             backoff.wait(store.ambient()).await;
@@ -249,8 +255,7 @@ impl Request<'_> {
     async fn write(&self, write: &Write, now: Timestamp) -> Result<WrittenOnce, StoreError> {
         let store = &self.records.store;
         if let Some(key) = &self.key {
-            let created = Applied::by(write).created;
-            return store.write_object_once(self.account, write, key, created, now).await;
+            return store.write_object_once(self.account, write, key, creates(write), now).await;
         }
         let written = store.write_objects(self.account, std::slice::from_ref(write), now).await?;
         Ok(if written == [Written::Done] { WrittenOnce::Done } else { WrittenOnce::Lost })
@@ -261,7 +266,7 @@ impl Request<'_> {
         &self,
         request: JobId,
         id: RecordId,
-        write: &Write,
+        write: Write,
         unanswered: StoreError,
     ) -> Result<Applied, Failure> {
         let store = &self.records.store;

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use accept::Accept;
@@ -85,7 +85,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Functions, StoreError> {
     let dynamodb = clients::dynamodb(&aws, parts.dynamodb_client.clone());
     tables::create_missing(&dynamodb, &tables).await?;
     let store = Store::new(dynamodb, tables.clone(), parts.ambient.clone());
-    let wiring = Wiring { parts, aws, tables, store };
+    let wiring = Wiring { parts, aws, tables, store, sqs_client: OnceLock::new() };
 
     let sender = wiring.queue("accept");
     let consumer = Consumer::new(wiring.store("consume"), wiring.queue("consume"));
@@ -117,6 +117,8 @@ struct Wiring {
     tables: TableNames,
     /// Shared by every function, unless each has an HTTP client of its own.
     store: Store,
+    /// Made at the first use: it reads the system's roots, for which nobody without SQS has a use.
+    sqs_client: OnceLock<SharedHttpClient>,
 }
 
 impl Wiring {
@@ -142,8 +144,8 @@ impl Wiring {
         match &self.parts.queue {
             SendingTo::Own(queue) => Arc::new(queue.clone()),
             SendingTo::Sqs(options) => {
-                let client =
-                    clients::sqs(&options.aws, self.http_client(function, clients::http_client_with(&Roots::System)));
+                let shared = self.sqs_client.get_or_init(|| clients::http_client_with(&Roots::System));
+                let client = clients::sqs(&options.aws, self.http_client(function, shared.clone()));
                 Arc::new(SqsQueue::new(client, options.url.clone()))
             }
         }

@@ -101,7 +101,7 @@ impl LocalDatabase {
             .enable_all()
             .build()?;
         let threads = runtime.handle().clone();
-        let secret = hex(Ambient::system().random::<16>());
+        let secret = hex::encode(Ambient::system().random::<16>());
         let router = Router::new()
             .route(&format!("/{secret}/"), post(serve_one))
             .route(&format!("/{secret}"), post(serve_one))
@@ -242,10 +242,6 @@ pub fn ask(database: &Database, operation: &str, body: &[u8]) -> Result<String, 
         "UpdateTimeToLive" => run(body, |request| database.update_time_to_live(request)),
         other => Err(DynoxideError::ValidationException(format!("{other} is not an operation of this database"))),
     }
-}
-
-fn hex(bytes: impl IntoIterator<Item = u8>) -> String {
-    bytes.into_iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// What SDK clients take for a network.

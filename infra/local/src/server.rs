@@ -35,7 +35,7 @@ use wire::Failure;
 /// Headers of one request. The parser makes room for so many at each request, so no more than anybody sends.
 const MOST_HEADERS: usize = 1_000;
 
-/// A head that is larger is not read: six times what the API allows headers and query, so that whoever is over those limits is
+/// A head that is larger is not read: seven times what the API allows headers and query, so that whoever is over those limits is
 /// told which.
 const HEAD_BYTES: usize = 128 * 1024;
 

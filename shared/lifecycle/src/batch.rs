@@ -31,6 +31,12 @@ pub fn trace_of(message: &SqsMessage) -> Option<TraceContext> {
     message.attributes.get("AWSTraceHeader").and_then(|header| TraceContext::parse(header))
 }
 
+/// How often a message was received, this time included.
+#[must_use]
+pub fn receives_of(message: &SqsMessage) -> u32 {
+    message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
 /// Processes every message of the event, side by side, and names those that have to be delivered again. Each of them goes
 /// to `report`, with its id.
 ///
@@ -141,14 +147,10 @@ const SUSPECTED_AFTER: u32 = 2;
 /// comes before each other at one of two deliveries, and what one that ends the process takes with it is finished before.
 /// Finished it has no further effect, however often it is delivered.
 fn phases(messages: Vec<SqsMessage>) -> Vec<Vec<SqsMessage>> {
-    let receives = |message: &SqsMessage| {
-        let count = message.attributes.get("ApproximateReceiveCount");
-        count.and_then(|count| count.parse().ok()).unwrap_or(1_u32)
-    };
     let (mut suspected, others): (Vec<_>, Vec<_>) =
-        messages.into_iter().partition(|message| receives(message) > SUSPECTED_AFTER);
+        messages.into_iter().partition(|message| receives_of(message) > SUSPECTED_AFTER);
     suspected.sort_by(|left, right| left.message_id.cmp(&right.message_id));
-    if suspected.iter().map(receives).max().is_some_and(|most| most % 2 == 0) {
+    if suspected.iter().map(receives_of).max().is_some_and(|most| most % 2 == 0) {
         suspected.reverse();
     }
     let mut phases: Vec<Vec<SqsMessage>> = suspected.into_iter().map(|message| vec![message]).collect();

@@ -18,7 +18,7 @@ mod start;
 use store::StoreError;
 use store::queue::QueueUnavailable;
 
-pub use crate::batch::{Unfinished, apart, each, trace_of};
+pub use crate::batch::{Unfinished, apart, each, receives_of, trace_of};
 pub use crate::conclude::{conclude, end, record};
 pub use crate::settle::settle;
 pub use crate::start::{Started, start};

@@ -33,19 +33,24 @@ pub enum Roots {
 }
 
 impl Roots {
-    /// Those of the endpoints of a region, or of `elsewhere` in their place; or those in `file`, where there is one.
-    fn of(region: &str, elsewhere: &[&str], file: Option<&str>) -> Result<Self, SettingError> {
-        if let Some(file) = file {
-            let unreadable =
-                SettingError::Unreadable { name: "AWS_CA_BUNDLE", expected: "a file of certificates in PEM" };
-            let pem = std::fs::read_to_string(file).map_err(|_| unreadable)?;
-            let is_pem = pem.contains("-----BEGIN CERTIFICATE-----");
-            return if is_pem { Ok(Self::File(pem.into_bytes())) } else { Err(unreadable) };
-        }
+    /// Those in `file`, where there is one, before what region and endpoints say.
+    fn chosen(region: &str, elsewhere: &[&str], file: Option<&str>) -> Result<Self, SettingError> {
+        file.map_or_else(|| Ok(Self::of(region, elsewhere)), Self::in_file)
+    }
+
+    /// Those of the endpoints of a region, or of `elsewhere` in their place.
+    fn of(region: &str, elsewhere: &[&str]) -> Self {
         // The regions that are apart from the others, and what somebody else serves, may have other roots.
         let is_apart = ["cn-", "us-iso", "eu-iso"].iter().any(|start| region.starts_with(start));
         let is_elsewhere = elsewhere.iter().any(|endpoint| endpoint.starts_with("https:"));
-        Ok(if is_apart || is_elsewhere { Self::System } else { Self::Amazon })
+        if is_apart || is_elsewhere { Self::System } else { Self::Amazon }
+    }
+
+    /// Those in the file that `AWS_CA_BUNDLE` names.
+    fn in_file(path: &str) -> Result<Self, SettingError> {
+        let unreadable = SettingError::Unreadable { name: "AWS_CA_BUNDLE", expected: "a file of certificates in PEM" };
+        let pem = std::fs::read_to_string(path).map_err(|_| unreadable)?;
+        if pem.contains("-----BEGIN CERTIFICATE-----") { Ok(Self::File(pem.into_bytes())) } else { Err(unreadable) }
     }
 }
 
@@ -75,7 +80,7 @@ impl AwsSettings {
         let [dynamodb_endpoint, sqs_endpoint] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS"].map(endpoint);
         let elsewhere: Vec<&str> = dynamodb_endpoint.iter().chain(&sqs_endpoint).map(String::as_str).collect();
         let file = std::env::var("AWS_CA_BUNDLE").ok().filter(|file| !file.is_empty());
-        let roots = Roots::of(&region, &elsewhere, file.as_deref())?;
+        let roots = Roots::chosen(&region, &elsewhere, file.as_deref())?;
         Ok(Self {
             region,
             credentials: Credentials::new(
@@ -94,12 +99,13 @@ impl AwsSettings {
     /// For an emulator at `endpoint` that does not look at credentials.
     #[must_use]
     pub fn emulator(endpoint: &str) -> Self {
+        const REGION: &str = "us-east-1";
         Self {
-            region: "us-east-1".to_owned(),
+            region: REGION.to_owned(),
             credentials: Credentials::new("local", "local", None, None, "emulator"),
             dynamodb_endpoint: Some(endpoint.to_owned()),
             sqs_endpoint: Some(endpoint.to_owned()),
-            roots: if endpoint.starts_with("https:") { Roots::System } else { Roots::Amazon },
+            roots: Roots::of(REGION, &[endpoint]),
         }
     }
 }
@@ -193,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_roots_are_amazons_unless_something_else_is_served_or_wanted() {
-        let of = |region: &str, elsewhere: &[&str]| Roots::of(region, elsewhere, None).unwrap();
+        let of = |region: &str, elsewhere: &[&str]| Roots::chosen(region, elsewhere, None).unwrap();
         for region in ["us-east-1", "eu-central-2", "us-gov-west-1", "il-central-1"] {
             assert_eq!(of(region, &[]), Roots::Amazon, "{region}");
         }
@@ -206,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_file_of_roots_goes_before_everything_and_is_looked_at() {
-        let of = |file: &str| Roots::of("cn-north-1", &["https://sqs.example"], Some(file));
+        let of = |file: &str| Roots::chosen("cn-north-1", &["https://sqs.example"], Some(file));
         let known = concat!(env!("CARGO_MANIFEST_DIR"), "/src/roots/amazon-root-ca-1.pem");
         assert_eq!(of(known).unwrap(), Roots::File(AMAZON_ROOTS[0].to_vec()));
         for file in ["/nowhere", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {

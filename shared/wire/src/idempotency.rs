@@ -1,7 +1,5 @@
 //! `Idempotency-Key`: the same key and request within a day have their effect once.
 
-use std::fmt::Write;
-
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 use store::jobs::IdempotencyKey;
@@ -33,16 +31,11 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<&[u8]>, Failure> {
 /// them put together.
 #[must_use]
 pub fn hashed_key<'parts>(key: &[u8], parts: impl IntoIterator<Item = &'parts [u8]>) -> IdempotencyKey {
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(key) {
-        // Writing to a String never fails.
-        let _ = write!(hex, "{byte:02x}");
-    }
     let mut request = Sha256::new();
     for part in parts {
         request.update(part);
     }
-    IdempotencyKey { key: hex, body: request.finalize().to_vec() }
+    IdempotencyKey { key: hex::encode(Sha256::digest(key)), body: request.finalize().to_vec() }
 }
 
 #[cfg(test)]

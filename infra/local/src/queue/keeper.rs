@@ -318,18 +318,23 @@ fn receive(
         // As SQS does it: the receive after the last allowed one finds the message gone to the dead letters.
         if index.get(row).is_some_and(|entry| entry.failures() > max_receives) {
             index.release(row);
-            let message_id = rows::bury(transaction, row);
-            if let Some(entry) = index.remove(row) {
-                let known = message_id.as_ref().ok().cloned().flatten().unwrap_or_default();
-                change.buried.push(Buried { row, entry, message_id: known });
-            }
-            message_id?;
+            bury(transaction, row, index.remove(row), change)?;
         } else {
             change.taken.push(row);
             change.received.extend(rows::receive(transaction, row, now)?);
         }
     }
     Ok(())
+}
+
+/// Moves a message, which has left the main lane in memory, to the dead letters.
+fn bury(transaction: &Transaction<'_>, row: RowId, entry: Option<Entry>, change: &mut Change) -> rusqlite::Result<()> {
+    let message_id = rows::bury(transaction, row);
+    if let Some(entry) = entry {
+        let known = message_id.as_ref().ok().cloned().flatten().unwrap_or_default();
+        change.buried.push(Buried { row, entry, message_id: known });
+    }
+    message_id.map(drop)
 }
 
 /// Hands out a message that was in flight when the process died, and nothing beside it.
@@ -344,12 +349,7 @@ fn receive_alone(
 ) -> rusqlite::Result<()> {
     let Some(entry) = suspects.get(row) else { return Ok(()) };
     if entry.failures() >= max_receives || entry.deaths > MOST_DEATHS {
-        let message_id = rows::bury(transaction, row);
-        if let Some(entry) = suspects.remove(row) {
-            let known = message_id.as_ref().ok().cloned().flatten().unwrap_or_default();
-            change.buried.push(Buried { row, entry, message_id: known });
-        }
-        return message_id.map(drop);
+        return bury(transaction, row, suspects.remove(row), change);
     }
     suspects.take(row, until);
     change.taken_alone = Some(row);

@@ -363,7 +363,7 @@ const LAYOUT_2: &str = "ALTER TABLE messages ADD COLUMN trace TEXT; PRAGMA user_
 #[tokio::test]
 async fn a_file_of_a_version_before_goes_on_with_what_it_holds() {
     let packed = zstd::bulk::compress(b"hello", 1).unwrap();
-    let packed = packed.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    let packed = hex::encode(packed);
     let layout_3 = format!(
         "ALTER TABLE messages ADD COLUMN packed BLOB NOT NULL DEFAULT x'';
          UPDATE messages SET packed = x'{packed}';
