@@ -31,6 +31,7 @@ struct Write {
 impl Write {
     fn all(items: &Items<'_>) -> Vec<Self> {
         const RECORDS: &str = "/objects/records";
+        const LINKS: &str = "/relationships/records";
         let of = |name, method, path: String, data: Option<Value>, status, again| Self {
             name,
             method,
@@ -43,6 +44,9 @@ impl Write {
         let named = |name: &str| Some(Items::product(name, &json!({"name": name, "price": 5})));
         let nameless = json!({"type": "product", "attributes": {"name": "nameless"}});
         let patch = json!({"attributes": {"price": 2}});
+        let pair = |source: &str, target: &str| format!("{LINKS}/{}", items.pair(source, target));
+        let likes = |source: &str, target: &str| Some(items.likes(source, target));
+        let gone = json!({"relationship_type": "likes", "source": items.id("c"), "target": items.id("nobody")});
         vec![
             of("create", Method::POST, RECORDS.to_owned(), named("x"), 201, 422),
             of("create-nameless", Method::POST, RECORDS.to_owned(), Some(nameless), 201, 201),
@@ -60,6 +64,11 @@ impl Write {
                 204,
                 404,
             ),
+            of("relate", Method::POST, LINKS.to_owned(), likes("c", "d"), 201, 422),
+            of("relate-itself", Method::POST, LINKS.to_owned(), likes("c", "c"), 201, 422),
+            of("relate-taken", Method::POST, LINKS.to_owned(), likes("a", "b"), 422, 422),
+            of("relate-nobody", Method::POST, LINKS.to_owned(), Some(gone), 422, 422),
+            of("unrelate", Method::DELETE, pair("a", "b"), None, 204, 404),
         ]
     }
 

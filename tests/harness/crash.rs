@@ -10,7 +10,6 @@ use domain::decide::{
 use domain::item::Item;
 use domain::job::{Job, Operation};
 use domain::outcome::{Budget, Entry, Outcome, Plan};
-use domain::record::End;
 use store::Store;
 use store::catalog::compiled;
 use store::rows::JobRow;
@@ -101,7 +100,7 @@ async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
         Item::Relate { source, target, .. } => vec![source, target],
         _ => Vec::new(),
     });
-    let ids = groups.iter().map(|group| group.id).chain(ends_named.filter_map(End::object));
+    let ids = groups.iter().map(|group| group.id).chain(ends_named.filter_map(|end| end.of(&chunk.account).object()));
     let ids: std::collections::HashSet<_> = ids.collect();
     let rows = store.records(&chunk.account, ids).await.expect("the database");
     let ends: Ends = rows.iter().filter_map(|(id, row)| Some((*id, row.object()?.clone()))).collect();

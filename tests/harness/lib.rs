@@ -191,7 +191,7 @@ pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
 }
 
 /// Every route, by its path, and the methods it has beside `HEAD`.
-pub const ROUTES: [(&str, &[&str]); 11] = [
+pub const ROUTES: [(&str, &[&str]); 15] = [
     ("/jobs", &["GET", "POST"]),
     ("/jobs/{id}", &["GET"]),
     ("/jobs/{id}/abort", &["POST"]),
@@ -199,10 +199,14 @@ pub const ROUTES: [(&str, &[&str]); 11] = [
     ("/objects/types/{key}", &["DELETE", "GET", "PUT"]),
     ("/objects/records", &["DELETE", "GET", "PATCH", "POST", "PUT"]),
     ("/objects/records/{id}", &["DELETE", "GET", "PATCH", "PUT"]),
+    ("/objects/records/{id}/relationships/{type}", &["GET"]),
+    ("/objects/records/{id}/related/{type}", &["GET"]),
+    ("/objects/types/{key}/permissions", &["GET"]),
     ("/relationships/types", &["GET", "POST"]),
     ("/relationships/types/{key}", &["DELETE", "GET"]),
-    ("/relationships/records", &["GET"]),
-    ("/relationships/records/{id}", &["GET"]),
+    ("/relationships/types/{key}/permissions", &["GET"]),
+    ("/relationships/records", &["GET", "POST"]),
+    ("/relationships/records/{id}", &["DELETE", "GET"]),
 ];
 
 /// A bearer token of a new user of the account, which is made unless it is there.

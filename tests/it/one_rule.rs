@@ -8,7 +8,8 @@ use tests::{Client, Home, answer, text};
 struct Mistake {
     /// What is wrong, for who reads a failure.
     what: String,
-    action: &'static str,
+    /// The job's type and action.
+    action: (&'static str, &'static str),
     /// The item as it is sent, which may be JSON that no value has.
     item: String,
     method: Method,
@@ -18,20 +19,40 @@ struct Mistake {
 }
 
 const RECORDS: &str = "/objects/records";
+const LINKS: &str = "/relationships/records";
 const NOBODY: &str = "00000000-0000-8000-8000-000000000000";
 
 /// An item whose request has the same text as its body.
 fn same(what: &str, action: &'static str, item: impl Into<String>) -> Mistake {
     let item = item.into();
     let method = if action == "post" { Method::POST } else { Method::PATCH };
-    Mistake { what: what.to_owned(), action, data: Some(item.clone()), item, method, path: RECORDS.to_owned() }
+    let path = RECORDS.to_owned();
+    Mistake { what: what.to_owned(), action: ("resources", action), data: Some(item.clone()), item, method, path }
+}
+
+/// A relationship.
+fn relate(what: &str, item: impl Into<String>) -> Mistake {
+    let (item, path) = (item.into(), LINKS.to_owned());
+    let action = ("relationships", "post");
+    Mistake { what: what.to_owned(), action, data: Some(item.clone()), item, method: Method::POST, path }
+}
+
+fn unrelate(what: &str, id: &str) -> Mistake {
+    Mistake {
+        what: what.to_owned(),
+        action: ("relationships", "delete"),
+        item: json!(id).to_string(),
+        method: Method::DELETE,
+        path: format!("{LINKS}/{}", encoded(id)),
+        data: None,
+    }
 }
 
 /// An update, of which the request has the id in its path.
 fn update(what: &str, id: &str, members: &str) -> Mistake {
     Mistake {
         what: what.to_owned(),
-        action: "update",
+        action: ("resources", "update"),
         item: format!(r#"{{"id":{}{members}}}"#, json!(id)),
         method: Method::PATCH,
         path: format!("{RECORDS}/{}", encoded(id)),
@@ -42,7 +63,7 @@ fn update(what: &str, id: &str, members: &str) -> Mistake {
 fn delete(what: &str, id: &str) -> Mistake {
     Mistake {
         what: what.to_owned(),
-        action: "delete",
+        action: ("resources", "delete"),
         item: json!(id).to_string(),
         method: Method::DELETE,
         path: format!("{RECORDS}/{}", encoded(id)),
@@ -53,7 +74,7 @@ fn delete(what: &str, id: &str) -> Mistake {
 fn delete_by_external_id(what: &str, object_type: &str, external_id: &str) -> Mistake {
     Mistake {
         what: what.to_owned(),
-        action: "external_id_delete",
+        action: ("resources", "external_id_delete"),
         item: json!({"type": object_type, "external_id": external_id}).to_string(),
         method: Method::DELETE,
         path: format!("{RECORDS}?type={}&external_id={}", encoded(object_type), encoded(external_id)),
@@ -172,12 +193,64 @@ fn mistakes(id: &str, linked: &str) -> Vec<Mistake> {
     ] {
         mistakes.push(delete_by_external_id(what, object_type, external_id));
     }
+    mistakes.extend(mistakes_about_relationships(id, linked));
+    mistakes
+}
+
+fn mistakes_about_relationships(id: &str, linked: &str) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    let long = "x".repeat(256);
+    // Each end, with the other one as it should be.
+    for (end, other) in [("source", "target"), ("target", "source")] {
+        for (what, member) in [
+            ("none", String::new()),
+            ("null", format!(r#","{end}":null"#)),
+            ("a number", format!(r#","{end}":1"#)),
+            ("an array", format!(r#","{end}":["{id}"]"#)),
+            ("twice", format!(r#","{end}":"{id}","{end}":"{id}""#)),
+            ("no id", format!(r#","{end}":"7""#)),
+            ("nobody's id", format!(r#","{end}":"{NOBODY}""#)),
+            ("a relationship's id", format!(r#","{end}":"{linked}""#)),
+            ("elsewhere", format!(r#","{end}":"zen:user:1""#)),
+            ("half a surrogate", format!(r#","{end}":"\ud800""#)),
+            ("an object without members", format!(r#","{end}":{{}}"#)),
+            ("no type", format!(r#","{end}":{{"external_id":"there"}}"#)),
+            ("no external id", format!(r#","{end}":{{"type":"product"}}"#)),
+            ("an unknown type", format!(r#","{end}":{{"type":"nothing","external_id":"there"}}"#)),
+            ("a type that is no key", format!(r#","{end}":{{"type":"no type!","external_id":"there"}}"#)),
+            ("nobody's external id", format!(r#","{end}":{{"type":"product","external_id":"nobody"}}"#)),
+            ("too long", format!(r#","{end}":{{"type":"product","external_id":"{long}"}}"#)),
+            ("a type twice", format!(r#","{end}":{{"type":"product","type":"product","external_id":"there"}}"#)),
+        ] {
+            let item = format!(r#"{{"relationship_type":"likes","{other}":"{id}"{member}}}"#);
+            mistakes.push(relate(&format!("{end}: {what}"), item));
+        }
+    }
+    for (what, member) in [
+        ("no relationship type", ""),
+        ("relationship type null", r#""relationship_type":null,"#),
+        ("relationship type unknown", r#""relationship_type":"hates","#),
+        ("relationship type no key", r#""relationship_type":"no type!","#),
+        ("relationship type of objects", r#""relationship_type":"product","#),
+        ("relationship type twice", r#""relationship_type":"likes","relationship_type":"likes","#),
+        ("there already", r#""relationship_type":"LIKES","#),
+        ("there already, to one", r#""relationship_type":"next","#),
+    ] {
+        mistakes.push(relate(what, format!(r#"{{{member}"source":"{id}","target":"{id}"}}"#)));
+    }
+    let by_external_id = r#"{"type":"Product","external_id":"THERE"}"#;
+    let item = format!(r#"{{"relationship_type":"likes","source":{by_external_id},"target":"{id}"}}"#);
+    mistakes.push(relate("there already, by external id", item));
+    for (what, id) in [("no id", "7"), ("nobody's id", NOBODY), ("a text", "ä b"), ("a record's id", id)] {
+        mistakes.push(unrelate(what, id));
+    }
     mistakes
 }
 
 /// The errors of the item in a job of its own: among others, a result has less room for them.
 async fn items_errors(acme: &Client, mistake: &Mistake) -> Value {
-    let body = format!(r#"{{"type":"resources","action":"{}","data":[{}]}}"#, mistake.action, mistake.item);
+    let (job_type, action) = mistake.action;
+    let body = format!(r#"{{"type":"{job_type}","action":"{action}","data":[{}]}}"#, mistake.item);
     let request = acme.request(Method::POST, "/jobs").header("content-type", "application/json").body(body);
     let job = acme.wait(text(&answer(request).await.data(201)["id"])).await;
     job["results"][0]["errors"].clone()
@@ -208,14 +281,16 @@ async fn an_item_and_a_request_are_refused_in_the_same_words() {
     let item = json!({"type": "product", "external_id": "there", "attributes": {"name": "n"}});
     let made = acme.run_job("resources", "post", json!([item])).await;
     let id = text(&made["results"][0]["data"]["id"]).to_owned();
-    let likes = json!([{"relationship_type": "likes", "source": id, "target": id}]);
+    acme.define_relationship("next", "product", json!("product")).await;
+    let link = |key: &str| json!({"relationship_type": key, "source": id, "target": id});
+    let likes = json!([link("likes"), link("next")]);
     let linked = acme.run_job("relationships", "post", likes).await;
     let linked = text(&linked["results"][0]["data"]["id"]).to_owned();
 
     let mistakes = mistakes(&id, &linked);
     let mut differences = Vec::new();
     for mistake in &mistakes {
-        let name = format!("{}, {}", mistake.action, mistake.what);
+        let name = format!("{}, {}, {}", mistake.action.0, mistake.action.1, mistake.what);
         let (by_job, by_request) = (items_errors(&acme, mistake).await, requests_errors(&acme, mistake).await);
         assert!(by_job.as_array().is_some_and(|errors| !errors.is_empty()), "{name}: no mistake");
         if by_job != by_request {

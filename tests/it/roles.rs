@@ -160,9 +160,16 @@ async fn requests(workers: &Workers, acme: &Client) {
         "/relationships/types/likes",
         "/relationships/records?type=likes",
         &format!("/relationships/records/{}", tests::text(&relationship)),
+        &format!("/objects/records/{}/relationships/likes", tests::text(&id(0))),
+        &format!("/objects/records/{}/related/likes", tests::text(&id(0))),
+        "/objects/types/product/permissions",
+        "/relationships/types/likes/permissions",
     ] {
         assert_eq!(acme.get(path).await.status, 200, "{path}");
     }
+    let back = json!({"data": {"relationship_type": "likes", "source": id(1), "target": id(0)}});
+    let back = acme.post("/relationships/records", &back).await.data(201);
+    assert_eq!(acme.delete(&format!("/relationships/records/{}", tests::text(&back["id"]))).await.status, 204);
     workers.run(acme, "relationships", "delete", json!([relationship])).await;
     workers.run(acme, "resources", "delete", json!([id(0)])).await;
     let by_external_id = json!([{"type": "product", "external_id": "b"}]);

@@ -52,7 +52,7 @@ struct Naming {
     body: Option<&'static str>,
 }
 
-const NAMINGS: [Naming; 36] = {
+const NAMINGS: [Naming; 44] = {
     const fn at(method: &'static str, path: &'static str) -> Naming {
         Naming { method, path, body: None }
     }
@@ -110,6 +110,22 @@ const NAMINGS: [Naming; 36] = {
         ),
         at("GET", "/objects/records/<id>/relationships/likes"),
         at("GET", "/objects/records/<id>/related/likes"),
+        at("GET", "/objects/records/<id>/relationships/own"),
+        at("GET", "/objects/records/<id>/related/own"),
+        at("GET", "/objects/records/zen:user:1/related/<id>"),
+        at("GET", "/objects/types/<id>/permissions"),
+        at("GET", "/relationships/types/<id>/permissions"),
+        at("DELETE", "/relationships/records/<id>"),
+        with(
+            "POST",
+            "/relationships/records",
+            r#"{"data":{"relationship_type":"<id>","source":"zen:user:1","target":"x"}}"#,
+        ),
+        with(
+            "POST",
+            "/relationships/records",
+            r#"{"data":{"relationship_type":"own","source":"<id>","target":"<id>"}}"#,
+        ),
         at("GET", "/jobs/<id>/abort"),
         at("DELETE", "/jobs/<id>"),
     ]

@@ -87,7 +87,10 @@ fn of_an_agent(method: &str, path: &str) -> u16 {
         // A list or a deletion that has to be told what of, and bodies that are not there.
         ("GET" | "HEAD", "/objects/records" | "/relationships/records")
         | ("DELETE", "/objects/records")
-        | ("POST", "/jobs" | "/objects/types" | "/objects/records" | "/relationships/types")
+        | (
+            "POST",
+            "/jobs" | "/objects/types" | "/objects/records" | "/relationships/types" | "/relationships/records",
+        )
         | ("PUT" | "PATCH", "/objects/types/{key}" | "/objects/records" | "/objects/records/{id}") => 400,
         _ => 404,
     }

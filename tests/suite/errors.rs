@@ -5,24 +5,19 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use serde_json::json;
 use tests::compressed::{gzip, zlib, zstd};
-use tests::{BASE, Client, answer, check_error, text};
+use tests::{BASE, Client, ROUTES, answer, check_error, text};
 
 use crate::home::{Home, fresh_name};
 
 /// Every route, with ids that lead nowhere, and the methods it has.
-const ROUTES: [(&str, &[&str]); 11] = [
-    ("/jobs", &["GET", "HEAD", "POST"]),
-    ("/jobs/0190163d-8694-7000-8000-000000000000", &["GET", "HEAD"]),
-    ("/jobs/0190163d-8694-7000-8000-000000000000/abort", &["POST"]),
-    ("/objects/types", &["GET", "HEAD", "POST"]),
-    ("/objects/types/nothing", &["DELETE", "GET", "HEAD", "PUT"]),
-    ("/objects/records", &["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"]),
-    ("/objects/records/00000000-0000-8000-8000-000000000000", &["DELETE", "GET", "HEAD", "PATCH", "PUT"]),
-    ("/relationships/types", &["GET", "HEAD", "POST"]),
-    ("/relationships/types/nothing", &["DELETE", "GET", "HEAD"]),
-    ("/relationships/records", &["GET", "HEAD"]),
-    ("/relationships/records/00000000-0000-8000-8000-000000000000", &["GET", "HEAD"]),
-];
+fn routes() -> Vec<(String, BTreeSet<&'static str>)> {
+    let filled = |path: &str| path.replace("{id}", "00000000-0000-8000-8000-000000000000").replace("{key}", "nothing");
+    let methods = |methods: &'static [&'static str]| {
+        let head = methods.contains(&"GET").then_some("HEAD");
+        methods.iter().copied().chain(head).collect()
+    };
+    ROUTES.into_iter().map(|(path, known)| (filled(path).replace("{type}", "nothing"), methods(known))).collect()
+}
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -64,7 +59,7 @@ async fn what_is_no_job_is_a_400_or_a_422_and_leaves_no_trace() {
 async fn whoever_is_not_known_gets_the_same_401_everywhere() {
     let home = Home::start().await;
     for credentials in [None, Some("Bearer wrong"), Some("Basic"), Some("nonsense")] {
-        for (route, _) in ROUTES.into_iter().chain([("/nowhere", &[][..])]) {
+        for (route, _) in routes().into_iter().chain([("/nowhere".to_owned(), BTreeSet::new())]) {
             let request = home.request(Method::GET, &format!("{BASE}{route}"));
             let request = match credentials {
                 // Somebody else each time: nobody's password is tried often.
@@ -112,10 +107,9 @@ async fn what_is_not_there_is_a_404_whoever_else_has_it() {
 async fn a_method_that_a_route_does_not_have_is_a_405_that_says_exactly_which_it_has() {
     let home = Home::start().await;
     let agent = home.agent().await;
-    for (route, allowed) in ROUTES {
-        let allowed: BTreeSet<&str> = allowed.iter().copied().collect();
+    for (route, allowed) in routes() {
         for verb in METHODS.into_iter().filter(|verb| !allowed.contains(verb)) {
-            let answer = answer(agent.request(method(verb), route)).await;
+            let answer = answer(agent.request(method(verb), &route)).await;
             assert_eq!(answer.status, 405, "{verb} {route}: {}", String::from_utf8_lossy(&answer.body));
             check_error(&answer, 405, "MethodNotAllowed", "Method Not Allowed");
             let said: BTreeSet<&str> = answer.header("allow").expect("Allow").split(',').map(str::trim).collect();

@@ -23,4 +23,5 @@ mod outage;
 mod persistence;
 mod poison;
 mod redelivery;
+mod relationships;
 mod single;

@@ -226,7 +226,7 @@ where
         if self.chunk.operation == Operation::CreateRelationships {
             for step in open.iter().flat_map(|group| &group.steps) {
                 if let Item::Relate { source, target, .. } = &step.item {
-                    wanted.extend([source, target].into_iter().filter_map(domain::record::End::object));
+                    wanted.extend([source, target].into_iter().filter_map(|end| end.of(account).object()));
                 }
             }
         }

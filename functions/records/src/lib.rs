@@ -1,12 +1,16 @@
-//! Object types, relationship types, object records one at a time, and the reading side of relationship records, over HTTP.
+//! Object types, relationship types, and the records of both one at a time, over HTTP.
 
 mod object_records;
 mod object_types;
 mod object_writes;
 mod paging;
+mod permissions;
 mod relationship_records;
 mod relationship_types;
+mod relationship_writes;
 pub mod settings;
+mod single_write;
+mod walks;
 
 #[cfg(test)]
 mod harness;
@@ -81,10 +85,14 @@ pub fn routes(records: Records) -> Routes {
                 .put(object_writes::update)
                 .delete(object_writes::delete),
         )
+        .route("/objects/records/{id}/relationships/{type}", get(walks::relationships))
+        .route("/objects/records/{id}/related/{type}", get(walks::related))
+        .route("/objects/types/{key}/permissions", get(permissions::of_object_type))
+        .route("/relationships/types/{key}/permissions", get(permissions::of_relationship_type))
         .route("/relationships/types", get(relationship_types::list).post(relationship_types::define))
         .route("/relationships/types/{key}", get(relationship_types::show).delete(relationship_types::delete))
-        .route("/relationships/records", get(relationship_records::list))
-        .route("/relationships/records/{id}", get(relationship_records::show))
+        .route("/relationships/records", get(relationship_records::list).post(relationship_writes::create))
+        .route("/relationships/records/{id}", get(relationship_records::show).delete(relationship_writes::delete))
         .with_state(records)
 }
 
@@ -94,14 +102,18 @@ mod tests {
 
     use crate::harness::Service;
 
-    const ROUTES: [(&str, &str); 20] = [
+    const ROUTES: [(&str, &str); 26] = [
         ("POST", "/objects/types"),
         ("GET", "/objects/types"),
         ("GET", "/objects/types/product"),
         ("PUT", "/objects/types/product"),
         ("DELETE", "/objects/types/product"),
+        ("GET", "/objects/types/product/permissions"),
+        ("GET", "/relationships/types/owns/permissions"),
         ("GET", "/objects/records?type=product"),
         ("GET", "/objects/records/40e83a4e-8438-8bb9-8f6f-51124535ce9f"),
+        ("GET", "/objects/records/40e83a4e-8438-8bb9-8f6f-51124535ce9f/relationships/owns"),
+        ("GET", "/objects/records/zen:user:1/related/owns"),
         ("POST", "/objects/records"),
         ("PATCH", "/objects/records"),
         ("PUT", "/objects/records"),
@@ -114,6 +126,8 @@ mod tests {
         ("GET", "/relationships/types/owns"),
         ("DELETE", "/relationships/types/owns"),
         ("GET", "/relationships/records?type=owns"),
+        ("POST", "/relationships/records"),
+        ("DELETE", "/relationships/records/40e83a4e-8438-8bb9-8f6f-51124535ce9f"),
         ("GET", "/relationships/records/40e83a4e-8438-8bb9-8f6f-51124535ce9f"),
     ];
 
@@ -150,6 +164,7 @@ mod tests {
             ("POST", "/objects/records"),
             ("PATCH", "/objects/records"),
             ("PATCH", "/objects/records/40e83a4e-8438-8bb9-8f6f-51124535ce9f"),
+            ("POST", "/relationships/records"),
         ] {
             service.send_text(method, path, "{").await.check_error(400, "BadRequest", "not JSON");
             service.send(method, path, &json!({"key": "a"})).await.check_error(400, "BadRequest", "`data`");

@@ -20,7 +20,7 @@ use crate::paging::{PAGE_BYTES, Paging};
 const NAMED_AT_ONCE: usize = 1_000;
 
 /// Rows that are read together when records are named: at 32 KiB each 13 MB, of which a page keeps what fits.
-const READ_AT_ONCE: usize = 400;
+pub(crate) const READ_AT_ONCE: usize = 400;
 
 /// `GET /objects/records/{id}`
 pub(crate) async fn show(

@@ -1,55 +1,22 @@
-//! Writes of one object record each, by the same decisions as a job's items, made and applied at once.
-//!
-//! # Why each is applied once, and its answer is true
-//!
-//! A request is an item of a job of its own, whose id it makes up. It reads the row, decides, and writes on condition that the
-//! row still stands at the version that it read; where it does not, it reads and decides again. So nobody's change is lost.
-//!
-//! - *Not twice*: the write leaves the request's token on the row. Where its answer was lost and the SDK sent it again, the row
-//!   has moved on, and the token says by whom.
-//! - *A 503 is true*: where the write has no answer at all, the row is read, and moved on if it still stands where the write
-//!   expects it. Then the write can never happen any more. Where not even that has an answer, it is a 500, which may mean either.
-//! - *With an `Idempotency-Key`*, the key's row is written in one transaction with the record: it is there exactly when the
-//!   write was made, and leads whoever sends the same request again to the record. A request that was refused leaves none.
-
-use std::time::Duration;
+//! Writes of one object record each: created, changed, set and deleted.
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use domain::account::AccountId;
-use domain::decide::{Agreed, Before, Context, Decision, Step, Write, decide_object};
-use domain::item::{Item, no_such_id};
-use domain::job::{JobId, Operation};
+use domain::item::Item;
+use domain::job::Operation;
 use domain::limits;
-use domain::outcome::{Budget, Entry, Outcome, Plan};
 use domain::problem::Problem;
-use domain::record::{ObjectRecord, RecordId, Row, State as RowState};
-use domain::settle::{Standing, standing};
-use domain::time::Timestamp;
-use domain::timing::LATEST_WRITE;
-use http::header::LOCATION;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use serde_json::value::RawValue;
-use store::StoreError;
-use store::jobs::IdempotencyKey;
-use store::once::{EarlierWrite, WrittenOnce};
-use store::records::Written;
-use store::retry::Backoff;
-use store::types::TypeLoader;
-use tokio::time::Instant;
-use wire::{Agent, BASE, Data, DataBody, Failure, Query, Segments, hashed_key, idempotency_key};
+use wire::{Agent, DataBody, Failure, Query, Segments};
 
 use crate::Records;
+use crate::single_write::{Request, key_of};
 
 /// The body of a write: attributes of at most 32 KiB as compact JSON, eight times that so that they fit with every character
 /// escaped, which takes six bytes, or generously indented.
 pub(crate) const BODY_BYTES: usize = 8 * limits::ATTRIBUTES_BYTES;
-
-/// When to come back after a 503, in seconds.
-const RETRY: u32 = 1;
-
-/// How often a row that moves is looked at again to find out what came of a write without an answer.
-const LOOKS: u32 = 8;
 
 /// `POST /objects/records`
 pub(crate) async fn create(
@@ -129,20 +96,6 @@ pub(crate) async fn delete_by_external_id(
     request.answer(|| Item::delete_by_external_id(object_type, external_id)).await
 }
 
-/// The request's idempotency key, with what makes another request another: the operation, what the path or the query name, and
-/// the body's `data`.
-fn key_of(
-    headers: &HeaderMap,
-    operation: Operation,
-    names: &[&str],
-    data: &RawValue,
-) -> Result<Option<IdempotencyKey>, Failure> {
-    let Some(key) = idempotency_key(headers)? else { return Ok(None) };
-    let names = names.iter().flat_map(|name| ["\n", name]);
-    let parts = [operation.action()].into_iter().chain(names).chain(["\n", data.get()]);
-    Ok(Some(hashed_key(key, parts.map(str::as_bytes))))
-}
-
 /// As a job's item of this size is looked at when it is accepted: what is too large is refused for that alone.
 fn of_bounded_size<'json>(item: Item<'json>, data: &RawValue) -> Result<Item<'json>, Problem> {
     if data.get().len() > limits::PLAIN_ITEM_BYTES {
@@ -151,205 +104,13 @@ fn of_bounded_size<'json>(item: Item<'json>, data: &RawValue) -> Result<Item<'js
     Ok(item)
 }
 
-/// One write that is asked for.
-struct Request<'request> {
-    records: &'request Records,
-    account: &'request AccountId,
-    operation: Operation,
-    key: Option<IdempotencyKey>,
-}
-
-/// What a request has done, by itself or when it was sent before.
-struct Applied {
-    /// As it was written; `None` when it was deleted.
-    record: Option<ObjectRecord>,
-    created: bool,
-}
-
-impl Applied {
-    fn by(write: Write) -> Self {
-        let created = creates(&write);
-        let record = if let RowState::Object(record) = write.row.state { Some(record) } else { None };
-        Self { record, created }
-    }
-}
-
-/// Whether a write makes a record, rather than change or delete one.
-fn creates(write: &Write) -> bool {
-    write.row.object().is_some() && write.before != Before::Object
-}
-
-impl IntoResponse for Applied {
-    fn into_response(self) -> Response {
-        match self.record {
-            None => StatusCode::NO_CONTENT.into_response(),
-            Some(record) if self.created => {
-                let location = format!("{BASE}/objects/records/{}", record.id);
-                ([(LOCATION, location)], Data(StatusCode::CREATED, record)).into_response()
-            }
-            Some(record) => Data(StatusCode::OK, record).into_response(),
-        }
-    }
-}
-
-impl Request<'_> {
-    /// Does what the item that `read` gives says, unless a request with the same key has.
-    async fn answer<'json>(self, read: impl FnOnce() -> Result<Item<'json>, Problem>) -> Result<Response, Failure> {
-        let applied = match self.earlier().await? {
-            Some((key, earlier)) => self.again(key, &earlier).await,
-            None => self.apply(read()?).await,
-        };
-        applied.map(Applied::into_response)
-    }
-
-    async fn apply(&self, item: Item<'_>) -> Result<Applied, Failure> {
-        let store = &self.records.store;
-        // Its token on the record, and what the id of a record without an external id is made of.
-        let request = JobId::new(store.ambient());
-        let id = item.object_id(self.account, request, 0);
-        let id = id.ok_or_else(|| Failure::internal("an item without a record"))?;
-        let mut types = TypeLoader::new(store, &self.records.schemas, self.account);
-        // A create needs no read: that its key is free is its condition.
-        let mut row = if matches!(item, Item::Create { .. }) { None } else { store.record(self.account, id).await? };
-        let step = [Step { position: 0, item, agreed: Agreed::Nothing }];
-        let mut attempted: Option<Write> = None;
-        let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
-        let started = Instant::now();
-        loop {
-            load_types(&mut types, &step[0].item, row.as_ref())
-                .await
-                .map_err(|error| failed(attempted.as_ref(), error))?;
-            let now = store.ambient().now();
-            let context = Context {
-                account: self.account,
-                job: request,
-                now,
-                types: types.types(),
-                positions: &[0],
-                budget: Budget::of_job(1),
-            };
-            let Decision { outcomes, write } = decide_object(context, id, &step, row.as_ref());
-            let Some(write) = write else {
-                return match (outcomes.into_iter().next(), attempted) {
-                    (Some((_, Outcome::Failure(problems))), _) => Err(Failure::of(problems)),
-                    // The row has its token: an answer was lost on the way.
-                    (Some((_, Outcome::Success(_))), Some(write)) => Ok(Applied::by(write)),
-                    (_, _) => Err(Failure::internal("a decision that does nothing")),
-                };
-            };
-            if started.elapsed() > LATEST_WRITE {
-                return Err(Failure::unavailable(RETRY).because("its record is written by others too often"));
-            }
-            match self.write(&write, now).await {
-                Ok(WrittenOnce::Done) => return Ok(Applied::by(write)),
-                Ok(WrittenOnce::Lost) => {}
-                Ok(WrittenOnce::KeyTaken) => return self.after_taken_key().await,
-                Err(error) => return self.settle(request, id, write, error).await,
-            }
-            attempted = Some(write);
-            backoff.wait(store.ambient()).await;
-            row = store.record(self.account, id).await.map_err(|error| failed(attempted.as_ref(), error))?;
-        }
-    }
-
-    async fn write(&self, write: &Write, now: Timestamp) -> Result<WrittenOnce, StoreError> {
-        let store = &self.records.store;
-        if let Some(key) = &self.key {
-            return store.write_object_once(self.account, write, key, creates(write), now).await;
-        }
-        let written = store.write_objects(self.account, std::slice::from_ref(write), now).await?;
-        Ok(if written == [Written::Done] { WrittenOnce::Done } else { WrittenOnce::Lost })
-    }
-
-    /// What came of a write without an answer: found out, or made impossible. `unanswered` is for the log.
-    async fn settle(
-        &self,
-        request: JobId,
-        id: RecordId,
-        write: Write,
-        unanswered: StoreError,
-    ) -> Result<Applied, Failure> {
-        let store = &self.records.store;
-        let unsettled = |why: &str| Failure::internal(format!("a write is unsettled: {unanswered}; {why}"));
-        let entries = vec![Entry::new(0, Outcome::Success(id), write.base)];
-        let plan = Plan { revision: 1, made_at: store.ambient().now(), closed: false, entries };
-        for _ in 0..LOOKS {
-            let rows = store.footprints(self.account, [id]).await.map_err(|error| unsettled(&error.to_string()))?;
-            let now = store.ambient().now();
-            match standing(request, &plan, write.base, rows.get(&id), now) {
-                Standing::Applied => return Ok(Applied::by(write)),
-                Standing::Impossible => return Err(unanswered.into()),
-                Standing::Unknown => return Err(unsettled("its record was written too often since")),
-                Standing::Open => {
-                    let moved = store.move_on(self.account, id, write.base, now).await;
-                    if moved.map_err(|error| unsettled(&error.to_string()))? {
-                        return Err(unanswered.into());
-                    }
-                }
-            }
-        }
-        Err(unsettled("its record keeps moving"))
-    }
-
-    /// What a request with the same key has done within the last day.
-    async fn earlier(&self) -> Result<Option<(&IdempotencyKey, EarlierWrite)>, StoreError> {
-        let Some(key) = &self.key else { return Ok(None) };
-        let store = &self.records.store;
-        let earlier = store.earlier_write(self.account, key, store.ambient().now()).await?;
-        Ok(earlier.map(|earlier| (key, earlier)))
-    }
-
-    /// The key was taken at the write: by a request beside this one, or by this one, whose answer was lost.
-    async fn after_taken_key(&self) -> Result<Applied, Failure> {
-        match self.earlier().await.map_err(Failure::internal)? {
-            Some((key, earlier)) => self.again(key, &earlier).await,
-            None => Err(Failure::unavailable(RETRY).because("an idempotency key expired during its write")),
-        }
-    }
-
-    /// The key was used before: the record as it now stands, if this is the same request.
-    async fn again(&self, key: &IdempotencyKey, earlier: &EarlierWrite) -> Result<Applied, Failure> {
-        if key.body != earlier.request {
-            return Err(Failure::unprocessable(
-                "This Idempotency-Key was used with another request within the last day: send the same one, or another key",
-            ));
-        }
-        if matches!(self.operation, Operation::DeleteObjects | Operation::DeleteObjectsByExternalId) {
-            return Ok(Applied { record: None, created: false });
-        }
-        let row = self.records.store.record(self.account, earlier.record).await.map_err(Failure::internal)?;
-        match row.as_ref().and_then(Row::object) {
-            Some(record) => Ok(Applied { record: Some(record.clone()), created: earlier.created }),
-            // Somebody has deleted it since.
-            None => Err(no_such_id("record", &earlier.record.to_string()).into()),
-        }
-    }
-}
-
-/// The types that it takes to decide on the record as it is.
-async fn load_types(types: &mut TypeLoader<'_>, item: &Item<'_>, row: Option<&Row>) -> Result<(), StoreError> {
-    let there = row.and_then(Row::object).map(|record| &record.object_type);
-    match item {
-        Item::Create { object_type, .. } | Item::Set { object_type, .. } => types.load_objects([object_type]).await,
-        Item::Update { .. } => types.load_objects(there).await,
-        // Only to say what is missing: the record or its type.
-        Item::DeleteByExternalId { object_type, .. } if there.is_none() => types.load_objects([object_type]).await,
-        Item::DeleteByExternalId { .. } | Item::Delete { .. } | Item::Relate { .. } | Item::Unrelate { .. } => Ok(()),
-    }
-}
-
-/// Once a write was tried, that it was not made is not known until the row has been read: a 500, and no 503.
-fn failed(attempted: Option<&Write>, error: StoreError) -> Failure {
-    if attempted.is_some() { Failure::internal(error) } else { error.into() }
-}
-
 #[cfg(test)]
 mod tests {
+    use domain::record::RecordId;
     use domain::types::TypeKey;
     use serde_json::{Value, json};
     use store::meter::Reading;
 
-    use super::*;
     use crate::harness::{Reply, Service};
 
     const RECORDS: &str = "/objects/records";

@@ -143,6 +143,7 @@ mod tests {
             // As it was defined.
             "target": ["Product"],
             "created_at": "2017-11-03T16:00:06.123Z",
+            "updated_at": "2017-11-03T16:00:06.123Z",
         }});
         assert_eq!(reply.json, defined);
         let shown = service.get("/relationships/types/OWNS").await;
@@ -160,6 +161,23 @@ mod tests {
         service.as_stranger().get("/relationships/types/like").await.check_error(404, "NotFound", "\"like\"");
         let replaced = service.send("PUT", "/relationships/types/like", &body).await;
         replaced.check_error(405, "MethodNotAllowed", "PUT");
+    }
+
+    #[tokio::test]
+    async fn the_ends_are_given_back_as_they_were_sent() {
+        let service = Service::start().await;
+        service.define("product").await;
+        for (key, source, target) in [
+            ("one-one", json!("product"), json!("zen:user")),
+            ("one-many", json!("product"), json!(["zen:user"])),
+            ("many-one", json!(["product"]), json!("zen:user")),
+            ("many-many", json!(["product"]), json!(["zen:user"])),
+        ] {
+            let body = json!({"data": {"key": key, "source": source, "target": target}});
+            assert_eq!(service.send("POST", "/relationships/types", &body).await.status, 201);
+            let shown = &service.get(&format!("/relationships/types/{key}")).await.json["data"];
+            assert_eq!((&shown["source"], &shown["target"]), (&source, &target), "{key}");
+        }
     }
 
     #[tokio::test]

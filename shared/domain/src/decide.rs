@@ -13,9 +13,9 @@ use crate::job::{JobId, quoted};
 use crate::operations::{Operations, Token};
 use crate::outcome::{Budget, Outcome};
 use crate::problem::Problem;
-use crate::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State, missing_end};
+use crate::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State};
 use crate::time::Timestamp;
-use crate::types::{EndType, ObjectType, RelationshipType, TypeKey, sized};
+use crate::types::{Cardinality, EndType, ObjectType, RelationshipType, TypeKey, sized};
 
 /// What the items of a job are decided against.
 #[derive(Clone, Copy, Debug)]
@@ -397,16 +397,17 @@ pub fn relationship_of<'types>(
         .relationships
         .get(relationship_type)
         .ok_or_else(|| relationship_type_not_found(relationship_type.as_str()))?;
-    for (member, end, wanted) in [("source", source, &defined.source), ("target", target, &defined.target)] {
-        let fits = match (end, wanted) {
-            (End::Object(_), EndType::Object(_)) => true,
-            (End::Elsewhere(id), wanted) => wanted.owns_elsewhere(id),
-            (End::Object(_), EndType::Elsewhere(_)) => false,
-        };
-        if !fits {
-            return Err(wrong_end(member, end, wanted));
-        }
-    }
+    let [source, target] =
+        [("source", source, &defined.source), ("target", target, &defined.target)].map(|(member, name, wanted)| {
+            let end = name.of(context.account);
+            let fits = match (&end, wanted) {
+                (End::Object(_), EndType::Object(_)) => true,
+                (End::Elsewhere(id), wanted) => wanted.owns_elsewhere(id),
+                (End::Object(_), EndType::Elsewhere(_)) => false,
+            };
+            if fits { Ok(end) } else { Err(name.wrong(member, wanted)) }
+        });
+    let (source, target) = (source?, target?);
     let id = RecordId::of_relationship(
         context.account,
         relationship_type,
@@ -417,16 +418,12 @@ pub fn relationship_of<'types>(
     let record = RelationshipRecord {
         id,
         relationship_type: defined.key.clone(),
-        source: source.clone(),
-        target: target.clone(),
+        source,
+        target,
         created_at: context.now,
         position: None,
     };
     Ok((defined, record))
-}
-
-fn wrong_end(member: &str, end: &End, wanted: &EndType) -> Problem {
-    Problem::unprocessable(format!("{member} {} is not of type {wanted}", quoted(&end.to_string())))
 }
 
 /// What to do about the items of one relationship record.
@@ -488,7 +485,7 @@ fn relate(
     ends: &Ends,
 ) -> Result<Vec<LinkChange>, Problem> {
     match &step.item {
-        Item::Relate { .. } => {
+        Item::Relate { source, target, .. } => {
             let (defined, made) = relationship_of(context, &step.item)?;
             if made.id != id {
                 return Err(Problem::unprocessable(format!(
@@ -497,15 +494,15 @@ fn relate(
                 )));
             }
             if let Some(there) = record {
-                return Err(relationship_taken(there, &made));
+                return Err(relationship_taken(defined.cardinality, there, &made));
             }
-            for (member, end, wanted) in
-                [("source", &made.source, &defined.source), ("target", &made.target, &defined.target)]
+            for (member, name, end, wanted) in
+                [("source", source, &made.source, &defined.source), ("target", target, &made.target, &defined.target)]
             {
                 let (Some(object), EndType::Object(wanted_type)) = (end.object(), wanted) else { continue };
                 match ends.get(&object) {
-                    None => return Err(missing_end(member, &object.to_string())),
-                    Some(found) if found.object_type != *wanted_type => return Err(wrong_end(member, end, wanted)),
+                    None => return Err(name.missing(member)),
+                    Some(found) if found.object_type != *wanted_type => return Err(name.wrong(member, wanted)),
                     Some(_) => {}
                 }
             }
@@ -523,7 +520,7 @@ fn relate(
     }
 }
 
-fn relationship_taken(there: &RelationshipRecord, wanted: &RelationshipRecord) -> Problem {
+fn relationship_taken(cardinality: Cardinality, there: &RelationshipRecord, wanted: &RelationshipRecord) -> Problem {
     let key = &there.relationship_type;
     Problem::unprocessable(if there.target == wanted.target {
         format!(
@@ -533,7 +530,7 @@ fn relationship_taken(there: &RelationshipRecord, wanted: &RelationshipRecord) -
         )
     } else {
         format!(
-            "The one-to-one relationship type {key} already relates {} to {}",
+            "The {cardinality} relationship type {key} already relates {} to {}",
             quoted(&there.source.to_string()),
             quoted(&there.target.to_string())
         )

@@ -15,7 +15,7 @@ use crate::json;
 use crate::limits;
 use crate::members::{NoMembers, kind_of, members};
 use crate::problem::Problem;
-use crate::record::{End, RecordId};
+use crate::record::{End, EndName, RecordId};
 use crate::types::{Cardinality, TypeKey, oversized};
 
 /// An item whose members are there and of the right kind.
@@ -26,7 +26,7 @@ pub enum Item<'json> {
     Set { object_type: TypeKey, external_id: Cow<'json, str>, attributes: &'json RawValue },
     Delete { id: RecordId },
     DeleteByExternalId { object_type: TypeKey, external_id: Cow<'json, str> },
-    Relate { relationship_type: TypeKey, source: End, target: End },
+    Relate { relationship_type: TypeKey, source: EndName<'json>, target: EndName<'json> },
     Unrelate { id: RecordId },
 }
 
@@ -72,15 +72,11 @@ impl<'json> Item<'json> {
                 let key = string("relationship_type", key)?;
                 Self::Relate {
                     relationship_type: TypeKey::parse(&key).map_err(|_| relationship_type_not_found(&key))?,
-                    source: End::parse("source", &string("source", source)?)?,
-                    target: End::parse("target", &string("target", target)?)?,
+                    source: end_of("source", source)?,
+                    target: end_of("target", target)?,
                 }
             }
-            Operation::DeleteRelationships => {
-                let id = string("item", whole(raw))?;
-                let id = RecordId::parse(&id).ok_or_else(|| no_such_id("relationship record", &id))?;
-                Self::Unrelate { id }
-            }
+            Operation::DeleteRelationships => Self::unrelate(&string("item", whole(raw))?)?,
         })
     }
 
@@ -112,6 +108,15 @@ impl<'json> Item<'json> {
         })
     }
 
+    /// A deletion of the relationship record `id`.
+    ///
+    /// # Errors
+    /// When it is the id of no record.
+    pub fn unrelate(id: &str) -> Result<Self, Problem> {
+        let id = RecordId::parse(id).ok_or_else(|| no_such_id("relationship record", id))?;
+        Ok(Self::Unrelate { id })
+    }
+
     /// What orders items: those of one job with the same key apply one after the other, in the order given.
     ///
     /// It is the id of the record that the item touches; for relationships the source, which a one-to-one type makes
@@ -127,7 +132,7 @@ impl<'json> Item<'json> {
             }
             Self::Update { id, .. } | Self::Delete { id } | Self::Unrelate { id } => Some(*id),
             Self::Relate { relationship_type, source, .. } => {
-                let source = source.to_string();
+                let source = source.of(account).to_string();
                 Some(RecordId::of_relationship(account, relationship_type, Cardinality::OneToOne, &source, ""))
             }
         }
@@ -180,8 +185,8 @@ impl<'json> Item<'json> {
             }
             Self::Relate { relationship_type, source, target } => serde_json::json!({
                 "relationship_type": relationship_type.as_str(),
-                "source": source.to_string(),
-                "target": target.to_string(),
+                "source": rewritten_end(source),
+                "target": rewritten_end(target),
             }),
             Self::Delete { id } | Self::Unrelate { id } => Value::String(id.to_string()),
         };
@@ -254,6 +259,28 @@ fn object_type_key(raw: Option<&RawValue>) -> Result<TypeKey, Problem> {
 /// When no type can have this key.
 pub fn parse_object_type(key: &str) -> Result<TypeKey, Problem> {
     TypeKey::parse(key).map_err(|_| object_type_not_found(key))
+}
+
+/// An end by its id, or by the type and the external id of an object record.
+fn end_of<'json>(member: &'static str, raw: Option<&'json RawValue>) -> Result<EndName<'json>, Problem> {
+    let Some(named) = raw.filter(|raw| raw.get().starts_with('{')) else {
+        return End::parse(member, &string(member, raw)?).map(EndName::Given);
+    };
+    let within = |problem: Problem| Problem { detail: format!("{member}: {}", problem.detail).into(), ..problem };
+    let [object_type, external_id] = object(named.get(), ["type", "external_id"]).map_err(within)?;
+    Ok(EndName::ByExternalId {
+        object_type: object_type_key(object_type).map_err(within)?,
+        external_id: external_id_of(external_id).map_err(within)?,
+    })
+}
+
+fn rewritten_end(end: &EndName<'_>) -> Value {
+    match end {
+        EndName::Given(end) => Value::String(end.to_string()),
+        EndName::ByExternalId { object_type, external_id } => {
+            serde_json::json!({"type": object_type.as_str(), "external_id": external_id})
+        }
+    }
 }
 
 /// An integer is read as its decimal text: published clients send one.
@@ -383,6 +410,12 @@ mod tests {
             UnprocessableEntity,
             "target is required",
         );
+        refused(
+            relate,
+            r#"{"relationship_type":"owns","source":"zen:user:1","target":{"type":"product","type":"shop","external_id":"1"}}"#,
+            UnprocessableEntity,
+            "target: type is given more than once",
+        );
     }
 
     #[test]
@@ -416,6 +449,25 @@ mod tests {
             let raw = format!(r#"{{"type":"product","external_id":{other},"attributes":{{}}}}"#);
             refused(Operation::CreateObjects, &raw, Code::UnprocessableEntity, "external_id must be a string");
         }
+    }
+
+    #[test]
+    fn an_end_by_external_id_is_the_end_by_the_id_that_it_leads_to() {
+        let account = AccountId::parse("acme").unwrap();
+        let relate = |source: &str| {
+            let raw = format!(r#"{{"relationship_type":"owns","source":{source},"target":"zen:user:1"}}"#);
+            let item = Item::parse(Operation::CreateRelationships, &raw).unwrap();
+            // As it travels when it is too long to travel as it is.
+            let rewritten = item.rewritten().unwrap();
+            let again = Item::parse(Operation::CreateRelationships, &rewritten).unwrap();
+            assert_eq!(again.ordering_key(&account), item.ordering_key(&account));
+            let Item::Relate { source, .. } = &item else { panic!("{item:?}") };
+            (item.ordering_key(&account), source.of(&account))
+        };
+        let id = RecordId::of_external_id(&account, &TypeKey::parse("product").unwrap(), "3");
+        let by_id = relate(&format!("\"{id}\""));
+        assert_eq!(relate(r#"{"type":"Product","external_id":"3","x":1}"#), by_id);
+        assert_eq!(relate(r#"{"type":"product","external_id":3}"#), by_id);
     }
 
     #[test]

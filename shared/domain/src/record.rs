@@ -1,5 +1,6 @@
 //! Records and the rows that hold them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Serialize;
@@ -13,7 +14,7 @@ use crate::job::JobId;
 use crate::operations::Operations;
 use crate::problem::Problem;
 use crate::time::Timestamp;
-use crate::types::{Cardinality, TypeKey};
+use crate::types::{Cardinality, EndType, TypeKey};
 
 /// A record's id. It follows from what must be unique about the record, so that the database's own "this key does not
 /// exist yet" is the uniqueness check.
@@ -33,7 +34,7 @@ impl RecordId {
         Self::of(["item", account.as_str(), &job.to_string(), &position.to_string()])
     }
 
-    /// The id of a relationship record. One-to-one makes the source alone unique, one-to-many the pair.
+    /// The id of a relationship record: of its source alone where a source has one target, else of the pair.
     #[must_use]
     pub fn of_relationship(
         account: &AccountId,
@@ -43,9 +44,11 @@ impl RecordId {
         target: &str,
     ) -> Self {
         let account = account.as_str();
-        match cardinality {
-            Cardinality::OneToOne => Self::of(["one-to-one", account, relationship_type.folded(), source]),
-            Cardinality::OneToMany => Self::of(["one-to-many", account, relationship_type.folded(), source, target]),
+        // Stored records depend on both words.
+        if cardinality.many_targets() {
+            Self::of(["one-to-many", account, relationship_type.folded(), source, target])
+        } else {
+            Self::of(["one-to-one", account, relationship_type.folded(), source])
         }
     }
 
@@ -185,6 +188,55 @@ impl fmt::Display for End {
     }
 }
 
+/// An end of a relationship as an item names it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum EndName<'json> {
+    Given(End),
+    /// The object record of this type with this external id.
+    ByExternalId {
+        object_type: TypeKey,
+        external_id: Cow<'json, str>,
+    },
+}
+
+impl EndName<'_> {
+    /// The end that it names in this account. Nothing is looked up: an external id leads to one id.
+    #[must_use]
+    pub fn of(&self, account: &AccountId) -> End {
+        match self {
+            Self::Given(end) => end.clone(),
+            Self::ByExternalId { object_type, external_id } => {
+                End::Object(RecordId::of_external_id(account, object_type, external_id))
+            }
+        }
+    }
+
+    /// The problem that there is no such record.
+    #[must_use]
+    pub fn missing(&self, member: &str) -> Problem {
+        match self {
+            Self::Given(end) => missing_end(member, &end.to_string()),
+            Self::ByExternalId { object_type, external_id } => Problem::unprocessable(format!(
+                "{member} does not exist: no record of type {object_type} has the external id {}",
+                crate::job::quoted(external_id)
+            )),
+        }
+    }
+
+    /// The problem that it is not of the type that the relationship type has there.
+    #[must_use]
+    pub fn wrong(&self, member: &str, wanted: &EndType) -> Problem {
+        Problem::unprocessable(match self {
+            Self::Given(end) => {
+                format!("{member} {} is not of type {wanted}", crate::job::quoted(&end.to_string()))
+            }
+            Self::ByExternalId { object_type, .. } => {
+                format!("{member} is of type {object_type}, not of type {wanted}")
+            }
+        })
+    }
+}
+
 /// An end that is no record of the account.
 #[must_use]
 pub fn missing_end(member: &str, id: &str) -> Problem {
@@ -262,11 +314,15 @@ mod tests {
     }
 
     #[test]
-    fn a_one_to_one_relationship_is_its_source_and_a_one_to_many_its_pair() {
+    fn a_relationship_to_one_target_is_its_source_and_one_of_many_its_pair() {
         let id = |cardinality, target| {
             RecordId::of_relationship(&account("a"), &key("owns"), cardinality, "zen:user:1", target)
         };
-        assert_eq!(id(Cardinality::OneToOne, "zen:ticket:1"), id(Cardinality::OneToOne, "zen:ticket:2"));
-        assert_ne!(id(Cardinality::OneToMany, "zen:ticket:1"), id(Cardinality::OneToMany, "zen:ticket:2"));
+        for one in [Cardinality::OneToOne, Cardinality::ManyToOne] {
+            assert_eq!(id(one, "zen:ticket:1"), id(one, "zen:ticket:2"));
+        }
+        for many in [Cardinality::OneToMany, Cardinality::ManyToMany] {
+            assert_ne!(id(many, "zen:ticket:1"), id(many, "zen:ticket:2"));
+        }
     }
 }

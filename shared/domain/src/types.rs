@@ -123,11 +123,50 @@ impl Serialize for ObjectTypeDefinition {
     }
 }
 
-/// How many targets one source may have.
+/// How many sources and targets belong together, as the brackets around either say. Only the targets of a source are limited:
+/// whether several sources have one target is said and not enforced.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cardinality {
     OneToOne,
     OneToMany,
+    ManyToOne,
+    ManyToMany,
+}
+
+impl Cardinality {
+    /// Of ends that are named in brackets or not.
+    #[must_use]
+    pub const fn of(many_sources: bool, many_targets: bool) -> Self {
+        match (many_sources, many_targets) {
+            (false, false) => Self::OneToOne,
+            (false, true) => Self::OneToMany,
+            (true, false) => Self::ManyToOne,
+            (true, true) => Self::ManyToMany,
+        }
+    }
+
+    /// Whether the source is named in brackets.
+    #[must_use]
+    pub const fn many_sources(self) -> bool {
+        matches!(self, Self::ManyToOne | Self::ManyToMany)
+    }
+
+    /// Whether the target is named in brackets. Where it is not, a source has at most one target.
+    #[must_use]
+    pub const fn many_targets(self) -> bool {
+        matches!(self, Self::OneToMany | Self::ManyToMany)
+    }
+}
+
+impl fmt::Display for Cardinality {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::OneToOne => "one-to-one",
+            Self::OneToMany => "one-to-many",
+            Self::ManyToOne => "many-to-one",
+            Self::ManyToMany => "many-to-many",
+        })
+    }
 }
 
 /// What stands at one end of a relationship type.
@@ -195,46 +234,59 @@ pub struct RelationshipType {
 }
 
 impl RelationshipType {
-    /// Reads the `data` of a request: `{key, source, target}`. `target` is a string for one-to-one, and an array of
-    /// one string for one-to-many.
+    /// Reads the `data` of a request: `{key, source, target}`. Either end is a string, or an array of one string where there
+    /// may be many.
     ///
     /// # Errors
     /// When a member is missing, of the wrong kind or breaks its rule.
     pub fn parse(data: &Value, created_at: Timestamp) -> Result<Self, Problem> {
-        let string = |member: &str| {
-            data.get(member)
-                .and_then(Value::as_str)
-                .ok_or_else(|| Problem::unprocessable(format!("{member} is required and must be a string")))
-        };
-        let key = TypeKey::parse(string("key")?)?;
-        let source = EndType::parse("source", string("source")?)?;
-        let (target, cardinality) = match data.get("target") {
-            Some(Value::String(target)) => (target, Cardinality::OneToOne),
-            Some(Value::Array(targets)) => match targets.as_slice() {
-                [Value::String(target)] => (target, Cardinality::OneToMany),
-                _ => return Err(Problem::unprocessable("target must be a string or an array of exactly one string")),
-            },
+        let key = data.get("key").and_then(Value::as_str);
+        let key = key.ok_or_else(|| Problem::unprocessable("key is required and must be a string"))?;
+        let key = TypeKey::parse(key)?;
+        let (source, many_sources) = end_type_of(data, "source")?;
+        let (target, many_targets) = end_type_of(data, "target")?;
+        Ok(Self { key, source, target, cardinality: Cardinality::of(many_sources, many_targets), created_at })
+    }
+}
+
+/// What stands at one end of a definition, and whether it is in brackets.
+fn end_type_of(data: &Value, member: &str) -> Result<(EndType, bool), Problem> {
+    let (text, many) = match data.get(member) {
+        Some(Value::String(text)) => (text, false),
+        Some(Value::Array(texts)) => match texts.as_slice() {
+            [Value::String(text)] => (text, true),
             _ => {
-                return Err(Problem::unprocessable(
-                    "target is required and must be a string or an array of one string",
-                ));
+                let detail = format!("{member} must be a string or an array of exactly one string");
+                return Err(Problem::unprocessable(detail));
             }
-        };
-        let target = EndType::parse("target", target)?;
-        Ok(Self { key, source, target, cardinality, created_at })
+        },
+        _ => {
+            let detail = format!("{member} is required and must be a string or an array of one string");
+            return Err(Problem::unprocessable(detail));
+        }
+    };
+    Ok((EndType::parse(member, text)?, many))
+}
+
+/// An end of a type as it was defined: in brackets or not.
+struct Shown<'end>(&'end EndType, bool);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.1 { [self.0.to_string()].serialize(serializer) } else { serializer.collect_str(self.0) }
     }
 }
 
 impl Serialize for RelationshipType {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members = serializer.serialize_map(Some(4))?;
+        let created_at = self.created_at.in_millis().to_string();
+        let mut members = serializer.serialize_map(Some(5))?;
         members.serialize_entry("key", self.key.as_str())?;
-        members.serialize_entry("source", &format_args!("{}", self.source))?;
-        match self.cardinality {
-            Cardinality::OneToOne => members.serialize_entry("target", &format_args!("{}", self.target))?,
-            Cardinality::OneToMany => members.serialize_entry("target", &[self.target.to_string()])?,
-        }
-        members.serialize_entry("created_at", &format_args!("{}", self.created_at.in_millis()))?;
+        members.serialize_entry("source", &Shown(&self.source, self.cardinality.many_sources()))?;
+        members.serialize_entry("target", &Shown(&self.target, self.cardinality.many_targets()))?;
+        members.serialize_entry("created_at", &created_at)?;
+        // It never changes.
+        members.serialize_entry("updated_at", &created_at)?;
         members.end()
     }
 }
@@ -258,13 +310,26 @@ mod tests {
     }
 
     #[test]
-    fn the_shape_of_target_is_the_cardinality() {
+    fn the_brackets_around_the_ends_are_the_cardinality_and_are_given_back() {
         let parse = |data| RelationshipType::parse(&data, Timestamp::default());
-        let one = parse(json!({"key": "owns", "source": "zen:user", "target": "product"})).unwrap();
-        assert_eq!(one.cardinality, Cardinality::OneToOne);
-        let many = parse(json!({"key": "owns", "source": "zen:user", "target": ["product"]})).unwrap();
-        assert_eq!(many.cardinality, Cardinality::OneToMany);
+        let (user, users, product, products) =
+            (json!("zen:user"), json!(["zen:user"]), json!("Product"), json!(["Product"]));
+        for (source, target, cardinality) in [
+            (&user, &product, Cardinality::OneToOne),
+            (&user, &products, Cardinality::OneToMany),
+            (&users, &product, Cardinality::ManyToOne),
+            (&users, &products, Cardinality::ManyToMany),
+        ] {
+            let defined = parse(json!({"key": "owns", "source": source, "target": target})).unwrap();
+            assert_eq!(defined.cardinality, cardinality);
+            let shown = serde_json::to_value(&defined).unwrap();
+            assert_eq!((&shown["source"], &shown["target"]), (source, target));
+        }
         for (data, word) in [
+            (json!({"key": "owns", "source": [], "target": "ab"}), "source"),
+            (json!({"key": "owns", "source": ["ab", "ab"], "target": "ab"}), "source"),
+            (json!({"key": "owns", "source": [1], "target": "ab"}), "source"),
+            (json!({"key": "owns", "source": {}, "target": "ab"}), "source"),
             (json!({"source": "ab", "target": "ab"}), "key"),
             (json!({"key": "owns", "target": "ab"}), "source"),
             (json!({"key": "owns", "source": "ab"}), "target"),

@@ -86,12 +86,13 @@ impl Store {
         account: &AccountId,
         relationship_type: &RelationshipType,
     ) -> Result<Defined, StoreError> {
-        let many = relationship_type.cardinality == Cardinality::OneToMany;
+        let cardinality = relationship_type.cardinality;
         let row = Attributes::from([
             ("key".to_owned(), text(relationship_type.key.as_str())),
             ("source".to_owned(), text(relationship_type.source.to_string())),
             ("target".to_owned(), text(relationship_type.target.to_string())),
-            ("many".to_owned(), AttributeValue::Bool(many)),
+            ("many_sources".to_owned(), AttributeValue::Bool(cardinality.many_sources())),
+            ("many".to_owned(), AttributeValue::Bool(cardinality.many_targets())),
             ("created_at".to_owned(), millis(relationship_type.created_at)),
         ]);
         let mut ends = Vec::new();
@@ -365,12 +366,12 @@ pub fn compiled(schema: &str) -> Result<Schema, StoreError> {
 fn relationship_type_from_row(row: &Attributes) -> Result<RelationshipType, StoreError> {
     let reader = Reader(row);
     let end = |name| EndType::parse(name, reader.text(name)?).map_err(|_| broken(name));
-    let many = matches!(row.get("many"), Some(AttributeValue::Bool(true)));
+    let said = |name| matches!(row.get(name), Some(AttributeValue::Bool(true)));
     Ok(RelationshipType {
         key: TypeKey::parse(reader.text("key")?).map_err(|_| broken("key"))?,
         source: end("source")?,
         target: end("target")?,
-        cardinality: if many { Cardinality::OneToMany } else { Cardinality::OneToOne },
+        cardinality: Cardinality::of(said("many_sources"), said("many")),
         created_at: reader.millis("created_at")?,
     })
 }

@@ -5,12 +5,16 @@
 
 use domain::account::{AccountId, Email, TokenKind};
 use domain::job::{JobId, JobStatus};
-use domain::record::RecordId;
+use domain::record::{End, RecordId};
 use domain::time::Timestamp;
 use domain::types::TypeKey;
 
 /// Parts that the records of one type are spread over, so that a busy type is not bound to one partition's writes.
 pub const SHARDS: u8 = 8;
+
+/// Parts that the relationships of one end are spread over: as many times a thousand writes a second does one end take in the
+/// indexes, and as many queries does a page of its relationships cost.
+pub const END_SHARDS: u8 = 4;
 
 /// The partition of an account's jobs, its active count and its idempotency keys.
 #[must_use]
@@ -242,6 +246,18 @@ pub fn by_type(account: &AccountId, kind: TypeKind, key: &TypeKey, shard: u8) ->
     format!("{account}#{}#{}#{shard}", kind.name(), key.folded())
 }
 
+/// The part of an end's relationships that a relationship is listed in.
+#[must_use]
+pub const fn end_shard_of(id: RecordId) -> u8 {
+    id.as_bytes()[15] % END_SHARDS
+}
+
+/// Partition of the indexes `by_source` and `by_target`: relationships of one type that have this end there.
+#[must_use]
+pub fn by_end(account: &AccountId, relationship_type: &TypeKey, end: &End, shard: u8) -> String {
+    format!("{account}#{}#{end}#{shard}", relationship_type.folded())
+}
+
 /// A record's place among those of its type: by creation, then by the position of the item that made it, because all that
 /// one chunk makes is made at one moment; then by id.
 #[must_use]
@@ -298,6 +314,8 @@ mod tests {
         assert_eq!(record(&acme, record_id), "acme#40e83a4e-8438-8bb9-8f6f-51124535ce9f");
         assert_eq!(record_of(&record(&acme, record_id)), Some(record_id));
         assert_eq!(by_type(&acme, TypeKind::Object, &product, shard_of(record_id)), "acme#OBJECT#product#7");
+        let end = End::Elsewhere("zen:user:1#2".to_owned());
+        assert_eq!(by_end(&acme, &product, &end, end_shard_of(record_id)), "acme#product#zen:user:1#2#3");
         let at = Timestamp::from_millis(1_509_724_806_123);
         for (position, place) in [
             // Of records that were made before positions were kept.

@@ -1,5 +1,5 @@
-//! Writes of one object record that come with an idempotency key: the record and the key in one transaction, so that the key is
-//! there exactly when the write was made.
+//! Writes of one record that come with an idempotency key: the record and the key in one transaction, so that the key is there
+//! exactly when the write was made.
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use domain::account::AccountId;
@@ -10,6 +10,7 @@ use domain::time::Timestamp;
 
 use crate::attributes::{Attributes, Reader, binary, broken, seconds, text};
 use crate::jobs::{IdempotencyKey, built};
+use crate::records::link_changes;
 use crate::transaction::Transacted;
 use crate::{Store, StoreError, keys};
 
@@ -57,12 +58,12 @@ impl Store {
         }))
     }
 
-    /// Makes one write of an object record together with its idempotency key, or neither. It costs two write units for each, and
-    /// those of the index.
+    /// Makes one write of a record, with the counts of its ends where it is a relationship, together with its idempotency key,
+    /// or nothing. It costs two write units for each row, and those of the index.
     ///
     /// # Errors
     /// When the outcome is not known.
-    pub async fn write_object_once(
+    pub async fn write_once(
         &self,
         account: &AccountId,
         write: &Write,
@@ -82,10 +83,11 @@ impl Store {
         if created {
             put_key = put_key.item("created", AttributeValue::Bool(true));
         }
-        let writes = vec![
-            TransactWriteItem::builder().put(self.put_of_record(account, write, now)?).build(),
-            TransactWriteItem::builder().put(built(put_key.build())?).build(),
-        ];
+        let mut writes = vec![TransactWriteItem::builder().put(self.put_of_record(account, write, now)?).build()];
+        for (end, change) in link_changes([write]) {
+            writes.push(self.update_of_end(account, end, change)?);
+        }
+        writes.push(TransactWriteItem::builder().put(built(put_key.build())?).build());
         Ok(match self.transact(writes).await? {
             Transacted::Done => WrittenOnce::Done,
             // A key that is taken says more than a record that has moved on, which the first request has moved.

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
 };
 use domain::account::AccountId;
 use domain::decide::{Before, Write};
-use domain::record::{RecordId, Row, State};
+use domain::record::{End, RecordId, Row, State};
 use domain::time::Timestamp;
 use domain::types::TypeKey;
 use futures_util::future::{join_all, try_join_all};
@@ -21,7 +21,7 @@ use crate::meter::is_throttle;
 use crate::page::{Page, PageQuery};
 use crate::retry::Backoff;
 use crate::rows::{OBJECT_ATTRIBUTES, record_from_row, record_to_row};
-use crate::tables::BY_TYPE;
+use crate::tables::{BY_SOURCE, BY_TARGET, BY_TYPE};
 use crate::transaction::Transacted;
 use crate::{Store, StoreError, keys};
 
@@ -183,18 +183,9 @@ impl Store {
             let write = &writes[*place];
             actions.push(TransactWriteItem::builder().put(self.put_of_record(account, write, now)?).build());
         }
-        let changes = link_changes(writes, places);
+        let changes = link_changes(places.iter().map(|place| &writes[*place]));
         for (end, change) in &changes {
-            let update = Update::builder()
-                .table_name(&self.tables.records)
-                .key("pk", text(keys::record(account, *end)))
-                .update_expression("ADD links :change, version :one")
-                // Closes the race with a delete of the end: a tombstone has no type, and a record with links stays.
-                .condition_expression("attribute_exists(#type)")
-                .expression_attribute_names("#type", "type")
-                .expression_attribute_values(":change", AttributeValue::N(change.to_string()))
-                .expression_attribute_values(":one", number(1_u64));
-            actions.push(TransactWriteItem::builder().update(built(update.build())?).build());
+            actions.push(self.update_of_end(account, *end, *change)?);
         }
         match self.transact(actions).await? {
             Transacted::Done => Ok(TransactedRelationships::Done),
@@ -211,6 +202,25 @@ impl Store {
                 Ok(TransactedRelationships::Refused { rows, ends })
             }
         }
+    }
+
+    /// The change of how many relationships an end has, as a member of a transaction.
+    pub(crate) fn update_of_end(
+        &self,
+        account: &AccountId,
+        end: RecordId,
+        change: i64,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let update = Update::builder()
+            .table_name(&self.tables.records)
+            .key("pk", text(keys::record(account, end)))
+            .update_expression("ADD links :change, version :one")
+            // Closes the race with a delete of the end: a tombstone has no type, and a record with links stays.
+            .condition_expression("attribute_exists(#type)")
+            .expression_attribute_names("#type", "type")
+            .expression_attribute_values(":change", AttributeValue::N(change.to_string()))
+            .expression_attribute_values(":one", number(1_u64));
+        Ok(TransactWriteItem::builder().update(built(update.build())?).build())
     }
 
     /// A write as a member of a transaction.
@@ -243,18 +253,50 @@ impl Store {
         query: &PageQuery,
         most_bytes: usize,
     ) -> Result<Page<Row>, StoreError> {
-        let mut shards: Vec<Shard> = (0..keys::SHARDS)
-            .map(|shard| Shard::new(keys::by_type(account, kind, key, shard), query.from.clone()))
-            .collect();
+        let part = |shard| Shard::new(BY_TYPE, "type_shard", keys::by_type(account, kind, key, shard), query);
+        self.list(account, (0..keys::SHARDS).map(part).collect(), query, most_bytes).await
+    }
+
+    /// A page of the relationship records of one type that have `end` on one of `sides`, by creation. Positions are
+    /// [`keys::listed_at`].
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_links(
+        &self,
+        account: &AccountId,
+        relationship_type: &TypeKey,
+        end: &End,
+        sides: &[Side],
+        query: &PageQuery,
+    ) -> Result<Page<Row>, StoreError> {
+        let parts = sides.iter().flat_map(|side| {
+            let (index, attribute) = side.index();
+            let partition = |shard| keys::by_end(account, relationship_type, end, shard);
+            (0..keys::END_SHARDS).map(move |shard| Shard::new(index, attribute, partition(shard), query))
+        });
+        self.list(account, parts.collect(), query, usize::MAX).await
+    }
+
+    /// A page of the list that the shards make together. A record that stands in two of them is listed once.
+    async fn list(
+        &self,
+        account: &AccountId,
+        mut shards: Vec<Shard>,
+        query: &PageQuery,
+        most_bytes: usize,
+    ) -> Result<Page<Row>, StoreError> {
         let mut read: Vec<Row> = Vec::new();
         let mut bytes = 0;
         let mut more = false;
+        let mut last = String::new();
         'reading: loop {
             let wanted = (query.limit + 1 - read.len()).min(KEYS_PER_READ * 4);
-            let places = self.next_of_shards(account, &mut shards, wanted, query).await?;
+            let mut places = self.next_of_shards(account, &mut shards, wanted, query).await?;
             if places.is_empty() {
                 break;
             }
+            places.retain(|place| std::mem::replace(&mut last, place.listed_at.clone()) != place.listed_at);
             let ids: HashSet<RecordId> = places.iter().map(|place| place.id).collect();
             let mut rows = self.records(account, ids).await?;
             for place in places {
@@ -294,7 +336,7 @@ impl Store {
         query: &PageQuery,
     ) -> Result<Vec<Place>, StoreError> {
         // A page takes about its share of each shard, and seldom half as much again.
-        let share = wanted / usize::from(keys::SHARDS) * 3 / 2 + 4;
+        let share = wanted / shards.len().max(1) * 3 / 2 + 4;
         let mut places: Vec<Place> = Vec::with_capacity(wanted);
         while places.len() < wanted {
             let hungry = shards.iter_mut().filter(|shard| shard.is_hungry());
@@ -322,7 +364,7 @@ impl Store {
             let (_, id) = keys::read_place(listed_at)?;
             Some(Attributes::from([
                 ("pk".to_owned(), text(keys::record(account, id))),
-                ("type_shard".to_owned(), text(&shard.partition)),
+                (shard.attribute.to_owned(), text(&shard.partition)),
                 ("listed_at".to_owned(), text(listed_at)),
             ]))
         });
@@ -330,8 +372,9 @@ impl Store {
             .client
             .query()
             .table_name(&self.tables.records)
-            .index_name(BY_TYPE)
-            .key_condition_expression("type_shard = :partition")
+            .index_name(shard.index)
+            .key_condition_expression("#partition = :partition")
+            .expression_attribute_names("#partition", shard.attribute)
             .expression_attribute_values(":partition", text(&shard.partition))
             .scan_index_forward(query.scans_forward())
             .limit(i32::try_from(share).unwrap_or(i32::MAX))
@@ -365,8 +408,28 @@ fn place_of(row: &Row) -> Option<String> {
     }
 }
 
-/// One part of a list that is being merged.
+/// Which end of a relationship.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Side {
+    Source,
+    Target,
+}
+
+impl Side {
+    /// The index of relationships by that end, and the name of its partition key.
+    const fn index(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Source => (BY_SOURCE, "source_shard"),
+            Self::Target => (BY_TARGET, "target_shard"),
+        }
+    }
+}
+
+/// One part of a list that is being merged: a partition of an index.
 struct Shard {
+    index: &'static str,
+    /// The name of the index's partition key.
+    attribute: &'static str,
     partition: String,
     /// The last place read.
     from: Option<String>,
@@ -375,8 +438,8 @@ struct Shard {
 }
 
 impl Shard {
-    const fn new(partition: String, from: Option<String>) -> Self {
-        Self { partition, from, read: VecDeque::new(), ended: false }
+    fn new(index: &'static str, attribute: &'static str, partition: String, query: &PageQuery) -> Self {
+        Self { index, attribute, partition, from: query.from.clone(), read: VecDeque::new(), ended: false }
     }
 
     fn is_hungry(&self) -> bool {
@@ -394,9 +457,9 @@ enum TransactedRelationships {
 }
 
 /// The change of each end's count, all writes of a transaction together: it may name a row only once.
-fn link_changes(writes: &[Write], places: &[usize]) -> BTreeMap<RecordId, i64> {
+pub(crate) fn link_changes<'write>(writes: impl IntoIterator<Item = &'write Write>) -> BTreeMap<RecordId, i64> {
     let mut changes = BTreeMap::new();
-    for link in places.iter().flat_map(|place| &writes[*place].links) {
+    for link in writes.into_iter().flat_map(|write| &write.links) {
         *changes.entry(link.end).or_insert(0) += link.change;
     }
     changes
@@ -408,7 +471,7 @@ fn transactions(writes: &[Write]) -> Vec<Vec<usize>> {
     for place in 0..writes.len() {
         if let Some(open) = transactions.last_mut() {
             open.push(place);
-            if open.len() + link_changes(writes, open).len() <= WRITES_PER_TRANSACTION {
+            if open.len() + link_changes(open.iter().map(|place| &writes[*place])).len() <= WRITES_PER_TRANSACTION {
                 continue;
             }
             open.pop();
@@ -502,7 +565,7 @@ mod tests {
     #[test]
     fn changes_of_one_end_add_up() {
         let writes = [write(1, &[9, 9]), write(2, &[9, 8])];
-        let changes = link_changes(&writes, &[0, 1]);
+        let changes = link_changes(&writes);
         assert_eq!(changes[&RecordId::from_bytes([9; 16])], 3);
         assert_eq!(changes[&RecordId::from_bytes([8; 16])], 1);
     }

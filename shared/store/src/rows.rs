@@ -135,6 +135,8 @@ pub(crate) fn record_to_row(account: &AccountId, row: &Row, now: Timestamp) -> V
             ("target", text(record.target.to_string())),
             ("created_at", millis(record.created_at)),
             ("type_shard", text(shard(account, TypeKind::Relationship, &record.relationship_type, record.id))),
+            ("source_shard", text(end_shard(account, record, &record.source))),
+            ("target_shard", text(end_shard(account, record, &record.target))),
             ("listed_at", text(keys::listed_at(record.created_at, record.position, record.id))),
         ]),
         State::Tombstone => {
@@ -146,6 +148,10 @@ pub(crate) fn record_to_row(account: &AccountId, row: &Row, now: Timestamp) -> V
 
 fn shard(account: &AccountId, kind: TypeKind, key: &TypeKey, id: RecordId) -> String {
     keys::by_type(account, kind, key, keys::shard_of(id))
+}
+
+fn end_shard(account: &AccountId, record: &RelationshipRecord, end: &End) -> String {
+    keys::by_end(account, &record.relationship_type, end, keys::end_shard_of(record.id))
 }
 
 pub(crate) fn record_from_row(row: &Attributes) -> Result<(RecordId, Row), StoreError> {

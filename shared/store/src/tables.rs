@@ -3,8 +3,9 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType, TimeToLiveSpecification, TimeToLiveStatus,
+    AttributeDefinition, BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndex,
+    GlobalSecondaryIndexUpdate, KeySchemaElement, KeyType, Projection, ProjectionType, ScalarAttributeType,
+    TableDescription, TimeToLiveSpecification, TimeToLiveStatus,
 };
 
 use crate::StoreError;
@@ -46,13 +47,19 @@ impl TableNames {
 pub const BY_STATUS: &str = "by_status";
 /// Index of records by account, type and shard.
 pub const BY_TYPE: &str = "by_type";
+/// Index of relationship records by account, type, source and shard.
+pub const BY_SOURCE: &str = "by_source";
+/// Index of relationship records by account, type, target and shard.
+pub const BY_TARGET: &str = "by_target";
+
+/// Name and key attributes of an index. Only keys are projected: rows are read from the table, where a read can be
+/// consistent, and a write that leaves the keys alone costs nothing in the index.
+type Index = (&'static str, [&'static str; 2]);
 
 struct Definition<'name> {
     name: &'name str,
     key: &'static [&'static str],
-    /// Name of the index and its two key attributes. Only keys are projected: rows are read from the table, where a
-    /// read can be consistent, and a write that leaves the keys alone costs nothing in the index.
-    index: Option<(&'static str, [&'static str; 2])>,
+    indexes: &'static [Index],
 }
 
 /// Makes the tables that are not there yet, with their indexes and TTL.
@@ -61,9 +68,17 @@ struct Definition<'name> {
 /// When the database refuses or cannot be reached.
 pub async fn create_missing(client: &Client, names: &TableNames) -> Result<(), StoreError> {
     let definitions = [
-        Definition { name: &names.jobs, key: &["pk", "sk"], index: Some((BY_STATUS, ["status_key", "sk"])) },
-        Definition { name: &names.records, key: &["pk"], index: Some((BY_TYPE, ["type_shard", "listed_at"])) },
-        Definition { name: &names.catalog, key: &["pk", "sk"], index: None },
+        Definition { name: &names.jobs, key: &["pk", "sk"], indexes: &[(BY_STATUS, ["status_key", "sk"])] },
+        Definition {
+            name: &names.records,
+            key: &["pk"],
+            indexes: &[
+                (BY_TYPE, ["type_shard", "listed_at"]),
+                (BY_SOURCE, ["source_shard", "listed_at"]),
+                (BY_TARGET, ["target_shard", "listed_at"]),
+            ],
+        },
+        Definition { name: &names.catalog, key: &["pk", "sk"], indexes: &[] },
     ];
     for definition in definitions {
         create(client, &definition).await?;
@@ -72,33 +87,24 @@ pub async fn create_missing(client: &Client, names: &TableNames) -> Result<(), S
 }
 
 async fn create(client: &Client, definition: &Definition<'_>) -> Result<(), StoreError> {
-    let mut attributes: Vec<&str> = definition.key.to_vec();
     let mut request = client
         .create_table()
         .table_name(definition.name)
         .billing_mode(BillingMode::PayPerRequest)
         .set_key_schema(Some(key_schema(definition.key)?));
-    if let Some((name, key)) = definition.index {
-        attributes.extend(key.iter().filter(|attribute| !definition.key.contains(attribute)));
+    for (name, key) in definition.indexes {
         let index = GlobalSecondaryIndex::builder()
-            .index_name(name)
-            .set_key_schema(Some(key_schema(&key)?))
-            .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+            .index_name(*name)
+            .set_key_schema(Some(key_schema(key)?))
+            .projection(keys_only())
             .build()
             .map_err(|error| refused(&error))?;
         request = request.global_secondary_indexes(index);
     }
-    for attribute in attributes {
-        let attribute = AttributeDefinition::builder()
-            .attribute_name(attribute)
-            .attribute_type(ScalarAttributeType::S)
-            .build()
-            .map_err(|error| refused(&error))?;
-        request = request.attribute_definitions(attribute);
-    }
+    request = request.set_attribute_definitions(Some(attributes_of(definition)?));
     match request.send().await {
         Ok(_) => {}
-        Err(error) if error.code() == Some("ResourceInUseException") => {}
+        Err(error) if error.code() == Some("ResourceInUseException") => add_indexes(client, definition).await?,
         Err(error) => return Err(StoreError::of("CreateTable", &error)),
     }
     if !expires_already(client, definition.name).await? {
@@ -116,6 +122,59 @@ async fn create(client: &Client, definition: &Definition<'_>) -> Result<(), Stor
             .map_err(|error| StoreError::of("UpdateTimeToLive", &error))?;
     }
     Ok(())
+}
+
+/// Adds the indexes that a table of an earlier release does not have. Rows that have no key of theirs are not in them.
+async fn add_indexes(client: &Client, definition: &Definition<'_>) -> Result<(), StoreError> {
+    let answer = client
+        .describe_table()
+        .table_name(definition.name)
+        .send()
+        .await
+        .map_err(|error| StoreError::of("DescribeTable", &error))?;
+    let there = answer.table().map(TableDescription::global_secondary_indexes).unwrap_or_default();
+    let is_missing =
+        |(name, _): &&Index| !there.iter().any(|index| index.index_name().is_some_and(|there| there == *name));
+    // One at a time, as the API has it.
+    for (name, key) in definition.indexes.iter().filter(is_missing) {
+        let index = CreateGlobalSecondaryIndexAction::builder()
+            .index_name(*name)
+            .set_key_schema(Some(key_schema(key)?))
+            .projection(keys_only())
+            .build()
+            .map_err(|error| refused(&error))?;
+        client
+            .update_table()
+            .table_name(definition.name)
+            .set_attribute_definitions(Some(attributes_of(definition)?))
+            .global_secondary_index_updates(GlobalSecondaryIndexUpdate::builder().create(index).build())
+            .send()
+            .await
+            .map_err(|error| StoreError::of("UpdateTable", &error))?;
+    }
+    Ok(())
+}
+
+fn keys_only() -> Projection {
+    Projection::builder().projection_type(ProjectionType::KeysOnly).build()
+}
+
+/// Every attribute that a key of the table or of an index has, each once. All are text.
+fn attributes_of(definition: &Definition<'_>) -> Result<Vec<AttributeDefinition>, StoreError> {
+    let mut names: Vec<&str> = definition.key.to_vec();
+    for name in definition.indexes.iter().flat_map(|(_, key)| key) {
+        if !names.contains(name) {
+            names.push(name);
+        }
+    }
+    let attribute = |name: &str| {
+        AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(ScalarAttributeType::S)
+            .build()
+            .map_err(|error| refused(&error))
+    };
+    names.into_iter().map(attribute).collect()
 }
 
 /// A process may have died between making the table and this.

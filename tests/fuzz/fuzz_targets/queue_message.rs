@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use arbitrary::{Arbitrary, Unstructured};
 use consume::groups::{Group, group, items, ungroup};
+use domain::account::AccountId;
 use domain::chunk::{Chunk, Packing, pack};
 use domain::decide::{
     Agreed, Context, Decision, Ends, RelationshipDecision, Step, Types, Write, decide_object, decide_relationship,
@@ -213,7 +214,7 @@ fn check_group(context: Context<'_>, operation: Operation, group: &Group<'_>, th
     ];
     let decide: &Decide<'_> = match operation {
         Operation::CreateRelationships | Operation::DeleteRelationships => {
-            &|context, steps, row| match decide_relationship(context, group.id, steps, row, &ends(group)) {
+            &|context, steps, row| match decide_relationship(context, group.id, steps, row, &ends(context.account, group)) {
                 RelationshipDecision::Decided(decision) => decision,
                 RelationshipDecision::Fence(_) => panic!("a fence although its ends are there"),
             }
@@ -320,11 +321,11 @@ fn object(id: RecordId, links: u64) -> ObjectRecord {
 }
 
 /// Every object record that a relationship of the group points at.
-fn ends(group: &Group<'_>) -> Ends {
+fn ends(account: &AccountId, group: &Group<'_>) -> Ends {
     let mut ends = Ends::new();
     for step in &group.steps {
         let Item::Relate { source, target, .. } = &step.item else { continue };
-        for id in [source.object(), target.object()].into_iter().flatten() {
+        for id in [source, target].into_iter().filter_map(|end| end.of(account).object()) {
             ends.insert(id, object(id, 0));
         }
     }

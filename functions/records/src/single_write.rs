@@ -1,0 +1,356 @@
+//! A write of one record that a request asks for, by the same decisions as a job's items, made and applied at once.
+//!
+//! # Why each is applied once, and its answer is true
+//!
+//! A request is an item of a job of its own, whose id it makes up. It reads the rows, decides, and writes on condition that the
+//! row still stands at the version that it read; where it does not, it reads and decides again. So nobody's change is lost.
+//! A relationship is written together with the counts of its ends, as it is for a job: so it never dangles.
+//!
+//! - *Not twice*: the write leaves the request's token on the row. Where its answer was lost and the SDK sent it again, the row
+//!   has moved on, and the token says by whom.
+//! - *A 503 is true*: where the write has no answer at all, the row is read, and moved on if it still stands where the write
+//!   expects it. Then the write can never happen any more. Where not even that has an answer, it is a 500, which may mean either.
+//! - *With an `Idempotency-Key`*, the key's row is written in one transaction with the record: it is there exactly when the
+//!   write was made, and leads whoever sends the same request again to the record. A request that was refused leaves none.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use domain::account::AccountId;
+use domain::decide::{
+    Agreed, Before, Context, Decision, Ends, RelationshipDecision, Step, Write, decide_object, decide_relationship,
+    relationship_of,
+};
+use domain::item::{Item, no_such_id};
+use domain::job::{JobId, Operation};
+use domain::outcome::{Budget, Entry, Outcome, Plan};
+use domain::problem::Problem;
+use domain::record::{ObjectRecord, RecordId, RelationshipRecord, Row, State};
+use domain::settle::{Standing, standing};
+use domain::time::Timestamp;
+use domain::timing::LATEST_WRITE;
+use http::header::LOCATION;
+use http::{HeaderMap, StatusCode};
+use serde_json::value::RawValue;
+use store::StoreError;
+use store::jobs::IdempotencyKey;
+use store::once::{EarlierWrite, WrittenOnce};
+use store::records::Written;
+use store::retry::Backoff;
+use store::types::TypeLoader;
+use tokio::time::Instant;
+use wire::{BASE, Data, Failure, hashed_key, idempotency_key};
+
+use crate::Records;
+
+/// When to come back after a 503, in seconds.
+const RETRY: u32 = 1;
+
+/// How often a row that moves is looked at again to find out what came of a write without an answer.
+const LOOKS: u32 = 8;
+
+/// The request's idempotency key, with what makes another request another: the operation, what the path or the query name, and
+/// the body's `data`.
+///
+/// # Errors
+/// 400 when the header is none.
+pub(crate) fn key_of(
+    headers: &HeaderMap,
+    operation: Operation,
+    names: &[&str],
+    data: &RawValue,
+) -> Result<Option<IdempotencyKey>, Failure> {
+    let Some(key) = idempotency_key(headers)? else { return Ok(None) };
+    let names = names.iter().flat_map(|name| ["\n", name]);
+    let parts = [operation.job_type(), "\n", operation.action()].into_iter().chain(names).chain(["\n", data.get()]);
+    Ok(Some(hashed_key(key, parts.map(str::as_bytes))))
+}
+
+/// One write that is asked for.
+pub(crate) struct Request<'request> {
+    pub(crate) records: &'request Records,
+    pub(crate) account: &'request AccountId,
+    pub(crate) operation: Operation,
+    pub(crate) key: Option<IdempotencyKey>,
+}
+
+/// A record of either kind, as it is answered.
+enum Record {
+    Object(ObjectRecord),
+    Relationship(RelationshipRecord),
+}
+
+impl Record {
+    fn of(state: State) -> Option<Self> {
+        match state {
+            State::Object(record) => Some(Self::Object(record)),
+            State::Relationship(record) => Some(Self::Relationship(record)),
+            State::Tombstone => None,
+        }
+    }
+}
+
+/// What a request has done, by itself or when it was sent before.
+struct Applied {
+    /// As it was written; `None` when it was deleted.
+    record: Option<Record>,
+    created: bool,
+}
+
+impl Applied {
+    fn by(write: Write) -> Self {
+        Self { created: creates(&write), record: Record::of(write.row.state) }
+    }
+}
+
+/// Whether a write makes a record, rather than change or delete one.
+fn creates(write: &Write) -> bool {
+    match write.row.state {
+        State::Object(_) => write.before != Before::Object,
+        State::Relationship(_) => write.before != Before::Relationship,
+        State::Tombstone => false,
+    }
+}
+
+impl IntoResponse for Applied {
+    fn into_response(self) -> Response {
+        let Some(record) = self.record else { return StatusCode::NO_CONTENT.into_response() };
+        let status = if self.created { StatusCode::CREATED } else { StatusCode::OK };
+        let (location, mut response) = match record {
+            Record::Object(record) => {
+                (format!("{BASE}/objects/records/{}", record.id), Data(status, record).into_response())
+            }
+            Record::Relationship(record) => {
+                (format!("{BASE}/relationships/records/{}", record.id), Data(status, record).into_response())
+            }
+        };
+        if self.created
+            && let Ok(location) = location.try_into()
+        {
+            response.headers_mut().insert(LOCATION, location);
+        }
+        response
+    }
+}
+
+/// The rows that a decision is about.
+#[derive(Default)]
+struct Rows {
+    own: Option<Row>,
+    ends: Ends,
+}
+
+impl Request<'_> {
+    /// Does what the item that `read` gives says, unless a request with the same key has.
+    ///
+    /// # Errors
+    /// What is wrong with the request, or what could not be done.
+    pub(crate) async fn answer<'json>(
+        self,
+        read: impl FnOnce() -> Result<Item<'json>, Problem>,
+    ) -> Result<Response, Failure> {
+        let applied = match self.earlier().await? {
+            Some((key, earlier)) => self.again(key, &earlier).await,
+            None => self.apply(read()?).await,
+        };
+        applied.map(Applied::into_response)
+    }
+
+    const fn is_of_relationships(&self) -> bool {
+        matches!(self.operation, Operation::CreateRelationships | Operation::DeleteRelationships)
+    }
+
+    async fn apply(&self, item: Item<'_>) -> Result<Applied, Failure> {
+        let store = &self.records.store;
+        // Its token on the record, and what the id of a record without an external id is made of.
+        let request = JobId::new(store.ambient());
+        let mut types = TypeLoader::new(store, &self.records.schemas, self.account);
+        if let Item::Relate { relationship_type, .. } = &item {
+            types.load_relationships([relationship_type]).await?;
+        }
+        let step = [Step { position: 0, item, agreed: Agreed::Nothing }];
+        let item = &step[0].item;
+        let id = self.id_of(request, item, &types)?;
+        // A create needs no read: that its key is free is its condition.
+        let mut rows = if matches!(item, Item::Create { .. }) { Rows::default() } else { self.read(id, item).await? };
+        let mut attempted: Option<Write> = None;
+        let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
+        let started = Instant::now();
+        loop {
+            load_object_types(&mut types, item, rows.own.as_ref())
+                .await
+                .map_err(|error| failed(attempted.as_ref(), error))?;
+            let context = self.context(request, &types);
+            let Decision { outcomes, write } = self.decide(context, id, &step, &rows)?;
+            let Some(write) = write else {
+                return match (outcomes.into_iter().next(), attempted) {
+                    (Some((_, Outcome::Failure(problems))), _) => Err(Failure::of(problems)),
+                    // The row has its token: an answer was lost on the way.
+                    (Some((_, Outcome::Success(_))), Some(write)) => Ok(Applied::by(write)),
+                    (_, _) => Err(Failure::internal("a decision that does nothing")),
+                };
+            };
+            if started.elapsed() > LATEST_WRITE {
+                return Err(Failure::unavailable(RETRY).because("its record is written by others too often"));
+            }
+            match self.write(&write, context.now).await {
+                Ok(WrittenOnce::Done) => return Ok(Applied::by(write)),
+                Ok(WrittenOnce::Lost) => {}
+                Ok(WrittenOnce::KeyTaken) => return self.after_taken_key().await,
+                Err(error) => return self.settle(request, id, write, error).await,
+            }
+            attempted = Some(write);
+            backoff.wait(store.ambient()).await;
+            rows = self.read(id, item).await.map_err(|error| failed(attempted.as_ref(), error))?;
+        }
+    }
+
+    fn context<'types>(&'types self, request: JobId, types: &'types TypeLoader<'_>) -> Context<'types> {
+        Context {
+            account: self.account,
+            job: request,
+            now: self.records.store.ambient().now(),
+            types: types.types(),
+            positions: &[0],
+            budget: Budget::of_job(1),
+        }
+    }
+
+    fn id_of(&self, request: JobId, item: &Item<'_>, types: &TypeLoader<'_>) -> Result<RecordId, Failure> {
+        match item {
+            Item::Relate { .. } => Ok(relationship_of(self.context(request, types), item)?.1.id),
+            Item::Unrelate { id } => Ok(*id),
+            _ => {
+                let id = item.object_id(self.account, request, 0);
+                id.ok_or_else(|| Failure::internal("an item without a record"))
+            }
+        }
+    }
+
+    async fn read(&self, id: RecordId, item: &Item<'_>) -> Result<Rows, StoreError> {
+        let store = &self.records.store;
+        let Item::Relate { source, target, .. } = item else {
+            return Ok(Rows { own: store.record(self.account, id).await?, ends: Ends::new() });
+        };
+        // A set, because a record may be related to itself and the database takes a key only once.
+        let ends = [source, target].into_iter().filter_map(|end| end.of(self.account).object());
+        let wanted: BTreeSet<RecordId> = ends.chain([id]).collect();
+        let mut rows: HashMap<RecordId, Row> = store.records(self.account, wanted).await?;
+        let own = rows.remove(&id);
+        let ends = rows.into_iter().filter_map(|(end, row)| match row.state {
+            State::Object(record) => Some((end, record)),
+            State::Relationship(_) | State::Tombstone => None,
+        });
+        Ok(Rows { own, ends: ends.collect() })
+    }
+
+    fn decide(&self, context: Context<'_>, id: RecordId, step: &[Step<'_>], rows: &Rows) -> Result<Decision, Failure> {
+        if !self.is_of_relationships() {
+            return Ok(decide_object(context, id, step, rows.own.as_ref()));
+        }
+        match decide_relationship(context, id, step, rows.own.as_ref(), &rows.ends) {
+            RelationshipDecision::Decided(decision) => Ok(decision),
+            RelationshipDecision::Fence(_) => Err(Failure::internal("a fence against a write that nobody agreed on")),
+        }
+    }
+
+    async fn write(&self, write: &Write, now: Timestamp) -> Result<WrittenOnce, StoreError> {
+        let store = &self.records.store;
+        if let Some(key) = &self.key {
+            return store.write_once(self.account, write, key, creates(write), now).await;
+        }
+        let writes = std::slice::from_ref(write);
+        let written = if self.is_of_relationships() {
+            store.write_relationships(self.account, writes, now).await?
+        } else {
+            store.write_objects(self.account, writes, now).await?
+        };
+        Ok(if written == [Written::Done] { WrittenOnce::Done } else { WrittenOnce::Lost })
+    }
+
+    /// What came of a write without an answer: found out, or made impossible. `unanswered` is for the log.
+    async fn settle(
+        &self,
+        request: JobId,
+        id: RecordId,
+        write: Write,
+        unanswered: StoreError,
+    ) -> Result<Applied, Failure> {
+        let store = &self.records.store;
+        let unsettled = |why: &str| Failure::internal(format!("a write is unsettled: {unanswered}; {why}"));
+        let entries = vec![Entry::new(0, Outcome::Success(id), write.base)];
+        let plan = Plan { revision: 1, made_at: store.ambient().now(), closed: false, entries };
+        for _ in 0..LOOKS {
+            let rows = store.footprints(self.account, [id]).await.map_err(|error| unsettled(&error.to_string()))?;
+            let now = store.ambient().now();
+            match standing(request, &plan, write.base, rows.get(&id), now) {
+                Standing::Applied => return Ok(Applied::by(write)),
+                Standing::Impossible => return Err(unanswered.into()),
+                Standing::Unknown => return Err(unsettled("its record was written too often since")),
+                Standing::Open => {
+                    let moved = store.move_on(self.account, id, write.base, now).await;
+                    if moved.map_err(|error| unsettled(&error.to_string()))? {
+                        return Err(unanswered.into());
+                    }
+                }
+            }
+        }
+        Err(unsettled("its record keeps moving"))
+    }
+
+    /// What a request with the same key has done within the last day.
+    async fn earlier(&self) -> Result<Option<(&IdempotencyKey, EarlierWrite)>, StoreError> {
+        let Some(key) = &self.key else { return Ok(None) };
+        let store = &self.records.store;
+        let earlier = store.earlier_write(self.account, key, store.ambient().now()).await?;
+        Ok(earlier.map(|earlier| (key, earlier)))
+    }
+
+    /// The key was taken at the write: by a request beside this one, or by this one, whose answer was lost.
+    async fn after_taken_key(&self) -> Result<Applied, Failure> {
+        match self.earlier().await.map_err(Failure::internal)? {
+            Some((key, earlier)) => self.again(key, &earlier).await,
+            None => Err(Failure::unavailable(RETRY).because("an idempotency key expired during its write")),
+        }
+    }
+
+    /// The key was used before: the record as it now stands, if this is the same request.
+    async fn again(&self, key: &IdempotencyKey, earlier: &EarlierWrite) -> Result<Applied, Failure> {
+        if key.body != earlier.request {
+            return Err(Failure::unprocessable(
+                "This Idempotency-Key was used with another request within the last day: send the same one, or another key",
+            ));
+        }
+        let kind = match self.operation {
+            Operation::DeleteObjects | Operation::DeleteObjectsByExternalId | Operation::DeleteRelationships => {
+                return Ok(Applied { record: None, created: false });
+            }
+            Operation::CreateObjects | Operation::UpdateObjects | Operation::SetObjects => "record",
+            Operation::CreateRelationships => "relationship record",
+        };
+        let row = self.records.store.record(self.account, earlier.record).await.map_err(Failure::internal)?;
+        match row.and_then(|row| Record::of(row.state)) {
+            Some(record) => Ok(Applied { record: Some(record), created: earlier.created }),
+            // Somebody has deleted it since.
+            None => Err(no_such_id(kind, &earlier.record.to_string()).into()),
+        }
+    }
+}
+
+/// The object types that it takes to decide on the record as it is.
+async fn load_object_types(types: &mut TypeLoader<'_>, item: &Item<'_>, row: Option<&Row>) -> Result<(), StoreError> {
+    let there = row.and_then(Row::object).map(|record| &record.object_type);
+    match item {
+        Item::Create { object_type, .. } | Item::Set { object_type, .. } => types.load_objects([object_type]).await,
+        Item::Update { .. } => types.load_objects(there).await,
+        // Only to say what is missing: the record or its type.
+        Item::DeleteByExternalId { object_type, .. } if there.is_none() => types.load_objects([object_type]).await,
+        Item::DeleteByExternalId { .. } | Item::Delete { .. } | Item::Relate { .. } | Item::Unrelate { .. } => Ok(()),
+    }
+}
+
+/// Once a write was tried, that it was not made is not known until the row has been read: a 500, and no 503.
+fn failed(attempted: Option<&Write>, error: StoreError) -> Failure {
+    if attempted.is_some() { Failure::internal(error) } else { error.into() }
+}
