@@ -183,7 +183,8 @@ impl Home {
         http.request(method, format!("{}{path}", self.base_url()))
     }
 
-    fn base_url(&self) -> String {
+    /// Where it answers, without a slash at the end.
+    pub fn base_url(&self) -> String {
         match &self.place {
             Place::Deployed(deployed) => deployed.base_url.clone(),
             Place::Here(here) => here.run.base_url(),

@@ -25,3 +25,4 @@ mod poison;
 mod redelivery;
 mod relationships;
 mod single;
+mod smoke;
