@@ -2,14 +2,15 @@
 //! for. Where no stand-in for AWS can show it, or not all of it, the test says so out loud: `NOT SHOWN: …`.
 //!
 //! A metric of our own is shown by the program that is deployed: what it prints has to name the metric, its namespace and its
-//! dimension exactly as the alarm does, or the alarm would never go off.
+//! dimension exactly as the alarm does, or the alarm would never go off. What an alarm makes of its metric's data points is
+//! tried by `infra/test_alarms.py`.
 
 mod causes;
 mod database;
 mod metrics;
 mod programs;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
@@ -29,11 +30,14 @@ const ANSWERING: [&str; 3] = ["accept", "status", "records"];
 /// Those that can end a job as failed.
 const FAILING_JOBS: [&str; 3] = ["consume", "bury", "sweep"];
 
+/// Those of which an alarm tells that Lambda refuses them. Of sweep it tells the run that is missing then.
+const THROTTLED: [&str; 5] = ["accept", "consume", "status", "records", "bury"];
+
 const OPERATIONS: &str = include_str!("../../docs/operations.md");
 
-/// One metric of one alarm.
+/// One alarm, and its metric.
 struct Row {
-    alarm: &'static str,
+    alarm: String,
     metric: Metric,
     shown: Shown,
     /// What is not shown, and why.
@@ -64,25 +68,25 @@ enum Shown {
     Nothing,
 }
 
-/// Every metric of every alarm. Names are spelled here once more, so that a change of one is noticed.
+/// Every alarm with its metric. Names are spelled here once more, so that a change of one is noticed.
 fn table() -> Vec<Row> {
     const GATEWAY: &str = "that the gateway counts: what is shown is the answer that it would pass on. No stand-in's \
         gateway keeps metrics";
     const SAMPLES: &str = "that SQS tells CloudWatch, which it does once a minute: what is shown is what it would count. \
         The suite asks an SQS for the same numbers";
     let own = &format!("Sundial/{STACK}");
-    let row = |alarm, metric, shown, not_shown| Row { alarm, metric, shown, not_shown };
+    let row = |alarm: &str, metric, shown, not_shown| Row { alarm: alarm.to_owned(), metric, shown, not_shown };
     let dead_letters = ("QueueName", &*format!("{STACK}-dead-letters"));
     let api = ("ApiId", "HttpApi");
     let mut rows = vec![
         row(
-            "DeadLettersAlarm",
+            "DeadLettersWaitingAlarm",
             Metric::new("AWS/SQS", "ApproximateNumberOfMessagesVisible", dead_letters),
             Shown::DeadLetterWaits,
             Some(SAMPLES),
         ),
         row(
-            "DeadLettersAlarm",
+            "DeadLettersInFlightAlarm",
             Metric::new("AWS/SQS", "ApproximateNumberOfMessagesNotVisible", dead_letters),
             Shown::DeadLetterInFlight,
             Some(SAMPLES),
@@ -99,47 +103,54 @@ fn table() -> Vec<Row> {
         ),
         row("ServerErrorsAlarm", Metric::new("AWS/ApiGateway", "5xx", api), Shown::ServerErrors, Some(GATEWAY)),
         row("LatencyAlarm", Metric::new("AWS/ApiGateway", "Latency", api), Shown::SlowRequest, Some(GATEWAY)),
+        row(
+            "SweepNotRunAlarm",
+            Metric::new("AWS/Lambda", "Invocations", ("FunctionName", &format!("{STACK}-sweep"))),
+            Shown::Nothing,
+            Some("that EventBridge calls sweep and Lambda counts it: the suite has MiniStack count what it hands over"),
+        ),
     ];
     for function in FUNCTIONS {
-        let name = format!("{STACK}-{function}");
-        let (of_lambda, of_ours) = (("FunctionName", name.as_str()), ("Function", function));
+        let errors = Metric::new("AWS/Lambda", "Errors", ("FunctionName", &format!("{STACK}-{function}")));
         rows.push(row(
-            "FunctionErrorsAlarm",
-            Metric::new("AWS/Lambda", "Errors", of_lambda),
+            &alarm_of(function, "Errors"),
+            errors,
             Shown::FunctionFails(function),
             Some("timeouts and the end of memory, which Lambda alone brings about and counts"),
         ));
+        let throttles = Metric::new(own, "DynamoDbThrottles", ("Function", function));
+        rows.push(row(&alarm_of(function, "DynamoDbThrottles"), throttles, Shown::Throttled(function), None));
+    }
+    for function in THROTTLED {
+        let throttles = Metric::new("AWS/Lambda", "Throttles", ("FunctionName", &format!("{STACK}-{function}")));
         rows.push(row(
-            "FunctionThrottlesAlarm",
-            Metric::new("AWS/Lambda", "Throttles", of_lambda),
+            &alarm_of(function, "Throttles"),
+            throttles,
             Shown::Nothing,
             Some(
                 "here there is no Lambda that refuses to invoke: the suite has MiniStack do so, by its own idea of why",
             ),
         ));
-        rows.push(row(
-            "DynamoDbThrottlesAlarm",
-            Metric::new(own, "DynamoDbThrottles", of_ours),
-            Shown::Throttled(function),
-            None,
-        ));
     }
     for function in FAILING_JOBS {
         let metric = Metric::new(own, "JobsFailed", ("Function", function));
-        rows.push(row("JobsFailedAlarm", metric, Shown::JobFails(function), None));
+        rows.push(row(&alarm_of(function, "JobsFailed"), metric, Shown::JobFails(function), None));
     }
     rows
 }
 
+/// What the template calls a function's alarm.
+fn alarm_of(function: &str, what: &str) -> String {
+    format!("{}{what}Alarm", logical_name(function))
+}
+
 #[test]
-fn the_table_has_every_metric_of_every_alarm_and_no_other() {
+fn the_table_has_the_metric_of_every_alarm_and_no_other() {
     let template = Template::read();
     let listed = |alarm: &str, metric: &Metric| format!("{alarm}: {metric}");
     let alarms = Alarm::all_of(&template);
-    let watched =
-        alarms.iter().flat_map(|alarm| alarm.watched().into_iter().map(|watched| listed(&alarm.name, &watched.metric)));
-    let watched: Vec<_> = watched.collect();
-    let known: Vec<_> = table().iter().map(|row| listed(row.alarm, &row.metric)).collect();
+    let watched: Vec<_> = alarms.iter().map(|alarm| listed(&alarm.name, &alarm.watched().metric)).collect();
+    let known: Vec<_> = table().iter().map(|row| listed(&row.alarm, &row.metric)).collect();
     let set = |list: &[String]| list.iter().cloned().collect::<BTreeSet<_>>();
     let (watched_once, known_once) = (set(&watched), set(&known));
     assert_eq!((watched.len(), known.len()), (watched_once.len(), known_once.len()), "one stands twice");
@@ -160,8 +171,8 @@ async fn every_metric_of_every_alarm_moves() {
     for row in &rows {
         assert!(row.not_shown.is_some() || !matches!(row.shown, Shown::Nothing), "{}: {}", row.alarm, row.metric);
         // Of all functions at once.
-        let (alarm, Metric { namespace, name, .. }) = (row.alarm, &row.metric);
-        not_shown.extend(row.not_shown.map(|what| format!("NOT SHOWN: {alarm}, {namespace} {name}: {what}")));
+        let Metric { namespace, name, .. } = &row.metric;
+        not_shown.extend(row.not_shown.map(|what| format!("NOT SHOWN: {namespace} {name}: {what}")));
     }
     for line in &not_shown {
         say(line);
@@ -215,7 +226,7 @@ async fn check(scene: &Scene<'_>, row: &Row) {
             }
         }
         Shown::SlowRequest => {
-            let allowed = scene.template.properties(row.alarm)["Threshold"].as_u64().expect("milliseconds");
+            let allowed = scene.template.properties(&row.alarm)["Threshold"].as_u64().expect("milliseconds");
             let late = Duration::from_millis(allowed + 100);
             let invocation = scene.invoke("status", &scene.event_for("status").await, Trouble::SlowOnce(late)).await;
             assert!(is_well(&invocation), "{:?}", invocation.end);
@@ -297,7 +308,7 @@ async fn dead_letter_stays(shown: Shown) {
 
 /// A chunk that nobody receives, or nobody can finish, was sent when it was sent.
 async fn chunk_gets_old(scene: &Scene<'_>, row: &Row) {
-    let allowed = scene.template.properties(row.alarm)["Threshold"].as_u64().expect("seconds");
+    let allowed = scene.template.properties(&row.alarm)["Threshold"].as_u64().expect("seconds");
     let home = Home::start().await;
     let deliveries = Deliveries::of(&home);
     let acme: Client = home.acme().await;
@@ -326,70 +337,80 @@ fn documented(metric: &str) -> BTreeSet<&'static str> {
 }
 
 #[test]
-fn an_alarm_on_a_metric_of_ours_watches_every_function_that_it_comes_from() {
+fn the_alarms_on_a_metric_of_ours_watch_every_function_that_it_comes_from() {
     let own = format!("Sundial/{STACK}");
-    for alarm in Alarm::all_of(&Template::read()) {
-        let ours: Vec<_> = alarm
-            .watched()
-            .into_iter()
-            .map(|watched| watched.metric)
-            .filter(|metric| metric.namespace == own)
-            .collect();
-        for metric in &ours {
-            let same = ours.iter().filter(|other| other.name == metric.name);
-            let functions: BTreeSet<_> = same.map(|metric| metric.dimensions["Function"].as_str()).collect();
-            assert_eq!(functions, documented(&metric.name), "{}: {}", alarm.name, metric.name);
-        }
+    let watched = Alarm::all_of(&Template::read()).into_iter().map(|alarm| alarm.watched().metric);
+    let mut ours: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for metric in watched.filter(|metric| metric.namespace == own) {
+        ours.entry(metric.name).or_default().insert(metric.dimensions["Function"].clone());
     }
+    for (metric, functions) in &ours {
+        let functions: BTreeSet<_> = functions.iter().map(String::as_str).collect();
+        assert_eq!(functions, documented(metric), "{metric}");
+    }
+    assert!(ours.len() >= 3, "{ours:?}");
 }
 
 #[test]
 fn an_alarm_sees_what_its_metric_tells_and_says_so() {
-    /// How long what happened at one moment has to be in sight: metrics arrive a minute or two late, and what an alarm
-    /// fills up with zeros meanwhile is not looked at again.
-    const IN_SIGHT: u64 = 300;
-    let template = Template::read().with("AlarmTopicArn", "a topic");
+    let template = Template::read();
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     for alarm in Alarm::all_of(&template) {
         let (name, properties) = (&alarm.name, &alarm.properties);
-        // A metric that did not change is not written, and CloudWatch has nothing of it.
-        assert_eq!(properties["TreatMissingData"], "notBreaching", "{name}");
-        let periods = alarm.number("EvaluationPeriods").expect("a number of periods");
         let watched = alarm.watched();
-        let period = watched[0].period;
-        for one in &watched {
-            let expected = match one.metric.name.as_str() {
-                // These are what they are at one moment.
-                "ApproximateNumberOfMessagesVisible"
-                | "ApproximateNumberOfMessagesNotVisible"
-                | "ApproximateAgeOfOldestMessage" => "Maximum",
-                "Latency" => "p99",
-                // All the others count.
-                _ => "Sum",
-            };
-            assert_eq!(one.statistic, expected, "{name}: {}", one.metric);
-            assert_eq!(one.period, period, "{name}: its metrics are added up period by period");
-        }
-        if let Some(expression) = alarm.expression() {
-            // Without the zeros one metric that is missing would make the whole sum missing.
-            assert_eq!(expression, "SUM(FILL(METRICS(), 0))", "{name}");
-            let to_alarm = alarm.number("DatapointsToAlarm").unwrap_or(periods);
-            assert!(period >= IN_SIGHT || (to_alarm == 1 && period * periods >= IN_SIGHT), "{name}");
-        } else {
-            assert_eq!(watched.len(), 1, "{name}");
-        }
+        let (statistic, missing) = match watched.metric.name.as_str() {
+            // These are what they are at one moment.
+            "ApproximateNumberOfMessagesVisible"
+            | "ApproximateNumberOfMessagesNotVisible"
+            | "ApproximateAgeOfOldestMessage" => ("Maximum", "notBreaching"),
+            "Latency" => ("p99", "notBreaching"),
+            // What is not called is not counted, and that is what its alarm is for.
+            "Invocations" => ("Sum", "breaching"),
+            // All the others count, and nothing is written where nothing is counted.
+            _ => ("Sum", "notBreaching"),
+        };
+        assert_eq!(watched.statistic, statistic, "{name}: {}", watched.metric);
+        assert_eq!(properties["TreatMissingData"], missing, "{name}");
+        // Metrics arrive a minute or more late: a shorter period may be over before it has any.
+        assert!(watched.period >= 300, "{name}");
+        let points = ["DatapointsToAlarm", "EvaluationPeriods"].map(|points| alarm.number(points).expect("a number"));
+        assert!((1..=points[1]).contains(&points[0]), "{name}: {points:?}");
 
-        // Somebody is told, of its end too, and finds what to do.
-        for actions in ["AlarmActions", "OKActions"] {
-            assert_eq!(properties[actions], json!(["a topic"]), "{name}: {actions}");
-        }
+        // Whoever is woken finds what to do. The alarms of one kind have one section, and then their names say more.
         let short = text(&properties["AlarmName"]).strip_prefix(&format!("{STACK}-")).expect("the stack").to_owned();
-        assert!(text(&properties["AlarmDescription"]).ends_with(&format!("docs/operations.md#{short}.")), "{name}");
-        assert!(OPERATIONS.contains(&format!("\n### {short}\n")), "{name}");
+        let description = text(&properties["AlarmDescription"]);
+        let (_, section) = description.rsplit_once("docs/operations.md#").expect("where to read");
+        let section = section.strip_suffix('.').expect("the end of a sentence");
+        let more = short.strip_prefix(section).unwrap_or_else(|| panic!("{name}: {short} is not of {section}"));
+        assert!(more.is_empty() || more.starts_with('-'), "{name}: {short} is not of {section}");
+        assert!(OPERATIONS.contains(&format!("\n### {section}\n")), "{name}");
     }
     for function in FUNCTIONS {
         let variables = template.environment(function);
         let namespace = variables.iter().find(|(name, _)| name == "METRICS_NAMESPACE").expect("a namespace");
         assert_eq!(namespace.1, format!("Sundial/{STACK}"), "{}", logical_name(function));
     }
+}
+
+#[test]
+fn every_alarm_tells_everybody_who_is_to_be_told_of_its_end_too() {
+    let tells = |topic: &str, email: &str, expected: &[&str]| {
+        let template = Template::read().with("AlarmTopicArn", topic).with("AlarmEmail", email);
+        for alarm in Alarm::all_of(&template) {
+            for actions in ["AlarmActions", "OKActions"] {
+                // What comes to `AWS::NoValue` is not there.
+                let all = alarm.properties[actions].as_array().expect("a list").iter();
+                let topics: Vec<&Value> = all.filter(|one| !one.is_null()).collect();
+                assert_eq!(topics, expected, "{}: {actions}", alarm.name);
+            }
+        }
+    };
+    tells("", "", &[]);
+    tells("a topic", "", &["a topic"]);
+    tells("", "you@example.com", &["AlarmEmailTopic"]);
+    tells("a topic", "you@example.com", &["a topic", "AlarmEmailTopic"]);
+
+    let subscription = Template::read().with("AlarmEmail", "you@example.com").properties("AlarmEmailSubscription");
+    let expected = json!({"TopicArn": "AlarmEmailTopic", "Protocol": "email", "Endpoint": "you@example.com"});
+    assert_eq!(subscription, expected);
 }

@@ -92,6 +92,7 @@ async fn errors_and_throttles_of_each_function_are_counted_by_its_deployed_name(
     let (home, stack) = Home::undisturbed_stack().await;
     for function in ["accept", "consume", "status", "records", "bury", "sweep"] {
         let (errors, throttles) = (stack.counted(function, "Errors").await, stack.counted(function, "Throttles").await);
+        let invocations = stack.counted(function, "Invocations").await;
         let handed = stack.hand_over(function, r#""no event of its kind""#).await;
         assert!(handed.status.is_success(), "{function}: {}", handed.body);
         if function == "sweep" {
@@ -101,6 +102,7 @@ async fn errors_and_throttles_of_each_function_are_counted_by_its_deployed_name(
             assert!(handed.failed, "{function}: {}", handed.body);
             assert!(stack.counted(function, "Errors").await > errors, "{function}");
         }
+        assert!(stack.counted(function, "Invocations").await > invocations, "{function}");
         assert!(stack.counted(function, "Throttles").await <= throttles, "{function}: it was not throttled yet");
 
         stack.throttle(function, true).await;

@@ -51,34 +51,21 @@ impl Alarm {
         names.map(|name| Self { properties: template.properties(&name), name }).collect()
     }
 
-    /// Every metric that it watches.
+    /// The metric that it watches.
     ///
     /// # Panics
-    /// When it has none, or something else than an expression over metrics.
-    pub fn watched(&self) -> Vec<Watched> {
-        let Some(metrics) = self.properties["Metrics"].as_array() else {
-            let properties = &self.properties;
-            let statistic = properties.get("Statistic").or(properties.get("ExtendedStatistic"));
-            return vec![watched(properties, statistic.expect("a statistic"), &properties["Period"])];
-        };
-        let of_stat = |metric: &Value| {
-            let stat = &metric["MetricStat"];
-            watched(&stat["Metric"], &stat["Stat"], &stat["Period"])
-        };
-        let (stats, expressions): (Vec<_>, Vec<_>) =
-            metrics.iter().partition(|metric| metric["MetricStat"].is_object());
-        assert_eq!(expressions.len(), 1, "{}: one expression is what it compares", self.name);
-        stats.into_iter().map(of_stat).collect()
+    /// When it watches an expression over metrics. Most are written only when something happens; filling up what is missing
+    /// also takes the place of what arrives late, and such an alarm may stay silent for ever.
+    pub fn watched(&self) -> Watched {
+        let properties = &self.properties;
+        assert!(properties.get("Metrics").is_none(), "{} watches an expression", self.name);
+        let statistic = properties.get("Statistic").or(properties.get("ExtendedStatistic"));
+        watched(properties, statistic.expect("a statistic"), &properties["Period"])
     }
 
     /// A number among its properties.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.properties[name].as_u64()
-    }
-
-    /// The expression that it compares, if there is one.
-    pub fn expression(&self) -> Option<&str> {
-        self.properties["Metrics"].as_array()?.iter().find_map(|metric| metric["Expression"].as_str())
     }
 }
 
