@@ -17,6 +17,6 @@ async fn main() -> Result<(), Error> {
     let store = Store::open(&settings.aws, http_client.clone(), settings.tables, ambient.clone());
     let queue = Arc::new(SqsQueue::new(clients::sqs(&settings.aws, http_client), settings.queue_url));
     let routes = routes(Accept::new(store.clone(), queue));
-    let access = Access::new(store.clone(), settings.access);
-    run(telemetry.observe(&store, wire::conventions(routes, access, settings.origins, ambient))).await
+    let entrance = (Access::new(store.clone(), settings.access), settings.proxy);
+    run(telemetry.observe(&store, wire::conventions(routes, entrance, settings.origins, ambient))).await
 }

@@ -15,6 +15,6 @@ async fn main() -> Result<(), Error> {
     let store =
         Store::open(&settings.aws, clients::http_client_with(&settings.aws.roots), settings.tables, Ambient::system());
     let routes = routes(Records::new(store.clone()));
-    let access = Access::new(store.clone(), settings.access);
-    run(telemetry.observe(&store, conventions(routes, access, settings.origins, Ambient::system()))).await
+    let entrance = (Access::new(store.clone(), settings.access), settings.proxy);
+    run(telemetry.observe(&store, conventions(routes, entrance, settings.origins, Ambient::system()))).await
 }

@@ -14,6 +14,6 @@ async fn main() -> Result<(), Error> {
     let store =
         Store::open(&settings.aws, clients::http_client_with(&settings.aws.roots), settings.tables, ambient.clone());
     let routes = routes(Status::new(store.clone())).merge(routes_of_accept());
-    let access = Access::new(store.clone(), settings.access);
-    run(telemetry.observe(&store, wire::conventions(routes, access, settings.origins, ambient))).await
+    let entrance = (Access::new(store.clone(), settings.access), settings.proxy);
+    run(telemetry.observe(&store, wire::conventions(routes, entrance, settings.origins, ambient))).await
 }

@@ -1,8 +1,9 @@
 //! Who may call: proving who a caller is, slowing down whoever guesses, and rationing requests.
 //!
 //! [`Access`] is what stands in front of every HTTP function. It knows HTTP only as far as the `Authorization` and `Host`
-//! headers; what is answered is the wire's business. [`Operator`] is the other side: it makes accounts, users and
-//! credentials, and nothing that answers requests uses it.
+//! headers; what is answered is the wire's business. [`TrustedProxy`] reads the two headers by which a proxy says where a
+//! request comes from. [`Operator`] is the other side: it makes accounts, users and credentials, and nothing that answers
+//! requests uses it.
 
 mod admission;
 mod cache;
@@ -27,4 +28,4 @@ pub use operator::{NewPassword, NewToken, Operator, OperatorError, TokenRequest}
 pub use password::{LEAST_PASSWORD_CHARACTERS, MOST_PASSWORD_BYTES};
 pub use ration::Ration;
 pub use settings::Settings;
-pub use source::Source;
+pub use source::{Source, TrustedProxy};

@@ -1,6 +1,6 @@
 //! No route is answered before it is known who asks.
 
-use access::{Access, Admitted, Ration, Refusal, Source};
+use access::{Access, Admitted, Ration, Refusal, Source, TrustedProxy};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -20,11 +20,30 @@ const X_RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("x-rate-limit
 /// When to come back where the database did not say who is calling, in seconds.
 const RETRY: u32 = 1;
 
+/// Who may call, and which proxies say where a request comes from. Made of an [`Access`] alone it trusts none.
+#[derive(Clone, Debug)]
+pub struct Entrance {
+    access: Access,
+    proxy: TrustedProxy,
+}
+
+impl From<Access> for Entrance {
+    fn from(access: Access) -> Self {
+        Self { access, proxy: TrustedProxy::default() }
+    }
+}
+
+impl From<(Access, TrustedProxy)> for Entrance {
+    fn from((access, proxy): (Access, TrustedProxy)) -> Self {
+        Self { access, proxy }
+    }
+}
+
 /// Puts the caller's [`Identity`] into the request's extensions, or answers 401, 429 or 503.
-pub(crate) async fn authenticate(State(access): State<Access>, mut request: Request, next: Next) -> Response {
-    let source = source_of(&request);
+pub(crate) async fn authenticate(State(entrance): State<Entrance>, mut request: Request, next: Next) -> Response {
+    let source = entrance.source_of(&request);
     let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
-    let (mut response, ration) = match access.admit(request.headers(), source).await {
+    let (mut response, ration) = match entrance.access.admit(request.headers(), source).await {
         Ok(Admitted { identity, ration }) => {
             caller.is(&identity);
             request.extensions_mut().insert(identity);
@@ -55,11 +74,11 @@ pub(crate) async fn authenticate(State(access): State<Access>, mut request: Requ
 
 /// Says what is left to the source where an answer does not say yet what is left to the account: because it was given before
 /// anybody asked who is calling.
-pub(crate) async fn ration_every_answer(State(access): State<Access>, request: Request, next: Next) -> Response {
-    let source = source_of(&request);
+pub(crate) async fn ration_every_answer(State(entrance): State<Entrance>, request: Request, next: Next) -> Response {
+    let source = entrance.source_of(&request);
     let mut response = next.run(request).await;
     if !response.headers().contains_key(X_RATE_LIMIT) {
-        say(response.headers_mut(), access.ration_of_source(source));
+        say(response.headers_mut(), entrance.access.ration_of_source(source));
     }
     response
 }
@@ -86,9 +105,16 @@ fn locked(retry_after_seconds: u32) -> Failure {
     )
 }
 
-/// Where the request comes from: as the gateway saw it, or as a server of our own put it into the extensions. What the
-/// request says of itself (`X-Forwarded-For`) anybody can make up.
-fn source_of(request: &Request) -> Source {
+impl Entrance {
+    /// Where the request comes from: what sent it, or the client that a trusted proxy names.
+    fn source_of(&self, request: &Request) -> Source {
+        self.proxy.source_of(request.headers(), sent_from(request))
+    }
+}
+
+/// What sent the request, as the gateway saw it, or as a server of our own put it into the extensions. What the request says
+/// of itself (`X-Forwarded-For`) anybody can make up.
+fn sent_from(request: &Request) -> Source {
     let extensions = request.extensions();
     if let Some(source) = extensions.get::<Source>() {
         return *source;
@@ -117,6 +143,148 @@ impl<S: Send + Sync> FromRequestParts<S> for Agent {
         match identity.role {
             Role::Admin | Role::Agent => Ok(Self(identity.clone())),
             Role::EndUser => Err(Failure::forbidden("Only agents and admins may do this")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use domain::ambient::Ambient;
+    use domain::time::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::exchange::{Reply, local_access, request, send};
+    use crate::{AllowedOrigins, Routes, conventions, get};
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    const NEXT_SECRET: &str = "fedcba9876543210fedcba9876543210";
+    const PROXY: (&str, &str) = ("x-sundial-proxy", SECRET);
+    /// What `local_access` gives each source.
+    const ALL: u32 = 1_000_000;
+
+    /// Routes that take the word of proxies with one of these secrets, at a time that stands still.
+    fn router(secrets: &str) -> Router {
+        let ambient = Ambient::manual(Timestamp::from_millis(0), 1);
+        let routes = Routes::new().route("/jobs", get(async |_: Agent| "list"));
+        let entrance = (local_access(&ambient), TrustedProxy::parse(secrets).unwrap());
+        conventions(routes, entrance, AllowedOrigins::default(), ambient)
+    }
+
+    /// The answer to a request that the gateway was sent from `address`.
+    async fn call(router: &Router, address: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let mut request = request("GET", path);
+        // As the event of a deployed function has it.
+        let context: RequestContext =
+            serde_json::from_value(json!({"http": {"method": "GET", "sourceIp": address}})).unwrap();
+        request.extensions_mut().insert(context);
+        for (name, value) in headers {
+            let name: HeaderName = name.parse().unwrap();
+            request.headers_mut().append(name, value.parse().unwrap());
+        }
+        send(router, request).await
+    }
+
+    fn left_in(reply: &Reply) -> u32 {
+        reply.header("x-rate-limit-remaining").unwrap().parse().unwrap()
+    }
+
+    /// What is left to the source of a request without credentials, with that request counted.
+    async fn left(router: &Router, address: &str, headers: &[(&str, &str)]) -> u32 {
+        let reply = call(router, address, "/api/sunshine/jobs", headers).await;
+        assert_eq!(reply.status, 401);
+        left_in(&reply)
+    }
+
+    #[tokio::test]
+    async fn clients_of_a_trusted_proxy_count_apart() {
+        let router = router(SECRET);
+        let client = |address| [PROXY, ("cloudfront-viewer-address", address)];
+        assert_eq!(left(&router, "198.51.100.7", &client("192.0.2.1:46532")).await, ALL - 1);
+        // Through another of the proxy's servers, and another port.
+        assert_eq!(left(&router, "198.51.100.8", &client("192.0.2.1:80")).await, ALL - 2);
+        assert_eq!(left(&router, "198.51.100.7", &client("192.0.2.2:46532")).await, ALL - 1);
+        assert_eq!(left(&router, "198.51.100.7", &client("2001:db8:1:2::1:46532")).await, ALL - 1);
+        assert_eq!(left(&router, "198.51.100.7", &client("[2001:db8:1:2::2]:46532")).await, ALL - 2);
+        // Who calls without the proxy is the same source as with it; and the proxy's servers were not counted.
+        assert_eq!(left(&router, "192.0.2.1", &[]).await, ALL - 3);
+        for server in ["198.51.100.7", "198.51.100.8"] {
+            assert_eq!(left(&router, server, &[]).await, ALL - 1, "{server}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_before_anybody_is_asked_who_calls_says_what_is_left_to_the_client() {
+        let router = router(SECRET);
+        let client = |address| [PROXY, ("cloudfront-viewer-address", address)];
+        left(&router, "198.51.100.7", &client("192.0.2.1:46532")).await;
+        let path = format!("/api/sunshine/jobs?{}", "a".repeat(domain::limits::QUERY_BYTES + 1));
+        for (address, expected) in [("192.0.2.1:46532", ALL - 1), ("192.0.2.2:46532", ALL)] {
+            let reply = call(&router, "198.51.100.7", &path, &client(address)).await;
+            assert_eq!((reply.status.as_u16(), left_in(&reply)), (400, expected), "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_made_up_counts_as_the_address_that_the_gateway_saw() {
+        let router = router(SECRET);
+        let viewer = ("cloudfront-viewer-address", "192.0.2.1:46532");
+        let made_up: [&[(&str, &str)]; 12] = [
+            &[viewer],
+            &[viewer, ("x-forwarded-for", "192.0.2.1"), ("forwarded", "for=192.0.2.1")],
+            &[viewer, ("x-sundial-proxy", "")],
+            &[viewer, ("x-sundial-proxy", &SECRET[1..])],
+            &[viewer, ("x-sundial-proxy", NEXT_SECRET)],
+            &[viewer, ("x-sundial-proxy", "0123456789ABCDEF0123456789ABCDEF")],
+            &[viewer, PROXY, ("x-sundial-proxy", NEXT_SECRET)],
+            &[PROXY],
+            &[PROXY, ("x-forwarded-for", "192.0.2.1"), ("x-real-ip", "192.0.2.1")],
+            &[PROXY, ("cloudfront-viewer-address", "192.0.2.1")],
+            &[PROXY, ("cloudfront-viewer-address", "192.0.2.9:80, 192.0.2.1:46532")],
+            &[PROXY, ("cloudfront-viewer-address", "192.0.2.9:80"), viewer],
+        ];
+        let mut expected = ALL;
+        for headers in made_up {
+            expected -= 1;
+            assert_eq!(left(&router, "198.51.100.7", headers).await, expected, "{headers:?}");
+        }
+        assert_eq!(left(&router, "192.0.2.1", &[]).await, ALL - 1);
+    }
+
+    #[tokio::test]
+    async fn without_a_secret_no_proxy_is_trusted() {
+        let router = router("");
+        for (number, secret) in ["", SECRET].into_iter().enumerate() {
+            let headers = [("x-sundial-proxy", secret), ("cloudfront-viewer-address", "192.0.2.1:46532")];
+            let expected = ALL - 1 - u32::try_from(number).unwrap();
+            assert_eq!(left(&router, "198.51.100.7", &headers).await, expected, "{secret:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn two_secrets_are_good_while_one_takes_the_place_of_the_other() {
+        let router = router(&format!("{SECRET},{NEXT_SECRET}"));
+        for (number, secret) in [SECRET, NEXT_SECRET].into_iter().enumerate() {
+            let headers = [("x-sundial-proxy", secret), ("cloudfront-viewer-address", "192.0.2.1:46532")];
+            let expected = ALL - 1 - u32::try_from(number).unwrap();
+            assert_eq!(left(&router, "198.51.100.7", &headers).await, expected, "{secret:?}");
+        }
+        assert_eq!(left(&router, "198.51.100.7", &[]).await, ALL - 1);
+    }
+
+    #[tokio::test]
+    async fn a_proxy_does_not_stand_for_credentials() {
+        let router = router(SECRET);
+        let viewer = ("cloudfront-viewer-address", "192.0.2.1:46532");
+        let token = ("authorization", "Bearer sundial_local_token");
+        for (headers, status) in [(&[PROXY, viewer][..], 401), (&[PROXY, viewer, token], 200), (&[viewer, token], 200)]
+        {
+            assert_eq!(
+                call(&router, "198.51.100.7", "/api/sunshine/jobs", headers).await.status,
+                status,
+                "{headers:?}"
+            );
         }
     }
 }

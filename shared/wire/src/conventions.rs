@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use access::{Access, Flaw};
+use access::Flaw;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request, map_response};
@@ -21,7 +21,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument, Level};
 
 use crate::answer::JSON;
-use crate::authentication::{authenticate, ration_every_answer};
+use crate::authentication::{Entrance, authenticate, ration_every_answer};
 use crate::bounds::{as_sent, within_limits};
 use crate::compression;
 use crate::failure::{Cause, Failure, internal_body};
@@ -44,7 +44,10 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
 /// Gives routes what they share: a request id, a trace, bounds, what browsers are told about pages of other origins,
 /// authentication, JSON answers where no route answers (404, 405 with `Allow`), a 500 for a panic, gzip, security headers, and
 /// one log line.
-pub fn conventions(routes: Routes, access: Access, origins: AllowedOrigins, ambient: Ambient) -> Router {
+///
+/// `entrance` is an [`Access`](access::Access), or that and the [`TrustedProxy`](access::TrustedProxy) in front of it.
+pub fn conventions(routes: Routes, entrance: impl Into<Entrance>, origins: AllowedOrigins, ambient: Ambient) -> Router {
+    let entrance = entrance.into();
     let router = routes.into_router().fallback(moved).method_not_allowed_fallback(async |method: Method| {
         Failure::method_not_allowed(format!("This route does not answer {}", cut(method.as_str())))
     });
@@ -56,11 +59,11 @@ pub fn conventions(routes: Routes, access: Access, origins: AllowedOrigins, ambi
         // Inside: what a panicking handler is answered with is the account's. Outside: nothing else is left to chance.
         .layer(CatchPanicLayer::custom(|payload: Box<dyn Any + Send>| panicked(&*payload)))
         .layer(from_fn_with_state(origins.clone(), refuse_foreign_forms))
-        .layer(from_fn_with_state(access.clone(), authenticate))
+        .layer(from_fn_with_state(entrance.clone(), authenticate))
         .layer(from_fn(within_limits))
         .layer(CatchPanicLayer::custom(|payload: Box<dyn Any + Send>| panicked(&*payload)))
         .layer(from_fn_with_state(origins, share))
-        .layer(from_fn_with_state(access, ration_every_answer))
+        .layer(from_fn_with_state(entrance, ration_every_answer))
         .layer(from_fn_with_state(ambient, identify))
         .layer(compression::layer())
         .layer(map_request(compression::plainly))
