@@ -296,6 +296,12 @@ impl<'run> Judge<'run> {
             .map(|(place, _)| place.2.clone())
             .collect();
         drop(watch);
+        if !self.allowed.unknown {
+            let miscounted = self.world.services.watch().miscounted();
+            for wrong in miscounted {
+                self.found(wrong);
+            }
+        }
         if active != self.allowed.idle || open.len() as u64 != self.allowed.idle {
             self.found(format!("{active} slots are taken at the end, and {open:?} have not ended"));
         }

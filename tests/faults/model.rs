@@ -41,6 +41,8 @@ impl State {
         if table == RECORDS
             && let Some((owner, id)) = partition.split_once('#')
             && owner == account.as_str()
+            // What has another # in it is no record.
+            && !id.contains('#')
         {
             let id = RecordId::parse(id).expect("a record id");
             match change.after.as_ref().and_then(held) {

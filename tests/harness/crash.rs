@@ -12,6 +12,7 @@ use domain::job::{Job, Operation};
 use domain::outcome::{Budget, Entry, Outcome, Plan};
 use store::Store;
 use store::catalog::compiled;
+use store::jobs::Results;
 use store::rows::JobRow;
 
 use crate::Delivery;
@@ -58,7 +59,8 @@ pub async fn crash_after(last: LastStep, store: &Store, delivery: &Delivery) {
     if last == LastStep::Written {
         return;
     }
-    let recorded = store.record_chunk(&chunk.account, chunk.job, chunk.index, &plan, None, now).await;
+    let results = Results { plan: &plan, growth: plan.growth(chunk.operation), trouble: None };
+    let recorded = store.record_chunk(&chunk.account, chunk.job, chunk.index, results, now).await;
     assert!(recorded.expect("the database").counted, "another worker was first");
 }
 
@@ -120,10 +122,12 @@ async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
             _ => decide_object(context, group.id, &group.steps, row),
         };
         let mut after = None;
+        let mut makes = write.as_ref().is_some_and(Write::makes);
         for (position, outcome) in outcomes {
             if outcome.is_success() {
                 after = Some(position);
-                entries.push(Entry::new(position, outcome, version_of(row)));
+                let makes = std::mem::take(&mut makes);
+                entries.push(Entry { makes, ..Entry::new(position, outcome, version_of(row)) });
             } else {
                 entries.push(Entry { relies_on: after, ..Entry::new(position, outcome, 0) });
             }

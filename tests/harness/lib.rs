@@ -191,10 +191,11 @@ pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
 }
 
 /// Every route, by its path, and the methods it has beside `HEAD`.
-pub const ROUTES: [(&str, &[&str]); 15] = [
+pub const ROUTES: [(&str, &[&str]); 16] = [
     ("/jobs", &["GET", "POST"]),
     ("/jobs/{id}", &["GET"]),
     ("/jobs/{id}/abort", &["POST"]),
+    ("/limits", &["GET"]),
     ("/objects/types", &["GET", "POST"]),
     ("/objects/types/{key}", &["DELETE", "GET", "PUT"]),
     ("/objects/records", &["DELETE", "GET", "PATCH", "POST", "PUT"]),

@@ -97,6 +97,7 @@ fn the_limits_are_those_of_the_code() {
         ("a pattern", vec![limit(limits::PATTERN_BYTES), limit(limits::PATTERNS_BYTES)]),
         ("checks", vec![limits::CHECKS_PER_RECORD, limit(limits::ATTRIBUTES_BYTES / 2)]),
         ("object types", vec![limits::TYPES_PER_ACCOUNT]),
+        ("object records", vec![limits::RECORDS_PER_ACCOUNT]),
         ("a job can be seen", vec![limits::JOB_LIFETIME_SECONDS / 3_600]),
         ("headers", vec![limit(limits::HEADER_BYTES)]),
         ("the query", vec![limit(limits::QUERY_BYTES)]),
@@ -108,7 +109,7 @@ fn the_limits_are_those_of_the_code() {
 }
 
 /// Every block of shell lines that a page has, and what runs it, or why nothing can.
-const BLOCKS: [(&str, &str, &str); 8] = [
+const BLOCKS: [(&str, &str, &str); 10] = [
     ("README.md", "cargo run -- demo", "infra/local/tests/readme.rs"),
     ("README.md", "tests/run", ".ci/run"),
     ("README.md", "cargo run", "infra/local/tests/restart.rs"),
@@ -117,6 +118,8 @@ const BLOCKS: [(&str, &str, &str); 8] = [
     ("docs/access.md", "account create", "infra/admin/tests/life.rs"),
     ("docs/deploy.md", "infra/deploy", "nothing: it needs an AWS account"),
     ("docs/operations.md", "infra/deploy", "nothing: it needs an AWS account"),
+    ("docs/operations.md", "infra/deploy", "nothing: it needs an AWS account"),
+    ("docs/operations.md", "aws events", "nothing: it needs an AWS account"),
 ];
 
 #[test]

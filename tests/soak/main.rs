@@ -114,6 +114,7 @@ async fn soak(load: Duration, seed: u64) -> String {
     for account in &accounts {
         let own: Vec<&Lane> = lanes.iter().filter(|lane| lane.account.id == account.id).collect();
         verdict::no_slot_is_leaked(&run, account).await;
+        verdict::counts_agree(&run, account).await;
         verdict::jobs_agree(&run, account, 0).await;
         records += verdict::records_agree(&run, account, &own).await;
         jobs += account.ledger().jobs.len();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use domain::record::{RecordId, Row, State};
+use domain::usage::RecordKind;
 use local::run::LocalRun;
 use serde_json::{Value, json};
 use tests::{Client, text};
@@ -62,6 +63,17 @@ pub async fn no_slot_is_leaked(run: &LocalRun, account: &Account) {
         assert_eq!(active, json!([]), "{}: {status}", account.id);
     }
     assert_eq!(client.active_jobs().await, 0, "{}: the counter of active jobs", account.id);
+}
+
+/// What is counted of the account's records is what its lists show, whatever was killed and delivered again.
+pub async fn counts_agree(run: &LocalRun, account: &Account) {
+    let client = client(run, account);
+    let limits = client.get("/limits").await.data(200);
+    for kind in RecordKind::ALL {
+        let counted = limits.as_array().and_then(|limits| limits.iter().find(|limit| limit["key"] == kind.plural()));
+        let listed = run.store().count_listed(&account.id, kind).await.expect("the database");
+        assert_eq!(counted.map(|limit| &limit["count"]), Some(&json!(listed)), "{}: {kind:?}", account.id);
+    }
 }
 
 /// The account has exactly the jobs that were answered with 201, as they were when they ended. `extra` jobs more may be

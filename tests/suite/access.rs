@@ -83,7 +83,7 @@ impl Cell {
 fn of_an_agent(method: &str, path: &str) -> u16 {
     match (method, path) {
         // Lists.
-        ("GET" | "HEAD", "/jobs" | "/objects/types" | "/relationships/types") => 200,
+        ("GET" | "HEAD", "/jobs" | "/limits" | "/objects/types" | "/relationships/types") => 200,
         // A list or a deletion that has to be told what of, and bodies that are not there.
         ("GET" | "HEAD", "/objects/records" | "/relationships/records")
         | ("DELETE", "/objects/records")

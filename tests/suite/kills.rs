@@ -83,5 +83,7 @@ async fn jobs_go_on_where_a_killed_function_left_them() {
     let more: Vec<_> = rows.values().filter(|row| row.version != 1).map(|row| row.version).collect();
     assert!(more.is_empty(), "rows that were written more than once: {more:?}");
     assert_eq!(agent.active_jobs().await, 0);
+    let limits = agent.get("/limits").await.data(200);
+    assert_eq!(limits[0]["count"], JOBS * ITEMS, "what is counted is what is there: {limits}");
     home.stop().await;
 }

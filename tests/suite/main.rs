@@ -18,6 +18,7 @@ mod idempotency;
 mod journey;
 mod kills;
 mod large;
+mod limits;
 mod lists;
 mod outage;
 mod persistence;

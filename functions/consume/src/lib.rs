@@ -15,6 +15,7 @@ use domain::chunk::Chunk;
 use store::Store;
 use store::queue::Queue;
 use store::types::SchemaCache;
+use store::usage::UsageCache;
 
 use crate::processing::{ChunkEnd, ChunkError, Delivery};
 
@@ -24,12 +25,13 @@ pub struct Consumer {
     store: Store,
     queue: Arc<dyn Queue>,
     schemas: Arc<SchemaCache>,
+    usage: Arc<UsageCache>,
 }
 
 impl Consumer {
     #[must_use]
     pub fn new(store: Store, queue: Arc<dyn Queue>) -> Self {
-        Self { store, queue, schemas: Arc::default() }
+        Self { store, queue, schemas: Arc::default(), usage: Arc::default() }
     }
 
     /// Processes every message of the event, side by side, and names those that have to be delivered again.

@@ -39,6 +39,7 @@ use lifecycle::{Postponed, Started, Unfinished, conclude, record, start};
 use store::records::Written;
 use store::retry::Backoff;
 use store::types::TypeLoader;
+use store::usage::UsageCache;
 use store::{Store, StoreError};
 use telemetry::TraceContext;
 
@@ -121,11 +122,14 @@ pub async fn process(consumer: &Consumer, chunk: &Chunk<'_>, delivery: Delivery)
 /// The rounds of one delivery.
 struct Round<'consumer, 'chunk> {
     store: &'consumer Store,
+    usage: &'consumer UsageCache,
     chunk: &'chunk Chunk<'chunk>,
     /// Of its items, in order.
     positions: Vec<u32>,
     loader: TypeLoader<'consumer>,
     budget: Budget,
+    /// How many records the account has room for, as it was when the delivery began; nothing is asked where none can be made.
+    room: u64,
     /// What is agreed, as far as this worker knows.
     plan: Option<Plan>,
     /// Whether what is agreed was agreed by an earlier delivery or another worker: then its writes may be done, and so
@@ -140,10 +144,12 @@ where
     fn new(consumer: &'consumer Consumer, chunk: &'chunk Chunk<'chunk>) -> Self {
         Self {
             store: &consumer.store,
+            usage: &consumer.usage,
             chunk,
             positions: chunk.items.iter().map(|item| item.position).collect(),
             loader: TypeLoader::new(&consumer.store, &consumer.schemas, &chunk.account),
             budget: Budget::of_job(chunk.total),
+            room: u64::MAX,
             plan: None,
             adopted: false,
         }
@@ -154,6 +160,12 @@ where
     async fn run(mut self, receives: u32, job: &Job) -> Result<Option<Plan>, ChunkError> {
         let (items, refused) = items(self.chunk);
         self.load_named_types(&items).await?;
+        if self.chunk.operation.may_make() {
+            let usage = self.usage.read(self.store, &self.chunk.account).await?;
+            let room = usage.room(self.chunk.operation.kind());
+            // What this job has made so far is counted when it ends.
+            self.room = room.saturating_sub(u64::try_from(job.growth).unwrap_or(0));
+        }
         if receives > 1 {
             self.adopt().await?;
         }
@@ -274,6 +286,7 @@ where
             entries.entry(*position).or_insert_with(|| self.entry(*position, outcome, 0, None));
         }
         let mut writes = Vec::with_capacity(open.len());
+        let mut room = self.room.saturating_sub(known.values().filter(|entry| entry.makes).count() as u64);
         let mut steps = 0;
         for (place, group) in open.iter_mut().enumerate() {
             // Checking attributes may take milliseconds an item. Others may wait for the thread, and the deadline has to be seen.
@@ -303,13 +316,16 @@ where
             } else {
                 decide_object(self.context(), group.id, &group.steps, row)
             };
+            let decision = self.within(&mut room, decision, group);
             let base = version_of(row);
             let mut after = None;
+            let mut makes = decision.write.as_ref().is_some_and(Write::makes);
             for (position, outcome) in decision.outcomes {
                 let is_success = outcome.is_success();
                 let is_settled = decision.write.is_none() && is_success;
                 if !(is_settled && entries.contains_key(&position)) {
-                    entries.insert(position, self.entry(position, outcome, base, after));
+                    let makes = is_success && std::mem::take(&mut makes);
+                    entries.insert(position, Entry { makes, ..self.entry(position, outcome, base, after) });
                 }
                 if is_success {
                     after = Some(position);
@@ -327,7 +343,22 @@ where
     /// `after` is the success of the same record that the item was judged after.
     fn entry(&self, position: u32, outcome: Outcome, base: u64, after: Option<u32>) -> Entry {
         let (base, relies_on) = if outcome.is_success() { (base, None) } else { (0, after) };
-        Entry { position, outcome: self.budget.fit(outcome), base, relies_on }
+        Entry { relies_on, ..Entry::new(position, self.budget.fit(outcome), base) }
+    }
+
+    /// What is decided where the account has room for so many records more. What workers have agreed to make has its room.
+    fn within(&self, room: &mut u64, decision: Decision, group: &Group<'_>) -> Decision {
+        let is_agreed = group.steps.iter().any(|step| matches!(step.agreed, Agreed::Success { .. }));
+        if is_agreed || !decision.write.as_ref().is_some_and(Write::makes) {
+            return decision;
+        }
+        match room.checked_sub(1) {
+            Some(left) => {
+                *room = left;
+                decision
+            }
+            None => decision.without_room(self.chunk.operation.kind()),
+        }
     }
 
     /// Whether an earlier delivery may have written the row so long or so many writes ago that its token is gone.

@@ -8,6 +8,7 @@ use domain::json;
 use domain::limits;
 use domain::problem::Problem;
 use domain::types::{EndType, ObjectTypeDefinition, Schema, TypeKey};
+use domain::usage::over_limit;
 use http::StatusCode;
 use http::header::LOCATION;
 use serde_json::Value;
@@ -39,7 +40,7 @@ pub(crate) async fn define(
     let schema = schema.as_str().to_owned();
     let object_type = ObjectTypeDefinition { key, schema, version: 1, created_at: now, updated_at: now };
     let defined = records.store.define_object_type(&caller.account, &object_type).await?;
-    defined_as_wanted(defined, "object type", &object_type.key)?;
+    defined_as_wanted(defined, TypeKind::Object, &object_type.key)?;
     let location = format!("{}/objects/types/{}", wire::BASE, object_type.key);
     Ok(([(LOCATION, location)], Data(StatusCode::CREATED, object_type)).into_response())
 }
@@ -137,14 +138,15 @@ pub(crate) async fn find(records: &Records, account: &AccountId, key: &str) -> R
 }
 
 /// Whether the type is now there, or else why not.
-pub(crate) fn defined_as_wanted(defined: Defined, kind: &str, key: &TypeKey) -> Result<(), Failure> {
+pub(crate) fn defined_as_wanted(defined: Defined, kind: TypeKind, key: &TypeKey) -> Result<(), Failure> {
+    let (kind, plural) = match kind {
+        TypeKind::Object => ("object type", "resource types"),
+        TypeKind::Relationship => ("relationship type", "relationship types"),
+    };
     match defined {
         Defined::Done => Ok(()),
         Defined::KeyTaken => Err(Failure::unprocessable(format!("key \"{key}\" is already in use for another {kind}"))),
-        Defined::TooMany => Err(Failure::too_many(
-            format!("The account has {} {kind}s, as many as it may: delete one first", limits::TYPES_PER_ACCOUNT),
-            RETRY_WITHOUT_PLACE_SECONDS,
-        )),
+        Defined::TooMany => Err(Failure::too_many(over_limit(plural).detail, RETRY_WITHOUT_PLACE_SECONDS)),
         Defined::EndMissing => Err(Failure::unprocessable(format!(
             "source or target of the {kind} \"{key}\" names an object type that was deleted a moment ago"
         ))),
@@ -322,7 +324,11 @@ mod tests {
             assert_eq!(service.define(&format!("type{number}")).await.status, 201);
         }
         let refused = service.define("one-more").await;
-        refused.check_error(429, "TooManyRequests", "50 object types");
+        refused.check_error(
+            429,
+            "TooManyRequests",
+            "You have exceeded the maximum number of resource types for this account",
+        );
         assert_eq!(refused.header("retry-after"), Some("60"));
         // A taken key is told as such all the same.
         service.define("type7").await.check_error(422, "UnprocessableEntity", "\"type7\"");

@@ -108,6 +108,7 @@ fn of_bounded_size<'json>(item: Item<'json>, data: &RawValue) -> Result<Item<'js
 mod tests {
     use domain::record::RecordId;
     use domain::types::TypeKey;
+    use domain::usage::PerKind;
     use serde_json::{Value, json};
     use store::meter::Reading;
 
@@ -391,6 +392,17 @@ mod tests {
         assert_eq!(listed(&service).await, 1);
     }
 
+    /// Those that find it gone find out by whom.
+    #[tokio::test]
+    async fn many_deletions_with_one_key_at_once_are_one_and_all_say_so() {
+        let service = with_product().await;
+        let path = format!("{RECORDS}/{}", id_of(&service.send("POST", RECORDS, &body(None, json!({}))).await));
+        let requests = (0..16).map(|_| service.send_keyed(Some("k"), "DELETE", &path, ""));
+        let replies = futures_util::future::join_all(requests).await;
+        assert!(replies.iter().all(|reply| reply.status == 204), "{replies:?}");
+        assert_eq!(service.send_keyed(Some("another"), "DELETE", &path, "").await.status, 404);
+    }
+
     #[tokio::test]
     async fn many_writers_of_one_record_lose_no_change() {
         const WRITERS: usize = 64;
@@ -437,18 +449,58 @@ mod tests {
         };
         let small = json!({"name": "chair"});
         let patch = json!({"data": {"attributes": {"name": "table"}}});
-        // Write units in the table and in the index, and read units: here of the type.
-        let made = check(None, "POST", RECORDS, body(Some("1"), small.clone()), [1.0, 1.0, 1.0]).await;
-        check(None, "POST", RECORDS, body(None, small.clone()), [1.0, 1.0, 1.0]).await;
+        // Write units in the table and in the index, and read units. A create costs two for the record and two for the count of records,
+        // and reads its type, and how many there are and may be.
+        let made = check(None, "POST", RECORDS, body(Some("1"), small.clone()), [4.0, 1.0, 1.0 + 5.0]).await;
+        check(None, "POST", RECORDS, body(None, small.clone()), [4.0, 1.0, 1.0 + 5.0]).await;
         let path = format!("{RECORDS}/{}", id_of(&made));
         // A read of the record and one of its type, a write, and nothing in the index.
         check(None, "PATCH", &path, patch.clone(), [1.0, 0.0, 2.0]).await;
         check(None, "PATCH", RECORDS, body(Some("1"), small.clone()), [1.0, 0.0, 2.0]).await;
-        check(None, "PATCH", RECORDS, body(Some("2"), small.clone()), [1.0, 1.0, 2.0]).await;
-        // With a key the record costs twice as much, the key as much again, and a read more looks for it.
-        check(Some("k"), "POST", RECORDS, body(Some("3"), small.clone()), [4.0, 1.0, 2.0]).await;
+        check(None, "PATCH", RECORDS, body(Some("2"), small.clone()), [4.0, 1.0, 2.0 + 5.0]).await;
+        // With a key the key costs two more, and the record two where it is one otherwise, and a read more looks for the key.
+        check(Some("k"), "POST", RECORDS, body(Some("3"), small.clone()), [6.0, 1.0, 2.0 + 5.0]).await;
         check(Some("u"), "PATCH", &path, patch.clone(), [4.0, 0.0, 3.0]).await;
         check(Some("u"), "PATCH", &path, patch, [0.0, 0.0, 2.0]).await;
-        check(None, "DELETE", &path, Value::Null, [1.0, 1.0, 1.0]).await;
+        check(None, "DELETE", &path, Value::Null, [4.0, 1.0, 1.0]).await;
+    }
+
+    #[tokio::test]
+    async fn a_record_beyond_the_limit_is_refused_as_published_until_there_is_room() {
+        let service = with_product().await;
+        let limits = PerKind { objects: Some(Some(2)), relationships: None };
+        service.store().change_limits(service.account(), limits).await.unwrap();
+        let first = service.send("POST", RECORDS, &body(Some("1"), json!({}))).await;
+        assert_eq!(service.send("PATCH", RECORDS, &body(Some("2"), json!({}))).await.status, 201);
+        for (key, method, external_id) in
+            [(None, "POST", Some("3")), (None, "POST", None), (None, "PATCH", Some("3")), (Some("k"), "POST", None)]
+        {
+            let text = body(external_id, json!({})).to_string();
+            let refused = service.send_keyed(key, method, RECORDS, &text).await;
+            let words = "You have exceeded the maximum number of resources for this account";
+            refused.check_error(429, "TooManyRequests", words);
+            assert_eq!(refused.json["errors"][0]["message"], words);
+            assert_eq!(refused.header("retry-after"), Some("60"));
+        }
+        // What makes nothing has no limit, and another account has one of its own.
+        let path = format!("{RECORDS}/{}", id_of(&first));
+        assert_eq!(service.send("PATCH", &path, &json!({"data": {"attributes": {}}})).await.status, 200);
+        assert_eq!(service.send("PATCH", RECORDS, &body(Some("2"), json!({}))).await.status, 200);
+        let stranger = service.as_stranger();
+        stranger.define("product").await;
+        assert_eq!(stranger.send("POST", RECORDS, &body(Some("3"), json!({}))).await.status, 201);
+        assert_eq!(listed(&service).await, 2);
+        // Once one is deleted there is room for another, and the limit can be raised.
+        assert_eq!(service.delete(&path).await.status, 204);
+        assert_eq!(
+            service.send_keyed(Some("k"), "POST", RECORDS, &body(None, json!({})).to_string()).await.status,
+            201
+        );
+        assert_eq!(service.send("POST", RECORDS, &body(None, json!({}))).await.status, 429);
+        let usual = PerKind { objects: Some(None), relationships: None };
+        service.store().change_limits(service.account(), usual).await.unwrap();
+        assert_eq!(service.send("POST", RECORDS, &body(None, json!({}))).await.status, 201);
+        let usage = service.store().usage(service.account()).await.unwrap();
+        assert_eq!((usage.counts.objects, usage.limits.objects), (3, 1_000_000));
     }
 }

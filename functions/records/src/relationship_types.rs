@@ -29,7 +29,7 @@ pub(crate) async fn define(
     let mut relationship_type = RelationshipType::parse(&data, records.store.ambient().now())?;
     find_ends(&records, account, &mut relationship_type).await?;
     let defined = records.store.define_relationship_type(account, &relationship_type).await?;
-    defined_as_wanted(defined, "relationship type", &relationship_type.key)?;
+    defined_as_wanted(defined, TypeKind::Relationship, &relationship_type.key)?;
     let location = format!("{}/relationships/types/{}", wire::BASE, relationship_type.key);
     Ok(([(LOCATION, location)], Data(StatusCode::CREATED, relationship_type)).into_response())
 }
@@ -218,7 +218,11 @@ mod tests {
             assert_eq!(reply.status, 201);
         }
         let refused = service.define_relationship("one-more", "zen:user", &json!("zen:user")).await;
-        refused.check_error(429, "TooManyRequests", "50 relationship types");
+        refused.check_error(
+            429,
+            "TooManyRequests",
+            "You have exceeded the maximum number of relationship types for this account",
+        );
         assert_eq!(refused.header("retry-after"), Some("60"));
         // Object types have places of their own.
         assert_eq!(service.define("product").await.status, 201);

@@ -42,6 +42,7 @@ pub(crate) async fn delete(
 
 #[cfg(test)]
 mod tests {
+    use domain::usage::PerKind;
     use serde_json::{Value, json};
     use store::meter::Reading;
 
@@ -250,13 +251,28 @@ mod tests {
             assert_eq!(format!("{units:?}"), format!("{expected:?}"), "{method} {path} {key:?}");
             reply
         };
-        // Write units in the table: two for the relationship and two for each end that is a record.
+        // Write units in the table: two for the relationship, two for each end that is a record, two for the count of relationships,
+        // and two for a key. Reads of the type, the relationship, the ends, and of how many there are and may be.
         let made = check(None, "POST", LINKS, body("one-to-one", &*first, &*second), COST_OF_TWO_ENDS).await;
         check(Some("k"), "POST", LINKS, body("owns", "zen:user:1", &*second), COST_OF_ONE_END_WITH_KEY).await;
         check(None, "DELETE", &format!("{LINKS}/{}", id_of(&made)), Value::Null, COST_OF_DELETION).await;
     }
 
-    const COST_OF_TWO_ENDS: [f64; 3] = [6.0, 3.0, 4.0];
-    const COST_OF_ONE_END_WITH_KEY: [f64; 3] = [6.0, 3.0, 4.0];
-    const COST_OF_DELETION: [f64; 3] = [6.0, 3.0, 1.0];
+    const COST_OF_TWO_ENDS: [f64; 3] = [8.0, 3.0, 4.0 + 5.0];
+    const COST_OF_ONE_END_WITH_KEY: [f64; 3] = [8.0, 3.0, 4.0 + 5.0];
+    const COST_OF_DELETION: [f64; 3] = [8.0, 3.0, 1.0];
+
+    #[tokio::test]
+    async fn a_relationship_beyond_the_limit_is_refused_as_published() {
+        let (service, [first, second]) = with_products().await;
+        let limits = PerKind { objects: None, relationships: Some(Some(1)) };
+        service.store().change_limits(service.account(), limits).await.unwrap();
+        let made = service.send("POST", LINKS, &body("one-to-many", &*first, &*second)).await;
+        let refused = service.send("POST", LINKS, &body("one-to-many", &*second, &*first)).await;
+        let words = "You have exceeded the maximum number of relationships for this account";
+        refused.check_error(429, "TooManyRequests", words);
+        assert_eq!(refused.header("retry-after"), Some("60"));
+        assert_eq!(service.delete(&format!("{LINKS}/{}", id_of(&made))).await.status, 204);
+        assert_eq!(service.send("POST", LINKS, &body("one-to-many", &*second, &*first)).await.status, 201);
+    }
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use domain::account::AccountId;
 use domain::decide::{
-    Agreed, Before, Context, Decision, Ends, RelationshipDecision, Step, Write, decide_object, decide_relationship,
+    Agreed, Context, Decision, Ends, RelationshipDecision, Step, Write, decide_object, decide_relationship,
     relationship_of,
 };
 use domain::item::{Item, no_such_id};
@@ -30,6 +30,7 @@ use domain::record::{ObjectRecord, RecordId, RelationshipRecord, Row, State};
 use domain::settle::{Standing, standing};
 use domain::time::Timestamp;
 use domain::timing::LATEST_WRITE;
+use domain::usage::RecordKind;
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
@@ -46,6 +47,10 @@ use crate::Records;
 
 /// When to come back after a 503, in seconds.
 const RETRY: u32 = 1;
+
+/// When to come back after a 429, in seconds: no room comes by waiting, it takes somebody to delete records. A minute keeps a
+/// client that repeats by itself from being a burden.
+const RETRY_WITHOUT_ROOM: u32 = 60;
 
 /// How often a row that moves is looked at again to find out what came of a write without an answer.
 const LOOKS: u32 = 8;
@@ -100,16 +105,7 @@ struct Applied {
 
 impl Applied {
     fn by(write: Write) -> Self {
-        Self { created: creates(&write), record: Record::of(write.row.state) }
-    }
-}
-
-/// Whether a write makes a record, rather than change or delete one.
-fn creates(write: &Write) -> bool {
-    match write.row.state {
-        State::Object(_) => write.before != Before::Object,
-        State::Relationship(_) => write.before != Before::Relationship,
-        State::Tombstone => false,
+        Self { created: write.makes(), record: Record::of(write.row.state) }
     }
 }
 
@@ -157,8 +153,8 @@ impl Request<'_> {
         applied.map(Applied::into_response)
     }
 
-    const fn is_of_relationships(&self) -> bool {
-        matches!(self.operation, Operation::CreateRelationships | Operation::DeleteRelationships)
+    fn is_of_relationships(&self) -> bool {
+        self.operation.kind() == RecordKind::Relationship
     }
 
     async fn apply(&self, item: Item<'_>) -> Result<Applied, Failure> {
@@ -185,12 +181,16 @@ impl Request<'_> {
             let Decision { outcomes, write } = self.decide(context, id, &step, &rows)?;
             let Some(write) = write else {
                 return match (outcomes.into_iter().next(), attempted) {
-                    (Some((_, Outcome::Failure(problems))), _) => Err(Failure::of(problems)),
+                    (Some((_, Outcome::Failure(problems))), _) => self.refuse(problems).await,
                     // The row has its token: an answer was lost on the way.
                     (Some((_, Outcome::Success(_))), Some(write)) => Ok(Applied::by(write)),
                     (_, _) => Err(Failure::internal("a decision that does nothing")),
                 };
             };
+            if write.makes() && self.is_full().await.map_err(|error| failed(attempted.as_ref(), error))? {
+                let problem = self.operation.kind().over_limit();
+                return Err(Failure::too_many(problem.detail, RETRY_WITHOUT_ROOM));
+            }
             if started.elapsed() > LATEST_WRITE {
                 return Err(Failure::unavailable(RETRY).because("its record is written by others too often"));
             }
@@ -203,6 +203,15 @@ impl Request<'_> {
             attempted = Some(write);
             backoff.wait(store.ambient()).await;
             rows = self.read(id, item).await.map_err(|error| failed(attempted.as_ref(), error))?;
+        }
+    }
+
+    /// What fails may have been done meanwhile by a request with the same key, whose doing is why it fails: what is there already,
+    /// or is there no more.
+    async fn refuse(&self, problems: Vec<Problem>) -> Result<Applied, Failure> {
+        match self.earlier().await? {
+            Some((key, earlier)) => self.again(key, &earlier).await,
+            None => Err(Failure::of(problems)),
         }
     }
 
@@ -255,17 +264,19 @@ impl Request<'_> {
         }
     }
 
+    /// Whether the account has as many records of the kind as it may.
+    async fn is_full(&self) -> Result<bool, StoreError> {
+        Ok(self.records.store.usage(self.account).await?.room(self.operation.kind()) == 0)
+    }
+
     async fn write(&self, write: &Write, now: Timestamp) -> Result<WrittenOnce, StoreError> {
         let store = &self.records.store;
-        if let Some(key) = &self.key {
-            return store.write_once(self.account, write, key, creates(write), now).await;
+        let kind = self.operation.kind();
+        if self.key.is_some() || write.growth() != 0 {
+            return store.write_once(self.account, write, kind, self.key.as_ref(), now).await;
         }
-        let writes = std::slice::from_ref(write);
-        let written = if self.is_of_relationships() {
-            store.write_relationships(self.account, writes, now).await?
-        } else {
-            store.write_objects(self.account, writes, now).await?
-        };
+        // A change of an object record has nothing to be written with it, and costs half as much by itself.
+        let written = store.write_objects(self.account, std::slice::from_ref(write), now).await?;
         Ok(if written == [Written::Done] { WrittenOnce::Done } else { WrittenOnce::Lost })
     }
 

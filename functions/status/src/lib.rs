@@ -1,5 +1,6 @@
-//! Status: shows a job with its results, and lists jobs.
+//! Status: shows a job with its results, lists jobs, and says how many of each thing an account has and may have.
 
+mod limits;
 mod list;
 pub mod settings;
 mod show;
@@ -30,7 +31,11 @@ pub fn routes_of_accept() -> Routes {
     Routes::new().route("/jobs", post(misled)).route("/jobs/{id}/abort", post(misled))
 }
 
-/// `GET /jobs/{id}` and `GET /jobs`, without the conventions around them.
+/// `GET /jobs/{id}`, `GET /jobs` and `GET /limits`, without the conventions around them.
 pub fn routes(status: Status) -> Routes {
-    Routes::new().route("/jobs", get(list::list)).route("/jobs/{id}", get(show::show)).with_state(status)
+    Routes::new()
+        .route("/jobs", get(list::list))
+        .route("/jobs/{id}", get(show::show))
+        .route("/limits", get(limits::show))
+        .with_state(status)
 }

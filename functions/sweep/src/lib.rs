@@ -112,7 +112,7 @@ impl Sweep {
         );
         if job.status == JobStatus::Queued {
             let now = store.ambient().now();
-            if store.fail(account, job.id, JobStatus::Queued, &never_started(), now).await? {
+            if store.fail(account, job, JobStatus::Queued, &never_started(), now).await? {
                 telemetry::job_ended(JobStatus::Failed);
                 count_rest(job);
                 return Ok(());

@@ -3,11 +3,13 @@
 use access::Operator;
 use clap::{ArgAction, Args, Subcommand};
 use domain::account::{Account, AccountId};
+use domain::usage::PerKind;
+use store::Store;
 use store::access::operator::AccountChange;
 
 use crate::failure::Failure;
 use crate::report::{Report, Thing};
-use crate::values::{self, RequestsPerMinute};
+use crate::values::{self, MostRecords, RequestsPerMinute};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AccountCommand {
@@ -38,6 +40,12 @@ pub(crate) enum AccountCommand {
         /// Its own limit, or `default` for the deployment's
         #[arg(long, value_name = "NUMBER|default", value_parser = values::requests_or_default, group = "change")]
         requests_per_minute: Option<RequestsPerMinute>,
+        /// How many object records it may have, or `default` for 1000000
+        #[arg(long, value_name = "NUMBER|default", value_parser = values::records_or_default, group = "change")]
+        resources: Option<MostRecords>,
+        /// How many relationship records it may have, or `default` for 1000000
+        #[arg(long, value_name = "NUMBER|default", value_parser = values::records_or_default, group = "change")]
+        relationships: Option<MostRecords>,
     },
     /// Let nobody in any more; everything of the account is kept
     Disable(Named),
@@ -53,7 +61,7 @@ pub(crate) struct Named {
 }
 
 impl AccountCommand {
-    pub(crate) async fn carry_out(self, operator: &Operator) -> Result<Report, Failure> {
+    pub(crate) async fn carry_out(self, operator: &Operator, store: &Store) -> Result<Report, Failure> {
         let change = |active| AccountChange { active: Some(active), ..AccountChange::default() };
         let account = match self {
             Self::List => {
@@ -63,11 +71,19 @@ impl AccountCommand {
             Self::Create { account, password_access, requests_per_minute } => {
                 operator.create_account(&account, password_access, requests_per_minute).await?
             }
-            Self::Show(Named { account }) => operator.account(&account).await?,
-            Self::Set { named: Named { account }, password_access, requests_per_minute } => {
+            Self::Show(Named { account }) => {
+                let account = operator.account(&account).await?;
+                return Ok(Report::one(with_limits(&account, store.limits(&account.id).await?)));
+            }
+            Self::Set { named: Named { account }, password_access, requests_per_minute, resources, relationships } => {
                 let requests_per_minute = requests_per_minute.map(|RequestsPerMinute(requests)| requests);
                 let change = AccountChange { active: None, password_access, requests_per_minute };
-                operator.change_account(&account, change).await?
+                // First, because it fails where there is no such account.
+                let account = operator.change_account(&account, change).await?;
+                let limit = |records: Option<MostRecords>| records.map(|MostRecords(records)| records);
+                let limits = PerKind { objects: limit(resources), relationships: limit(relationships) };
+                store.change_limits(&account.id, limits).await?;
+                return Ok(Report::one(with_limits(&account, store.limits(&account.id).await?)));
             }
             Self::Disable(Named { account }) => {
                 let account = operator.change_account(&account, change(false)).await?;
@@ -77,6 +93,11 @@ impl AccountCommand {
         };
         Ok(Report::one(shown(&account)))
     }
+}
+
+fn with_limits(account: &Account, limits: PerKind<u64>) -> Thing {
+    let shown = shown(account);
+    shown.unsigned("most_resources", limits.objects).unsigned("most_relationships", limits.relationships)
 }
 
 fn shown(account: &Account) -> Thing {

@@ -3,13 +3,13 @@
 use std::io;
 use std::process::ExitCode;
 
-use access::Operator;
 use clap::{Parser, Subcommand};
 
 use crate::account::AccountCommand;
-use crate::connection::Place;
+use crate::connection::{Connection, Place};
 use crate::failure::Failure;
 use crate::password::PasswordCommand;
+use crate::recount::Recount;
 use crate::report::{Format, Report};
 use crate::token::TokenCommand;
 use crate::user::UserCommand;
@@ -53,6 +53,10 @@ enum Command {
     /// The API tokens and bearer tokens of users
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Count the records of an account, and mend the counts that are kept of them
+    ///
+    /// The service goes on meanwhile. It needs read access to the records table and its indexes and to the jobs table, and may update the records table.
+    Recount(Recount),
 }
 
 impl CommandLine {
@@ -73,7 +77,7 @@ impl CommandLine {
 
     async fn follow(self) -> Result<(), Failure> {
         let connection = self.place.connect().await?;
-        let carried_out = self.command.carry_out(&connection.operator).await;
+        let carried_out = self.command.carry_out(&connection).await;
         let report = carried_out.map_err(|failure| connection.explained(failure))?;
         report.write(self.output, &mut io::stdout().lock()).map_err(Failure::Stdout)?;
         if self.output == Format::Text {
@@ -84,9 +88,11 @@ impl CommandLine {
 }
 
 impl Command {
-    async fn carry_out(self, operator: &Operator) -> Result<Report, Failure> {
+    async fn carry_out(self, connection: &Connection) -> Result<Report, Failure> {
+        let Connection { operator, store, .. } = connection;
         match self {
-            Self::Account(command) => command.carry_out(operator).await,
+            Self::Account(command) => command.carry_out(operator, store).await,
+            Self::Recount(command) => command.carry_out(operator, store).await,
             Self::User(command) => command.carry_out(operator).await,
             Self::Password(command) => command.carry_out(operator).await,
             Self::Token(command) => command.carry_out(operator).await,
@@ -118,6 +124,8 @@ mod tests {
             "account list",
             "account show -- -acme",
             "account set acme --password-access off --requests-per-minute default",
+            "account set acme --resources 25000000 --relationships default",
+            "recount acme --wait 10s",
             "account disable acme --output json",
             "--output json account enable acme",
             "user create acme a@b --name Ann --role end_user",
@@ -145,6 +153,10 @@ mod tests {
             ("account create Acme", ErrorKind::ValueValidation),
             ("account create acme --requests-per-minute 0", ErrorKind::ValueValidation),
             ("account set acme", ErrorKind::MissingRequiredArgument),
+            ("account set acme --resources -1", ErrorKind::UnknownArgument),
+            ("account set acme --resources many", ErrorKind::ValueValidation),
+            ("account set acme --relationships 1000000000001", ErrorKind::ValueValidation),
+            ("recount", ErrorKind::MissingRequiredArgument),
             ("account set acme --password-access yes", ErrorKind::ValueValidation),
             ("user create acme ann", ErrorKind::ValueValidation),
             ("user create acme a@b --role owner", ErrorKind::ValueValidation),

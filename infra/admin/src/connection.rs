@@ -49,6 +49,7 @@ pub(crate) struct Place {
 /// An operator of one stack.
 pub(crate) struct Connection {
     pub(crate) operator: Operator,
+    pub(crate) store: Store,
     table: String,
     place: String,
 }
@@ -74,11 +75,13 @@ impl Place {
         if let Some(endpoint) = &self.endpoint_url {
             client = client.endpoint_url(endpoint);
         }
-        // The other tables are not asked.
-        let tables = TableNames { catalog: self.table(), ..TableNames::with_prefix(&self.stack) };
+        // The other tables are called after the catalog's, and only asked by what counts records.
+        let catalog = self.table();
+        let prefix = catalog.strip_suffix("-catalog").unwrap_or(&self.stack);
+        let tables = TableNames { catalog: catalog.clone(), ..TableNames::with_prefix(prefix) };
         let store = Store::new(Client::from_conf(client.build()), tables, Ambient::system());
         let place = self.endpoint_url.as_ref().map_or_else(|| format!("in {region}"), |url| format!("at {url}"));
-        Ok(Connection { operator: Operator::new(store), table: self.table(), place })
+        Ok(Connection { operator: Operator::new(store.clone()), store, table: catalog, place })
     }
 
     fn loader(&self) -> ConfigLoader {

@@ -1,8 +1,10 @@
 //! Why a command was not carried out, and how that is said.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use access::OperatorError;
+use domain::account::AccountId;
 use serde_json::json;
 use store::StoreError;
 
@@ -13,6 +15,8 @@ pub(crate) enum Failure {
     Operator(#[from] OperatorError),
     #[error("there is no table {table} {place}: say --stack or --catalog-table when it is another, and --region")]
     NoTable { table: String, place: String },
+    #[error("something of account {account} was under way for all of {} s: nothing was changed; try again, or give more --wait", waited.as_secs())]
+    Busy { account: AccountId, waited: Duration },
     #[error("no AWS region is set: say --region, or set AWS_REGION or the region of the profile")]
     NoRegion,
     #[error("no AWS credentials are found: {0}")]
@@ -25,6 +29,12 @@ pub(crate) enum Failure {
     Stdin(std::io::Error),
     #[error("it was done, but stdout cannot be written to: {0}")]
     Stdout(std::io::Error),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Operator(error.into())
+    }
 }
 
 impl Failure {
@@ -50,6 +60,7 @@ impl Failure {
                 OperatorError::Store(StoreError::UnreadableRow(_)) | OperatorError::Hash(_) => ("unexpected", 1),
             },
             Self::NoTable { .. } => ("no_table", 1),
+            Self::Busy { .. } => ("busy", 1),
             Self::NoRegion => ("no_region", 1),
             Self::NoCredentials(_) => ("no_credentials", 1),
             Self::PasswordNotText => ("unfit_password", 2),
@@ -92,8 +103,6 @@ pub(crate) fn on_one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use domain::account::AccountId;
-
     use super::*;
 
     #[test]

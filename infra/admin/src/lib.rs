@@ -1,6 +1,6 @@
 //! The operator's program: it makes accounts, users, passwords and tokens, and takes them away again.
 //!
-//! It works on the catalog table alone, through [`access::Operator`]. Each secret is written to stdout once, when it is
+//! It works on the catalog table, through [`access::Operator`], and to count records on the others. Each secret is written to stdout once, when it is
 //! made, and nowhere else.
 //!
 //! Exit codes:
@@ -18,6 +18,7 @@ pub mod cli;
 mod connection;
 mod failure;
 mod password;
+mod recount;
 mod report;
 mod token;
 mod user;

@@ -80,6 +80,14 @@ impl Thing {
         self.with(name, Value::from(number), &number.map_or_else(|| none.to_owned(), |number| number.to_string()))
     }
 
+    pub(crate) fn unsigned(self, name: &'static str, number: u64) -> Self {
+        self.with(name, Value::from(number), &number.to_string())
+    }
+
+    pub(crate) fn signed(self, name: &'static str, number: i64) -> Self {
+        self.with(name, Value::from(number), &number.to_string())
+    }
+
     /// `none` is what a person is told when there is no time.
     pub(crate) fn time(self, name: &'static str, time: Option<Timestamp>, none: &str) -> Self {
         let time = time.map(|time| time.in_seconds().to_string());

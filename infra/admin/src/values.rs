@@ -13,6 +13,9 @@ const MOST_LETTERS: usize = 200;
 /// The longest time, a century: beyond year 9999 nothing could show it.
 const LONGEST: Duration = Duration::from_hours(24 * 36_500);
 
+/// As many as anybody could ever make: a thousand a second for a decade are a third of it.
+const MOST_RECORDS: u64 = 1_000_000_000_000;
+
 /// When something made now is to end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Expiry {
@@ -56,6 +59,8 @@ pub(crate) enum Unfit {
     OnOff,
     #[error("it is a number from 1 to 1000000")]
     Requests,
+    #[error("it is a number from 0 to {MOST_RECORDS}, or default")]
+    Records,
 }
 
 /// Of an account that is to be made: also what a host name can begin with.
@@ -110,6 +115,22 @@ pub(crate) fn requests_or_default(text: &str) -> Result<RequestsPerMinute, Unfit
 /// An account's own limit, if it has one. Not a bare `Option`, which would say that the argument is optional.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct RequestsPerMinute(pub(crate) Option<u32>);
+
+/// Records that an account may have.
+pub(crate) fn records_or_default(text: &str) -> Result<MostRecords, Unfit> {
+    if text == "default" {
+        return Ok(MostRecords(None));
+    }
+    text.parse()
+        .ok()
+        .filter(|records| *records <= MOST_RECORDS)
+        .map(|records| MostRecords(Some(records)))
+        .ok_or(Unfit::Records)
+}
+
+/// An account's own limit of records, if it has one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct MostRecords(pub(crate) Option<u64>);
 
 pub(crate) fn duration(text: &str) -> Result<Duration, Unfit> {
     // Of months and years nobody knows how long they are.

@@ -49,12 +49,18 @@ fn an_account_is_made_changed_and_disabled() {
     };
     assert_eq!(made, acme(true, false, Some(100)));
     let set = deployment.json("account set acme --password-access on --requests-per-minute default");
-    assert_eq!(set, acme(true, true, None));
-    assert_eq!(deployment.json("account set acme --password-access off"), acme(true, false, None));
+    assert_eq!(set, with_limits(acme(true, true, None), 1_000_000, 1_000_000));
+    let set = deployment.json("account set acme --password-access off --resources 25000000 --relationships 0");
+    assert_eq!(set, with_limits(acme(true, false, None), 25_000_000, 0));
+    let set = deployment.json("account set acme --resources default");
+    assert_eq!(set, with_limits(acme(true, false, None), 1_000_000, 0));
+    deployment.json("account set acme --relationships default");
+    check_failure(&deployment, "account set nobody --resources 7", 3, "no_account");
     assert_eq!(deployment.json("account disable acme"), acme(false, false, None));
     // Once more does no harm.
     assert_eq!(deployment.json("account disable acme"), acme(false, false, None));
-    assert_eq!(deployment.json("account show acme"), acme(false, false, None));
+    let shown = with_limits(acme(false, false, None), 1_000_000, 1_000_000);
+    assert_eq!(deployment.json("account show acme"), shown);
     assert_eq!(deployment.json("account enable acme"), acme(true, false, None));
     deployment.json("account create 2nd");
     let listed = deployment.json("account list");
@@ -66,6 +72,36 @@ fn an_account_is_made_changed_and_disabled() {
     assert_eq!(said.stdout.lines().take(4).collect::<Vec<_>>(), lines);
     let said = deployment.run("account list");
     assert!(said.stdout.starts_with("ACCOUNT  ACTIVE  PASSWORD ACCESS  REQUESTS PER MINUTE  CREATED AT\n"), "{said:?}");
+}
+
+fn with_limits(mut account: Value, resources: u64, relationships: u64) -> Value {
+    account["most_resources"] = json!(resources);
+    account["most_relationships"] = json!(relationships);
+    account
+}
+
+#[test]
+fn counts_that_are_wrong_are_mended() {
+    let deployment = deployment();
+    let recounted = |resources: i64, resources_off: i64, relationships: i64, relationships_off: i64| {
+        json!({
+            "account": "acme",
+            "resources": resources,
+            "resources_mended_by": resources_off,
+            "relationships": relationships,
+            "relationships_mended_by": relationships_off,
+        })
+    };
+    assert_eq!(deployment.json("recount acme"), recounted(0, 0, 0, 0));
+    // Two products and a relationship that nobody counted, as an earlier release left them, and counts of what is not there.
+    deployment.write_uncounted_records("acme");
+    assert_eq!(deployment.json("recount acme"), recounted(2, 2, 1, 1));
+    assert_eq!(deployment.json("recount acme"), recounted(2, 0, 1, 0));
+    deployment.miscount("acme", 5, -7);
+    assert_eq!(deployment.json("recount acme"), recounted(2, -5, 1, 7));
+    check_failure(&deployment, "recount nobody", 3, "no_account");
+    deployment.hold_a_slot("acme");
+    check_failure(&deployment, "recount acme --wait 0s", 1, "busy");
 }
 
 #[test]

@@ -165,6 +165,7 @@ async fn what_was_accepted_before_a_kill_runs_once_to_its_end() {
             }
             client.assert_all_succeed(&ids).await;
             assert_eq!(client.records().await.len(), left);
+            assert_eq!(client.get("/limits").await["data"][0]["count"], left);
         }
         if killed_in_the_middle.len() == actions.len() {
             break;
@@ -198,6 +199,8 @@ async fn forty_kills_at_any_moment_end_no_healthy_job_as_failed() {
     }
     client.assert_all_succeed(&ids).await;
     assert_eq!(client.get("/jobs?status=failed").await["data"], json!([]));
+    // What is counted of the records is what there is.
+    assert_eq!(client.get("/limits").await["data"][0]["count"], ids.len() * ITEMS);
 }
 
 #[tokio::test]

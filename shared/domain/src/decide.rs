@@ -16,6 +16,7 @@ use crate::problem::Problem;
 use crate::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State};
 use crate::time::Timestamp;
 use crate::types::{Cardinality, EndType, ObjectType, RelationshipType, TypeKey, sized};
+use crate::usage::RecordKind;
 
 /// What the items of a job are decided against.
 #[derive(Clone, Copy, Debug)]
@@ -106,6 +107,41 @@ impl Write {
         let operations = row.map_or_else(Operations::default, |row| row.operations.clone());
         let operations = token.map_or_else(|| operations.clone(), |token| operations.with(token));
         Self { id, base, before: Before::of(row), row: Row { version: base + 1, operations, state }, links }
+    }
+}
+
+impl Write {
+    /// Whether it makes a record, rather than change or delete one.
+    #[must_use]
+    pub const fn makes(&self) -> bool {
+        match self.row.state {
+            State::Object(_) => !matches!(self.before, Before::Object),
+            State::Relationship(_) => !matches!(self.before, Before::Relationship),
+            State::Tombstone => false,
+        }
+    }
+
+    /// By how many records the account grows with it.
+    #[must_use]
+    pub const fn growth(&self) -> i64 {
+        match (&self.row.state, self.before) {
+            (State::Tombstone, Before::Object | Before::Relationship) => -1,
+            (_, _) if self.makes() => 1,
+            (_, _) => 0,
+        }
+    }
+}
+
+impl Decision {
+    /// What is decided where the account has no room for the record that this would make: what would have succeeded fails for
+    /// that, and so does what was judged after it.
+    #[must_use]
+    pub fn without_room(self, kind: RecordKind) -> Self {
+        let first = self.outcomes.iter().position(|(_, outcome)| outcome.is_success()).unwrap_or(self.outcomes.len());
+        let fitted = |(place, (position, outcome))| {
+            (position, if place < first { outcome } else { Outcome::failure(kind.over_limit()) })
+        };
+        Self { outcomes: self.outcomes.into_iter().enumerate().map(fitted).collect(), write: None }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::ambient::Ambient;
 use crate::limits;
 use crate::problem::Problem;
 use crate::time::Timestamp;
+use crate::usage::RecordKind;
 
 /// A job's id: a `UUIDv7`, so that sorting by id is sorting by creation.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -108,17 +109,34 @@ impl Operation {
         }))
     }
 
-    /// The `type` member.
+    /// The kind of record that it is about.
     #[must_use]
-    pub const fn job_type(self) -> &'static str {
+    pub const fn kind(self) -> RecordKind {
         match self {
             Self::CreateObjects
             | Self::UpdateObjects
             | Self::SetObjects
             | Self::DeleteObjects
-            | Self::DeleteObjectsByExternalId => "resources",
-            Self::CreateRelationships | Self::DeleteRelationships => "relationships",
+            | Self::DeleteObjectsByExternalId => RecordKind::Object,
+            Self::CreateRelationships | Self::DeleteRelationships => RecordKind::Relationship,
         }
+    }
+
+    /// Whether an item of it may make a record.
+    #[must_use]
+    pub const fn may_make(self) -> bool {
+        match self {
+            Self::CreateObjects | Self::SetObjects | Self::CreateRelationships => true,
+            Self::UpdateObjects | Self::DeleteObjects | Self::DeleteObjectsByExternalId | Self::DeleteRelationships => {
+                false
+            }
+        }
+    }
+
+    /// The `type` member.
+    #[must_use]
+    pub const fn job_type(self) -> &'static str {
+        self.kind().plural()
     }
 
     /// The `action` member.
@@ -220,6 +238,8 @@ pub struct Job {
     pub done: BTreeSet<u32>,
     pub succeeded: u32,
     pub failed: u32,
+    /// By how many records of its kind the account has grown, or shrunk, through what is recorded of the job.
+    pub growth: i64,
     /// Why the job failed as a whole.
     pub error: Option<Problem>,
 }
@@ -241,6 +261,7 @@ impl Job {
             done: BTreeSet::new(),
             succeeded: 0,
             failed: 0,
+            growth: 0,
             error: None,
         }
     }

@@ -21,3 +21,4 @@ pub mod settle;
 pub mod time;
 pub mod timing;
 pub mod types;
+pub mod usage;

@@ -68,6 +68,10 @@ pub const ITEMS_PER_CHUNK: usize = 500;
 /// `SendMessageBatch`.
 pub const CHUNK_BYTES: usize = 240 * 1024;
 
+/// Object records, and relationship records, that an account may have unless its operator says otherwise. While jobs run, a limit
+/// may be overshot by what they have under way.
+pub const RECORDS_PER_ACCOUNT: u64 = 1_000_000;
+
 /// An item whose raw text is longer than this is rewritten by accept with only the members its action uses, compact.
 /// 32 KiB of attributes, an external id of 255 characters and a type key always fit a chunk afterwards.
 pub const PLAIN_ITEM_BYTES: usize = 16 * 1024;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::job::Operation;
 use crate::limits;
 use crate::problem::{Code, Problem};
 use crate::record::RecordId;
@@ -60,13 +61,15 @@ pub struct Entry {
     /// For a failure that was judged on its record as an earlier item of the chunk leaves it, the position of that item:
     /// should that one never be applied, this failure's reason was never true.
     pub relies_on: Option<u32>,
+    /// For a success, whether it makes a record where there is none: then the account has one more.
+    pub makes: bool,
 }
 
 impl Entry {
-    /// What relies on nothing: a failure for reasons of its own, or a success whose write depends on `base`.
+    /// What relies on nothing: a failure for reasons of its own, or a success whose write depends on `base` and makes nothing.
     #[must_use]
     pub const fn new(position: u32, outcome: Outcome, base: u64) -> Self {
-        Self { position, outcome, base, relies_on: None }
+        Self { position, outcome, base, relies_on: None, makes: false }
     }
 }
 
@@ -91,8 +94,10 @@ pub struct Plan {
 #[error("packed results cannot be read")]
 pub struct UnreadablePlan;
 
-/// The second has what failures rely on. Plans of the first are read for as long as a release back may have left some: a day.
-const FORMAT: u8 = 2;
+/// The second has what failures rely on, the third what makes a record. Plans of the others are read for as long as a release back
+/// may have left some: a day.
+const FORMAT: u8 = 3;
+const FORMAT_WITHOUT_MAKING: u8 = 2;
 const FORMAT_WITHOUT_RELIANCE: u8 = 1;
 
 impl Plan {
@@ -104,6 +109,23 @@ impl Plan {
     #[must_use]
     pub fn failed(&self) -> u32 {
         u32::try_from(self.entries.len()).unwrap_or(u32::MAX) - self.succeeded()
+    }
+
+    /// By how many records of its kind the account grows, or shrinks, when everything in it is applied.
+    #[must_use]
+    pub fn growth(&self, operation: Operation) -> i64 {
+        let count = |is_counted: fn(&Entry) -> bool| {
+            i64::try_from(self.entries.iter().filter(|entry| is_counted(entry)).count()).unwrap_or(i64::MAX)
+        };
+        match operation {
+            Operation::CreateObjects | Operation::SetObjects | Operation::CreateRelationships => {
+                count(|entry| entry.makes)
+            }
+            Operation::DeleteObjects | Operation::DeleteObjectsByExternalId | Operation::DeleteRelationships => {
+                -count(|entry| entry.outcome.is_success())
+            }
+            Operation::UpdateObjects => 0,
+        }
     }
 
     /// The entries as bytes: 19 for a success, and a failure's texts.
@@ -121,7 +143,8 @@ impl Plan {
                 Outcome::Success(id) => {
                     bytes.push(0);
                     bytes.extend_from_slice(id.as_bytes());
-                    put_number(&mut bytes, entry.base);
+                    // Versions are far below 2^63.
+                    put_number(&mut bytes, entry.base << 1 | u64::from(entry.makes));
                 }
                 Outcome::Failure(problems) => {
                     put_number(&mut bytes, problems.len().max(1) as u64);
@@ -149,7 +172,7 @@ impl Plan {
     pub fn unpack(revision: u64, closed: bool, bytes: &[u8]) -> Result<Self, UnreadablePlan> {
         let mut reader = Reader(bytes);
         let format = reader.byte()?;
-        if !matches!(format, FORMAT | FORMAT_WITHOUT_RELIANCE) {
+        if !matches!(format, FORMAT | FORMAT_WITHOUT_MAKING | FORMAT_WITHOUT_RELIANCE) {
             return Err(UnreadablePlan);
         }
         let made_at = Timestamp::from_seconds(reader.number()?);
@@ -162,10 +185,12 @@ impl Plan {
             let problems = reader.number()?;
             entries.push(if problems == 0 {
                 let id = RecordId::from_bytes(reader.take(16)?.try_into().map_err(|_| UnreadablePlan)?);
-                Entry::new(position, Outcome::Success(id), reader.number()?)
+                let number = reader.number()?;
+                let (base, makes) = if format == FORMAT { (number >> 1, number & 1 == 1) } else { (number, false) };
+                Entry { makes, ..Entry::new(position, Outcome::Success(id), base) }
             } else {
                 let read = (0..problems).map(|_| reader.problem()).collect::<Result<_, _>>()?;
-                let back = if format == FORMAT { reader.number()? } else { 0 };
+                let back = if format == FORMAT_WITHOUT_RELIANCE { 0 } else { reader.number()? };
                 let relies_on = u32::try_from(back).ok().and_then(|back| position.checked_sub(back));
                 let relies_on = relies_on.ok_or(UnreadablePlan)?;
                 let relies_on = (relies_on != position).then_some(relies_on);
@@ -386,6 +411,28 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_says_by_how_many_records_the_account_grows() {
+        let entries = vec![
+            Entry { makes: true, ..Entry::new(0, Outcome::Success(id(1)), 0) },
+            Entry::new(1, Outcome::Success(id(1)), 0),
+            Entry::new(2, Outcome::failure(Problem::internal()), 0),
+            Entry::new(3, Outcome::Success(id(2)), 7),
+        ];
+        let plan = Plan { revision: 1, made_at: Timestamp::default(), closed: false, entries };
+        for (operation, growth) in [
+            (Operation::CreateObjects, 1),
+            (Operation::SetObjects, 1),
+            (Operation::UpdateObjects, 0),
+            (Operation::DeleteObjects, -3),
+            (Operation::DeleteObjectsByExternalId, -3),
+            (Operation::CreateRelationships, 1),
+            (Operation::DeleteRelationships, -3),
+        ] {
+            assert_eq!(plan.growth(operation), growth, "{operation:?}");
+        }
+    }
+
+    #[test]
     fn results_look_as_published() {
         assert_eq!(
             rendered(&Outcome::Success(id(1))),
@@ -411,16 +458,16 @@ mod tests {
     proptest! {
         #[test]
         fn a_plan_reads_back(
-            outcomes in proptest::collection::vec((1..9_u32, outcomes(), any::<u64>(), any::<bool>()), 0..20)
+            outcomes in proptest::collection::vec((1..9_u32, outcomes(), 0..=u64::MAX / 2, any::<bool>()), 0..20)
         ) {
             let mut position = 0;
-            let entries = outcomes.into_iter().map(|(step, outcome, base, relies)| {
+            let entries = outcomes.into_iter().map(|(step, outcome, base, flag)| {
                 let earlier = position;
                 position += step;
                 if outcome.is_success() {
-                    return Entry::new(position, outcome, base);
+                    return Entry { makes: flag, ..Entry::new(position, outcome, base) };
                 }
-                Entry { relies_on: relies.then_some(earlier), ..Entry::new(position, outcome, 0) }
+                Entry { relies_on: flag.then_some(earlier), ..Entry::new(position, outcome, 0) }
             });
             let made_at = Timestamp::from_seconds(1_700_000_000);
             let plan = Plan { revision: 7, made_at, closed: true, entries: entries.collect() };
@@ -428,7 +475,21 @@ mod tests {
         }
 
         #[test]
-        fn a_plan_of_the_release_before_reads_back(details in proptest::collection::vec(".{0,40}", 0..20)) {
+        fn a_plan_without_what_makes_a_record_reads_back(bases in proptest::collection::vec(any::<u64>(), 0..20)) {
+            let entries = (0..).zip(&bases).map(|(position, base)| Entry::new(position, Outcome::Success(id(1)), *base));
+            let plan = Plan { revision: 1, made_at: Timestamp::default(), closed: false, entries: entries.collect() };
+            let mut packed = vec![FORMAT_WITHOUT_MAKING, 0];
+            put_number(&mut packed, bases.len() as u64);
+            for (place, base) in bases.iter().enumerate() {
+                packed.extend([u8::from(place > 0), 0]);
+                packed.extend_from_slice(id(1).as_bytes());
+                put_number(&mut packed, *base);
+            }
+            prop_assert_eq!(Plan::unpack(1, false, &packed), Ok(plan));
+        }
+
+        #[test]
+        fn a_plan_of_two_releases_before_reads_back(details in proptest::collection::vec(".{0,40}", 0..20)) {
             let failure = |detail: String| Outcome::failure(Problem::unprocessable(detail));
             let entries = (0..).zip(details).map(|(position, detail)| Entry::new(position, failure(detail), 0));
             let plan = Plan { revision: 1, made_at: Timestamp::default(), closed: false, entries: entries.collect() };

@@ -4,6 +4,7 @@ use domain::account::AccountId;
 use domain::job::{Job, JobStatus};
 use domain::outcome::Plan;
 use domain::problem::Problem;
+use store::jobs::Results;
 use store::queue::{Outgoing, Queue};
 use store::rows::JobRow;
 use store::{Store, StoreError};
@@ -24,7 +25,9 @@ pub async fn record(
     plan: &Plan,
     trouble: Option<&Problem>,
 ) -> Result<Option<Job>, StoreError> {
-    let recorded = store.record_chunk(account, job.id, index, plan, trouble, store.ambient().now()).await?;
+    let growth = job.operation.map_or(0, |operation| plan.growth(operation));
+    let results = Results { plan, growth, trouble };
+    let recorded = store.record_chunk(account, job.id, index, results, store.ambient().now()).await?;
     if recorded.counted
         && let Some(operation) = job.operation
     {
@@ -72,8 +75,8 @@ pub async fn conclude(
 pub async fn end(store: &Store, account: &AccountId, job: &Job) -> Result<bool, StoreError> {
     let now = store.ambient().now();
     let (status, ended) = match &job.error {
-        None => (JobStatus::Completed, store.complete(account, job.id, now).await?),
-        Some(why) => (JobStatus::Failed, store.fail(account, job.id, JobStatus::Processing, why, now).await?),
+        None => (JobStatus::Completed, store.complete(account, job, now).await?),
+        Some(why) => (JobStatus::Failed, store.fail(account, job, JobStatus::Processing, why, now).await?),
     };
     if ended {
         telemetry::job_ended(status);

@@ -61,6 +61,15 @@ impl<'row> Reader<'row> {
         }
     }
 
+    /// A number that may be below nothing.
+    pub(crate) fn optional_signed(&self, name: &'static str) -> Result<Option<i64>, StoreError> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(AttributeValue::N(number)) => number.parse().map(Some).map_err(|_| broken(name)),
+            Some(_) => Err(broken(name)),
+        }
+    }
+
     /// A number that the service itself keeps below 2³².
     pub(crate) fn count(&self, name: &'static str) -> Result<u32, StoreError> {
         u32::try_from(self.number(name)?).map_err(|_| broken(name))

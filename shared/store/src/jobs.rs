@@ -12,6 +12,7 @@ use domain::limits;
 use domain::outcome::Plan;
 use domain::problem::Problem;
 use domain::time::Timestamp;
+use domain::usage::RecordKind;
 use futures_util::future::try_join_all;
 
 use crate::attributes::{Attributes, Reader, binary, broken, number, seconds, text};
@@ -69,6 +70,39 @@ pub enum Commit {
 pub enum Fenced {
     Committed(Job),
     Never,
+}
+
+/// By how many records of a kind an account has grown, or shrunk, through a job: never by none.
+#[derive(Clone, Copy)]
+struct Growth {
+    kind: RecordKind,
+    by: i64,
+}
+
+impl Growth {
+    fn of(job: &Job) -> Option<Self> {
+        let kind = job.operation?.kind();
+        (job.growth != 0).then_some(Self { kind, by: job.growth })
+    }
+}
+
+/// How a job ends.
+#[derive(Clone, Copy)]
+struct Ending<'job> {
+    from: JobStatus,
+    to: JobStatus,
+    growth: Option<Growth>,
+    why: Option<&'job Problem>,
+}
+
+/// What is noted of a chunk on its job.
+#[derive(Clone, Copy, Debug)]
+pub struct Results<'chunk> {
+    pub plan: &'chunk Plan,
+    /// By how many records the account grows with it: see [`Plan::growth`].
+    pub growth: i64,
+    /// Why the job will end `failed`.
+    pub trouble: Option<&'chunk Problem>,
 }
 
 /// What came of noting a chunk on its job.
@@ -240,7 +274,8 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn abort(&self, account: &AccountId, id: JobId, now: Timestamp) -> Result<bool, StoreError> {
-        self.end(account, id, JobStatus::Queued, JobStatus::Aborted, None, now).await
+        let ending = Ending { from: JobStatus::Queued, to: JobStatus::Aborted, growth: None, why: None };
+        self.end(account, id, ending, now).await
     }
 
     /// Takes a job from `processing` to `completed` and gives its slot back. Answers whether this call did it: it happens
@@ -248,8 +283,10 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn complete(&self, account: &AccountId, id: JobId, now: Timestamp) -> Result<bool, StoreError> {
-        self.end(account, id, JobStatus::Processing, JobStatus::Completed, None, now).await
+    pub async fn complete(&self, account: &AccountId, job: &Job, now: Timestamp) -> Result<bool, StoreError> {
+        let growth = Growth::of(job);
+        let ending = Ending { from: JobStatus::Processing, to: JobStatus::Completed, growth, why: None };
+        self.end(account, job.id, ending, now).await
     }
 
     /// Takes a job from `from`, which is `queued` or `processing`, to `failed` and gives its slot back. Answers whether
@@ -260,23 +297,23 @@ impl Store {
     pub async fn fail(
         &self,
         account: &AccountId,
-        id: JobId,
+        job: &Job,
         from: JobStatus,
         why: &Problem,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.end(account, id, from, JobStatus::Failed, Some(why), now).await
+        let ending = Ending { from, to: JobStatus::Failed, growth: Growth::of(job), why: Some(why) };
+        self.end(account, job.id, ending, now).await
     }
 
     async fn end(
         &self,
         account: &AccountId,
         id: JobId,
-        from: JobStatus,
-        to: JobStatus,
-        why: Option<&Problem>,
+        ending: Ending<'_>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        let Ending { from, to, growth, why } = ending;
         let mut changes =
             "SET #status = :to, status_key = :status_key, updated_at = :now, completed_at = :now".to_owned();
         if why.is_some() {
@@ -287,12 +324,19 @@ impl Store {
             .set_key(Some(job_key(account, &keys::job(id))))
             .update_expression(changes)
             // Closes the race between two ends of one job: the slot is given back with the first and only there.
-            .condition_expression("#status = :from")
+            .condition_expression(match growth {
+                None => "#status = :from AND attribute_not_exists(growth)",
+                // Closes the race with a chunk that is recorded meanwhile: what is counted is all that was recorded.
+                Some(_) => "#status = :from AND growth = :growth",
+            })
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":from", text(from.as_str()))
             .expression_attribute_values(":to", text(to.as_str()))
             .expression_attribute_values(":status_key", text(keys::by_status(account, to)))
             .expression_attribute_values(":now", seconds(now));
+        if let Some(Growth { by, .. }) = growth {
+            end_job = end_job.expression_attribute_values(":growth", AttributeValue::N(by.to_string()));
+        }
         if let Some(why) = why {
             end_job = end_job
                 .expression_attribute_names("#total", "total")
@@ -304,16 +348,19 @@ impl Store {
             .set_key(Some(job_key(account, keys::slots())))
             .update_expression("ADD active :minus_one")
             .expression_attribute_values(":minus_one", AttributeValue::N("-1".to_owned()));
-        let writes = vec![
+        let mut writes = vec![
             TransactWriteItem::builder().update(built(end_job.build())?).build(),
             TransactWriteItem::builder().update(built(give_slot_back.build())?).build(),
         ];
+        if let Some(Growth { kind, by }) = growth {
+            writes.push(self.count_records(account, kind, by)?);
+        }
         // Refused means that another was first.
         Ok(matches!(self.transact(writes).await?, Transacted::Done))
     }
 
     /// Notes that a chunk's results are recorded, and answers with the job as it then stands. Counts the chunk once,
-    /// however often it is called. With `trouble` the job is marked: it will end `failed`, for that reason.
+    /// however often it is called. With trouble the job is marked: it will end `failed`, for that reason.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -322,13 +369,17 @@ impl Store {
         account: &AccountId,
         id: JobId,
         chunk: u32,
-        plan: &Plan,
-        trouble: Option<&Problem>,
+        results: Results<'_>,
         now: Timestamp,
     ) -> Result<Recorded, StoreError> {
-        let mut changes = "ADD done :chunks, succeeded :succeeded, failed :failed SET updated_at = :now".to_owned();
+        let Results { plan, growth, trouble } = results;
+        let mut changes = "SET updated_at = :now".to_owned();
         if trouble.is_some() {
             changes.push_str(", error_code = :code, error_detail = :detail");
+        }
+        changes.push_str(" ADD done :chunks, succeeded :succeeded, failed :failed");
+        if growth != 0 {
+            changes.push_str(", growth :growth");
         }
         let mut update = self
             .client
@@ -346,6 +397,9 @@ impl Store {
             .expression_attribute_values(":succeeded", number(plan.succeeded()))
             .expression_attribute_values(":failed", number(plan.failed()))
             .expression_attribute_values(":now", seconds(now));
+        if growth != 0 {
+            update = update.expression_attribute_values(":growth", AttributeValue::N(growth.to_string()));
+        }
         if let Some(trouble) = trouble {
             update = update
                 .expression_attribute_values(":code", number(trouble.code.number()))
@@ -616,28 +670,38 @@ impl Store {
     }
 
     async fn read_batch(&self, table: &str, keys: Vec<Attributes>) -> Result<Vec<Attributes>, StoreError> {
-        let mut rows = Vec::with_capacity(keys.len());
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
-        let mut wanted = built(wanted.build())?;
+        let mut rows = self.read_tables(HashMap::from([(table.to_owned(), built(wanted.build())?)])).await?;
+        Ok(rows.remove(table).unwrap_or_default())
+    }
+
+    /// Rows of several tables by their keys, of which there may be [`KEYS_PER_READ`], in one request where the database answers
+    /// it whole.
+    pub(crate) async fn read_tables(
+        &self,
+        mut wanted: HashMap<String, KeysAndAttributes>,
+    ) -> Result<HashMap<String, Vec<Attributes>>, StoreError> {
+        let mut rows: HashMap<String, Vec<Attributes>> = HashMap::new();
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
         for _ in 0..10 {
             let answer = self
                 .client
                 .batch_get_item()
-                .request_items(table, wanted)
+                .set_request_items(Some(wanted))
                 .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
                 .send()
                 .await
                 .map_err(|error| StoreError::of("BatchGetItem", &error))?;
             self.meter.count_read(answer.consumed_capacity());
-            rows.extend(answer.responses.and_then(|mut tables| tables.remove(table)).unwrap_or_default());
-            match answer.unprocessed_keys.and_then(|mut tables| tables.remove(table)) {
-                Some(rest) if !rest.keys().is_empty() => {
-                    self.meter.count_throttles(rest.keys().len());
-                    wanted = rest;
-                }
-                _ => return Ok(rows),
+            for (table, read) in answer.responses.unwrap_or_default() {
+                rows.entry(table).or_default().extend(read);
             }
+            wanted = answer.unprocessed_keys.unwrap_or_default();
+            wanted.retain(|_, rest| !rest.keys().is_empty());
+            if wanted.is_empty() {
+                return Ok(rows);
+            }
+            self.meter.count_throttles(wanted.values().map(|rest| rest.keys().len()).sum());
             backoff.wait(&self.ambient).await;
         }
         Err(StoreError::Unavailable { call: "BatchGetItem", reason: "keys stayed unprocessed".to_owned() })

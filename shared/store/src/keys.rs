@@ -92,6 +92,16 @@ pub fn record(account: &AccountId, id: RecordId) -> String {
     format!("{account}#{id}")
 }
 
+/// Parts that an account's counts of records are spread over: writes of single records meet at each, so many times some hundred
+/// a second are counted.
+pub const COUNT_SHARDS: u8 = 4;
+
+/// A part of how many records of each kind an account has, in the records table. No id of a record is spelled so.
+#[must_use]
+pub fn record_count(account: &AccountId, shard: u8) -> String {
+    format!("{account}#COUNT#{shard}")
+}
+
 /// What an idempotency key of a write of one record was used for, by the hex of its hash, in the records table. No id of a record
 /// is spelled so.
 #[must_use]
@@ -130,6 +140,19 @@ pub fn access(account: &AccountId) -> String {
 #[must_use]
 pub const fn access_of_nobody() -> &'static str {
     "NOBODY#ACCESS"
+}
+
+/// The partition of how many records an account may have: the operator writes it, and functions that write records read it, as they
+/// may not read the rest of what the operator wrote.
+#[must_use]
+pub fn limits_of(account: &AccountId) -> String {
+    format!("{account}#LIMITS")
+}
+
+/// The one row of a [`limits_of`] partition.
+#[must_use]
+pub const fn limits_row() -> &'static str {
+    "LIMITS"
 }
 
 /// The account's settings, in its partition of access.
@@ -333,6 +356,8 @@ mod tests {
         assert!(job(job_id).as_str() < after_all_jobs());
         let email = Email::parse("Agent@Example.com").unwrap();
         assert_eq!(access(&acme), "acme#ACCESS");
+        assert_eq!((limits_of(&acme).as_str(), record_count(&acme, 3).as_str()), ("acme#LIMITS", "acme#COUNT#3"));
+        assert_eq!(record_of(&record_count(&acme, 3)), None);
         assert_eq!(user(&email), "USER#agent@example.com");
         assert_eq!(token(&[0xab; 32], TokenKind::Api), format!("TOKEN#{}#api", "ab".repeat(32)));
         assert_eq!(token_of(&token(&[0xab; 32], TokenKind::Api)), Some(([0xab; 32], TokenKind::Api)));

@@ -31,6 +31,7 @@ pub mod sweep;
 pub mod tables;
 mod transaction;
 pub mod types;
+pub mod usage;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::SharedHttpClient;

@@ -1,5 +1,5 @@
-//! Writes of one record that come with an idempotency key: the record and the key in one transaction, so that the key is there
-//! exactly when the write was made.
+//! Writes of one record together with what has to be there exactly when it was made: the counts of its ends, the account's count
+//! of records, and the request's idempotency key, in one transaction.
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use domain::account::AccountId;
@@ -7,6 +7,7 @@ use domain::decide::Write;
 use domain::limits;
 use domain::record::RecordId;
 use domain::time::Timestamp;
+use domain::usage::RecordKind;
 
 use crate::attributes::{Attributes, Reader, binary, broken, seconds, text};
 use crate::jobs::{IdempotencyKey, built};
@@ -58,8 +59,9 @@ impl Store {
         }))
     }
 
-    /// Makes one write of a record, with the counts of its ends where it is a relationship, together with its idempotency key,
-    /// or nothing. It costs two write units for each row, and those of the index.
+    /// Makes one write of a record with the counts of its ends where it is a relationship, the account's count of records where it
+    /// changes, and the request's idempotency key if there is one; or nothing. It costs two write units for each row, and those of
+    /// the indexes.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -67,11 +69,36 @@ impl Store {
         &self,
         account: &AccountId,
         write: &Write,
-        key: &IdempotencyKey,
-        created: bool,
+        kind: RecordKind,
+        key: Option<&IdempotencyKey>,
         now: Timestamp,
     ) -> Result<WrittenOnce, StoreError> {
-        let mut put_key = Put::builder()
+        let mut writes = vec![TransactWriteItem::builder().put(self.put_of_record(account, write, now)?).build()];
+        for (end, change) in link_changes([write]) {
+            writes.push(self.update_of_end(account, end, change)?);
+        }
+        if write.growth() != 0 {
+            writes.push(self.count_records(account, kind, write.growth())?);
+        }
+        if let Some(key) = key {
+            writes.push(self.put_of_key(account, write, key, now)?);
+        }
+        Ok(match self.transact(writes).await? {
+            Transacted::Done => WrittenOnce::Done,
+            // A key that is taken says more than a record that has moved on, which the first request has moved.
+            Transacted::Refused(failed) if key.is_some() && failed.last() == Some(&true) => WrittenOnce::KeyTaken,
+            Transacted::Refused(_) => WrittenOnce::Lost,
+        })
+    }
+
+    fn put_of_key(
+        &self,
+        account: &AccountId,
+        write: &Write,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, StoreError> {
+        let mut put = Put::builder()
             .table_name(&self.tables.records)
             .item("pk", text(keys::record_idempotency(account, &key.key)))
             .item("record", text(write.id.to_string()))
@@ -80,19 +107,9 @@ impl Store {
             // Closes the race between two requests with one key: the second finds the first one's row.
             .condition_expression("attribute_not_exists(pk) OR expires_at <= :now")
             .expression_attribute_values(":now", seconds(now));
-        if created {
-            put_key = put_key.item("created", AttributeValue::Bool(true));
+        if write.makes() {
+            put = put.item("created", AttributeValue::Bool(true));
         }
-        let mut writes = vec![TransactWriteItem::builder().put(self.put_of_record(account, write, now)?).build()];
-        for (end, change) in link_changes([write]) {
-            writes.push(self.update_of_end(account, end, change)?);
-        }
-        writes.push(TransactWriteItem::builder().put(built(put_key.build())?).build());
-        Ok(match self.transact(writes).await? {
-            Transacted::Done => WrittenOnce::Done,
-            // A key that is taken says more than a record that has moved on, which the first request has moved.
-            Transacted::Refused(failed) if failed.last() == Some(&true) => WrittenOnce::KeyTaken,
-            Transacted::Refused(_) => WrittenOnce::Lost,
-        })
+        Ok(TransactWriteItem::builder().put(built(put.build())?).build())
     }
 }

@@ -43,6 +43,9 @@ pub(crate) fn job_to_row(account: &AccountId, job: &Job) -> Attributes {
     if let Some(completed_at) = job.completed_at {
         row.insert("completed_at".to_owned(), seconds(completed_at));
     }
+    if job.growth != 0 {
+        row.insert("growth".to_owned(), AttributeValue::N(job.growth.to_string()));
+    }
     if !job.done.is_empty() {
         row.insert("done".to_owned(), AttributeValue::Ns(job.done.iter().map(u32::to_string).collect()));
     }
@@ -97,6 +100,7 @@ pub(crate) fn job_from_row(row: &Attributes) -> Result<JobRow, StoreError> {
         done: done.map_err(|_| broken("done"))?,
         succeeded: reader.count("succeeded")?,
         failed: reader.count("failed")?,
+        growth: reader.optional_signed("growth")?.unwrap_or(0),
         error,
     }))
 }
@@ -216,7 +220,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(job_from_row(&job_to_row(&account(), &job)).unwrap(), JobRow::Job(job.clone()));
             job.done = [0, 2].into();
-            (job.succeeded, job.failed) = (400, 100);
+            (job.succeeded, job.failed, job.growth) = (400, 100, -400);
             job.status = JobStatus::Failed;
             job.completed_at = Some(Timestamp::from_seconds(1_700_000_005));
             job.error = Some(Problem::internal());

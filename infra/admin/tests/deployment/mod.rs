@@ -9,13 +9,20 @@ use std::time::Duration;
 use access::{Access, Settings, Source};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use domain::account::Identity;
+use domain::account::{AccountId, Identity};
 use domain::ambient::Ambient;
+use domain::decide::{Before, Write as RecordWrite};
+use domain::job::{Job, JobId, Operation};
+use domain::operations::Operations;
+use domain::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State};
+use domain::types::{ObjectTypeDefinition, RelationshipType, TypeKey};
+use domain::usage::PerKind;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST};
 use serde_json::Value;
 use store::Store;
 use store::clients::{AwsSettings, dynamodb, http_client};
+use store::jobs::Commit;
 use store::tables::{TableNames, create_missing};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -95,6 +102,72 @@ impl Deployment {
     /// Lets time go by for whoever lets in.
     pub fn advance(&self, duration: Duration) {
         self.store.ambient().advance(u64::try_from(duration.as_millis()).expect("not for ever"));
+    }
+
+    /// Makes two products and a relationship between them, without counting them.
+    pub fn write_uncounted_records(&self, account: &str) {
+        let account = AccountId::parse(account).expect("an account");
+        let (key, now) = (|text| TypeKey::parse(text).expect("a key"), self.store.ambient().now());
+        let product = ObjectTypeDefinition {
+            key: key("product"),
+            schema: r#"{"properties":{"a":{"type":"string"}}}"#.to_owned(),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        let data = serde_json::json!({"key": "likes", "source": "product", "target": "product"});
+        let likes = RelationshipType::parse(&data, now).expect("a type");
+        let ids = [1, 2].map(|byte| RecordId::from_bytes([byte; 16]));
+        let objects = ids.map(|id| ObjectRecord {
+            id,
+            object_type: key("product"),
+            external_id: None,
+            attributes: "{}".to_owned(),
+            created_at: now,
+            position: None,
+            updated_at: now,
+            type_version: 1,
+            links: 0,
+        });
+        let link = RelationshipRecord {
+            id: RecordId::from_bytes([3; 16]),
+            relationship_type: key("likes"),
+            source: End::Object(ids[0]),
+            target: End::Object(ids[1]),
+            created_at: now,
+            position: None,
+        };
+        let write = |id, state| RecordWrite {
+            id,
+            base: 0,
+            before: Before::Nothing,
+            row: Row { version: 1, operations: Operations::default(), state },
+            links: Vec::new(),
+        };
+        let objects = objects.map(|object| write(object.id, State::Object(object)));
+        let links = [write(link.id, State::Relationship(link))];
+        self.runtime.block_on(async {
+            let store = &self.store;
+            store.define_object_type(&account, &product).await.expect("the database");
+            store.define_relationship_type(&account, &likes).await.expect("the database");
+            store.write_objects(&account, &objects, now).await.expect("the database");
+            store.write_relationships(&account, &links, now).await.expect("the database");
+        });
+    }
+
+    /// Puts the counts of records off by so many.
+    pub fn miscount(&self, account: &str, objects: i64, relationships: i64) {
+        let account = AccountId::parse(account).expect("an account");
+        let change = PerKind { objects, relationships };
+        self.runtime.block_on(self.store.mend_counts(&account, change)).expect("the database");
+    }
+
+    /// Makes a job that nobody works on.
+    pub fn hold_a_slot(&self, account: &str) {
+        let account = AccountId::parse(account).expect("an account");
+        let job = Job::queued(JobId::new(self.store.ambient()), Operation::CreateObjects, 1, 1);
+        let commit = self.store.commit(&account, &job, None, job.created_at);
+        assert_eq!(self.runtime.block_on(commit).expect("the database"), Commit::Done);
     }
 
     /// Takes the tables away.

@@ -1,0 +1,30 @@
+//! `GET /limits`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use domain::limits::{ACTIVE_JOBS, TYPES_PER_ACCOUNT};
+use domain::usage::RecordKind;
+use serde_json::{Value, json};
+use wire::{Agent, Data, Failure};
+
+use crate::Status;
+
+/// How many of each thing the account has and may have.
+pub(crate) async fn show(Agent(caller): Agent, State(status): State<Status>) -> Result<Data<Value>, Failure> {
+    let (store, account) = (&status.store, &caller.account);
+    let (usage, types, jobs) = tokio::try_join!(
+        store.usage(account),
+        store.type_counts(account),
+        store.admission(account, None, store.ambient().now()),
+    )?;
+    let entry = |key: &str, limit: u64, count: u64| json!({"key": key, "limit": limit, "count": count});
+    let records = |kind: RecordKind| entry(kind.plural(), usage.limits.of(kind), usage.counts.of(kind));
+    let limits = json!([
+        records(RecordKind::Object),
+        records(RecordKind::Relationship),
+        entry("resource_types", TYPES_PER_ACCOUNT, types.objects),
+        entry("relationship_types", TYPES_PER_ACCOUNT, types.relationships),
+        entry("jobs", ACTIVE_JOBS, jobs.active),
+    ]);
+    Ok(Data(StatusCode::OK, limits))
+}
