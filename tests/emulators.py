@@ -408,6 +408,7 @@ class Stack:
         self.await_complete(cloudformation)
         self.turn_on_time_to_live()
         self.bound_concurrency()
+        self.allow_loops()
         say(f"deployed in {time.monotonic() - began:.1f} s")
 
     def upload(self, folder: Path) -> str:
@@ -456,6 +457,14 @@ class Stack:
             if scaling := mapping.get("ScalingConfig"):
                 scaling = {"MaximumConcurrency": int(scaling["MaximumConcurrency"])}
                 client.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
+
+    def allow_loops(self) -> None:
+        """MiniStack takes no notice of the template's RecursiveLoop, and stops a chain of chunks after 16 of them."""
+        client = self.client("lambda")
+        for logical_id, resource in self.template["Resources"].items():
+            if allowed := resource.get("Properties", {}).get("RecursiveLoop"):
+                function = self.physical_ids()[logical_id]
+                client.put_function_recursion_config(FunctionName=function, RecursiveLoop=allowed)
 
     @functools.cache
     def physical_ids(self) -> dict[str, str]:

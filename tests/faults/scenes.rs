@@ -263,7 +263,7 @@ fn the_jobs_are_cut_as_their_shapes_say() {
             let items = Items(&account).of(operation, shape);
             let body = json!({"type": operation.job_type(), "action": operation.action(), "data": items}).to_string();
             let request = JobRequest::parse(body.as_bytes()).expect("a request");
-            let chunks = pack(&account, job, &request, shape.packing());
+            let chunks = pack(&account, job, &request, shape.packing()).chunks;
             assert_eq!(chunks.len(), shape.chunks(), "{operation:?} {shape:?}");
         }
     }

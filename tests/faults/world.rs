@@ -293,7 +293,7 @@ impl World {
         let accept = Accept::new(self.store.clone(), Arc::clone(&self.queue)).packing(self.shape.packing());
         let routes = accept::routes(accept)
             .merge(status::routes(Status::new(self.store.clone())))
-            .merge(records::routes(Records::new(self.store.clone())));
+            .merge(records::routes(Records::new(self.store.clone()).with_exact_indexes()));
         let access = Access::new(self.store.clone(), access::Settings::default());
         wire::conventions(routes, access, wire::AllowedOrigins::default(), self.clock.ambient.clone())
     }

@@ -514,7 +514,7 @@ async fn a_result_takes_no_more_than_its_share_of_the_largest_answer() {
         let request = JobRequest::parse(body.as_bytes()).expect("a request");
         let store = &acme.store;
         let id = JobId::new(store.ambient());
-        let mut chunks = pack(&acme.account, id, &request, Packing::default());
+        let mut chunks = pack(&acme.account, id, &request, Packing::default()).chunks;
         chunks[0].total = ITEMS;
         let job = Job::queued(id, request.operation, ITEMS, 1);
         let committed = store.commit(&acme.account, &job, None, store.ambient().now()).await.expect("the database");

@@ -27,3 +27,4 @@ mod show;
 mod strangers;
 mod template;
 mod tenancy;
+mod type_deletion;

@@ -190,6 +190,9 @@ async fn requests(workers: &Workers, acme: &Client) {
     let chain: Vec<Value> = (0..600).map(|_| product("chained")).collect();
     workers.run(acme, "resources", "external_id_set", json!(chain)).await;
     let unwanted = acme.accepted("resources", "post", json!([product("unwanted")])).await;
+    // While a job is active, its type is looked for among those that are deleted.
+    acme.define("spare", json!({"properties": {"name": {"type": "string"}}})).await;
+    assert_eq!(acme.delete("/objects/types/spare").await.status, 204);
     assert_eq!(acme.abort(&json!({"id": unwanted})).await.status, 200);
     workers.deliveries().drain().await;
 }

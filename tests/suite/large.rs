@@ -2,8 +2,12 @@
 
 use std::collections::HashSet;
 
+use domain::job::JobId;
+use reqwest::Method;
 use serde_json::{Value, json};
-use tests::{Client, outcomes, text};
+use store::rows::JobRow;
+use tests::compressed::gzip;
+use tests::{Client, answer, outcomes, text};
 
 use crate::home::Home;
 
@@ -103,4 +107,30 @@ async fn a_job_of_a_thousand_items_runs_to_its_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_of_ten_thousand_items_goes_from_queued_through_processing_to_completed() {
     runs_to_its_end(10_000).await;
+}
+
+/// Longer than the loop of one function that AWS stops unless it is told that it is meant.
+const CHAINED_CHUNKS: u32 = 40;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_of_forty_chunks_runs_to_its_end() {
+    // Eight of them are a chunk, and all are about one record, so each chunk waits for the one before.
+    const ITEMS: usize = 330;
+    let home = Home::start().await;
+    let agent = home.agent().await;
+    agent.define_product().await;
+    let name = |number: usize| format!("{number} {}", "x".repeat(30_000));
+    let items: Vec<Value> = (0..ITEMS)
+        .map(|number| json!({"type": "product", "external_id": "one", "attributes": {"name": name(number)}}))
+        .collect();
+    let body = json!({"type": "resources", "action": "external_id_set", "data": items}).to_string();
+    let request = agent.request(Method::POST, "/jobs").header("content-encoding", "gzip").body(gzip(body.as_bytes()));
+    let id = text(&answer(request).await.data(201)["id"]).to_owned();
+    let job = agent.wait(&id).await;
+    assert_eq!(outcomes(&job), ["done"; ITEMS]);
+    let row = agent.store.find_job_row(&agent.account, JobId::parse(&id).expect("a job id")).await;
+    let Ok(Some(JobRow::Job(row))) = row else { panic!("{row:?}") };
+    assert!(row.chunks >= CHAINED_CHUNKS, "{} chunks", row.chunks);
+    assert_eq!(agent.record("product", "one").await["attributes"]["name"], name(ITEMS - 1));
+    home.stop().await;
 }

@@ -23,8 +23,11 @@ async fn a_message_that_is_sent_three_times_has_its_effect_once() {
     let request = JobRequest::parse(body.as_bytes()).expect("a request");
     let store = &agent.store;
     let id = JobId::new(store.ambient());
-    let messages: Vec<String> =
-        pack(&agent.account, id, &request, Packing::default()).iter().map(domain::chunk::Chunk::to_message).collect();
+    let messages: Vec<String> = pack(&agent.account, id, &request, Packing::default())
+        .chunks
+        .iter()
+        .map(domain::chunk::Chunk::to_message)
+        .collect();
     assert_eq!(messages.len(), 2);
     home.send(&agent, messages.iter().chain(&messages).cloned()).await;
     let count = |number: usize| u32::try_from(number).expect("a small number");

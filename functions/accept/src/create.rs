@@ -228,9 +228,10 @@ impl Packed {
         packing: Packing,
         trace: &str,
     ) -> Result<Self, Failure> {
-        let chunks = pack(account, id, request, packing);
+        let domain::chunk::Packed { chunks, makes } = pack(account, id, request, packing);
         let count = |number: usize| u32::try_from(number).map_err(Failure::internal);
-        let job = Job::queued(id, request.operation, count(request.items.len())?, count(chunks.len())?);
+        let queued = Job::queued(id, request.operation, count(request.items.len())?, count(chunks.len())?);
+        let job = Job { makes, ..queued };
         let waiting: HashSet<u32> = chunks.iter().filter_map(|chunk| chunk.then).collect();
         let (mut first, mut later) = (Vec::with_capacity(chunks.len()), Vec::new());
         // Each is let go as soon as it is a message.

@@ -147,7 +147,7 @@ where
             usage: &consumer.usage,
             chunk,
             positions: chunk.items.iter().map(|item| item.position).collect(),
-            loader: TypeLoader::new(&consumer.store, &consumer.schemas, &chunk.account),
+            loader: TypeLoader::new(&consumer.store, &consumer.schemas, &chunk.account, chunk.operation),
             budget: Budget::of_job(chunk.total),
             room: u64::MAX,
             plan: None,

@@ -96,7 +96,7 @@ impl Service {
             authorization_of(&operator, &account, Role::EndUser).await,
             authorization_of(&operator, &stranger, Role::Agent).await,
         ]);
-        let records = crate::Records::new(store.clone());
+        let records = crate::Records::new(store.clone()).with_exact_indexes();
         let settings = Settings { requests_per_minute: 1_000_000, ..Settings::default() };
         let router =
             conventions(crate::routes(records), Access::new(access, settings), AllowedOrigins::default(), ambient);

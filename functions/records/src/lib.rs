@@ -10,12 +10,14 @@ mod relationship_types;
 mod relationship_writes;
 pub mod settings;
 mod single_write;
+mod type_deletion;
 mod walks;
 
 #[cfg(test)]
 mod harness;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::account::AccountId;
 use domain::record::State;
@@ -34,13 +36,24 @@ pub struct Records {
     store: Store,
     cursors: CursorKeys,
     schemas: Arc<SchemaCache>,
+    /// How long an index may trail its table.
+    index_lag: Duration,
 }
+
+/// DynamoDB keeps an index up to date within a fraction of a second, as a rule, and promises no time.
+const INDEX_LAG: Duration = Duration::from_millis(1_500);
 
 impl Records {
     /// Reads and writes `store`, by whose clock types and records are dated.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { cursors: CursorKeys::of(store.clone()), schemas: Arc::default(), store }
+        Self { cursors: CursorKeys::of(store.clone()), schemas: Arc::default(), store, index_lag: INDEX_LAG }
+    }
+
+    /// On a database whose indexes never trail their tables.
+    #[must_use]
+    pub fn with_exact_indexes(self) -> Self {
+        Self { index_lag: Duration::ZERO, ..self }
     }
 
     /// The page of the records of one type. A row of which `of_kind` makes nothing is of another kind, and not listed.

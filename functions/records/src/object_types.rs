@@ -12,12 +12,13 @@ use domain::usage::over_limit;
 use http::StatusCode;
 use http::header::LOCATION;
 use serde_json::Value;
-use store::catalog::{Defined, Deleted};
+use store::catalog::Defined;
 use store::keys::TypeKind;
 use wire::{Agent, Data, DataBody, Failure, List, Query, Segments};
 
 use crate::Records;
 use crate::paging::{Paging, type_position};
+use crate::type_deletion::Deletion;
 
 /// The body of a definition: a schema of at most 32 KiB as compact JSON, eight times that so that a generously indented
 /// one fits too.
@@ -38,7 +39,8 @@ pub(crate) async fn define(
     let schema = schema_of(&data)?;
     let now = records.store.ambient().now();
     let schema = schema.as_str().to_owned();
-    let object_type = ObjectTypeDefinition { key, schema, version: 1, created_at: now, updated_at: now };
+    let object_type =
+        ObjectTypeDefinition { key, schema, version: 1, created_at: now, updated_at: now, deletion: None };
     let defined = records.store.define_object_type(&caller.account, &object_type).await?;
     defined_as_wanted(defined, TypeKind::Object, &object_type.key)?;
     let location = format!("{}/objects/types/{}", wire::BASE, object_type.key);
@@ -106,25 +108,9 @@ pub(crate) async fn delete(
             user.key
         )));
     }
-    // The index that says so trails the table by a moment, and a job may be creating a record right now: such a record
-    // outlives its type, can be read by its id, and is listed again once a type of that key is defined.
-    if records.store.has_records(account, TypeKind::Object, &defined).await? {
-        return Err(Failure::unprocessable(format!(
-            "There are records of the object type \"{defined}\": delete all that {}/objects/records?type={defined} lists first",
-            wire::BASE
-        )));
-    }
-    let deleted = records.store.delete_type(account, TypeKind::Object, &defined, revision).await?;
-    deleted_as_wanted(deleted, object_type_not_found(&key))
-}
-
-/// Whether the type is now gone, or else why not.
-pub(crate) fn deleted_as_wanted(deleted: Deleted, missing: Problem) -> Result<StatusCode, Failure> {
-    match deleted {
-        Deleted::Done => Ok(StatusCode::NO_CONTENT),
-        Deleted::Missing => Err(missing.into()),
-        Deleted::TypesChanged => Err(Failure::unavailable(1).because("types were defined or deleted meanwhile")),
-    }
+    let missing = object_type_not_found(&key);
+    let deletion = Deletion { records: &records, account, kind: TypeKind::Object, key: &defined, revision, missing };
+    deletion.carry_out().await
 }
 
 /// The key of the object type that a request calls `key`, as it was defined.

@@ -15,8 +15,9 @@ use store::keys::TypeKind;
 use wire::{Agent, Data, DataBody, Failure, List, Query, Segments};
 
 use crate::Records;
-use crate::object_types::{BODY_BYTES, defined_as_wanted, deleted_as_wanted};
+use crate::object_types::{BODY_BYTES, defined_as_wanted};
 use crate::paging::{Paging, type_position};
+use crate::type_deletion::Deletion;
 
 /// `POST /relationships/types`
 pub(crate) async fn define(
@@ -95,15 +96,10 @@ pub(crate) async fn delete(
     let account = &caller.account;
     let revision = records.store.types_revision(account).await?;
     let defined = find(&records, account, &key).await?.key;
-    if records.store.has_records(account, TypeKind::Relationship, &defined).await? {
-        return Err(Failure::unprocessable(format!(
-            "There are records of the relationship type \"{defined}\": delete all that \
-             {}/relationships/records?type={defined} lists first",
-            wire::BASE
-        )));
-    }
-    let deleted = records.store.delete_type(account, TypeKind::Relationship, &defined, revision).await?;
-    deleted_as_wanted(deleted, relationship_type_not_found(&key))
+    let missing = relationship_type_not_found(&key);
+    let deletion =
+        Deletion { records: &records, account, kind: TypeKind::Relationship, key: &defined, revision, missing };
+    deletion.carry_out().await
 }
 
 /// The relationship type that a request calls `key`.
@@ -123,6 +119,7 @@ pub(crate) fn parse_key(key: &str) -> Result<TypeKey, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use domain::types::DeletionMark;
     use serde_json::json;
     use store::catalog::{Defined, Deleted};
 
@@ -266,18 +263,23 @@ mod tests {
         let owns = json!({"key": "owns", "source": "zen:user", "target": "product"});
         let owns = RelationshipType::parse(&owns, service.ambient().now()).unwrap();
 
+        let mark = DeletionMark::new(service.ambient());
+        let delete = async |kind, key: &TypeKey, revision| {
+            assert!(store.mark_type(account, kind, key, &mark).await.unwrap());
+            store.delete_type(account, kind, key, &mark, revision).await.unwrap()
+        };
         // The deletion looked for types that name it, and then one was defined.
         let revision = store.types_revision(account).await.unwrap();
         assert_eq!(store.define_relationship_type(account, &owns).await.unwrap(), Defined::Done);
-        let deleted = store.delete_type(account, TypeKind::Object, &product, revision).await.unwrap();
-        assert_eq!(deleted, Deleted::TypesChanged);
+        assert_eq!(delete(TypeKind::Object, &product, revision).await, Deleted::TypesChanged);
 
         // The definition looked for its ends, and then one was deleted.
         let revision = store.types_revision(account).await.unwrap();
-        let deleted = store.delete_type(account, TypeKind::Relationship, &owns.key, revision).await.unwrap();
-        assert_eq!(deleted, Deleted::Done);
-        let deleted = store.delete_type(account, TypeKind::Object, &product, revision + 1).await.unwrap();
-        assert_eq!(deleted, Deleted::Done);
+        assert_eq!(delete(TypeKind::Relationship, &owns.key, revision).await, Deleted::Done);
+        assert_eq!(delete(TypeKind::Object, &product, revision + 1).await, Deleted::Done);
+        assert!(!store.mark_type(account, TypeKind::Object, &product, &mark).await.unwrap());
+        let again = store.delete_type(account, TypeKind::Object, &product, &mark, revision + 2).await.unwrap();
+        assert_eq!(again, Deleted::MarkGone);
         assert_eq!(store.define_relationship_type(account, &owns).await.unwrap(), Defined::EndMissing);
     }
 }

@@ -252,14 +252,14 @@ mod tests {
             reply
         };
         // Write units in the table: two for the relationship, two for each end that is a record, two for the count of relationships,
-        // and two for a key. Reads of the type, the relationship, the ends, and of how many there are and may be.
+        // and two for a key. Reads of the type before and after, the relationship, the ends, and of how many there are and may be.
         let made = check(None, "POST", LINKS, body("one-to-one", &*first, &*second), COST_OF_TWO_ENDS).await;
         check(Some("k"), "POST", LINKS, body("owns", "zen:user:1", &*second), COST_OF_ONE_END_WITH_KEY).await;
         check(None, "DELETE", &format!("{LINKS}/{}", id_of(&made)), Value::Null, COST_OF_DELETION).await;
     }
 
-    const COST_OF_TWO_ENDS: [f64; 3] = [8.0, 3.0, 4.0 + 5.0];
-    const COST_OF_ONE_END_WITH_KEY: [f64; 3] = [8.0, 3.0, 4.0 + 5.0];
+    const COST_OF_TWO_ENDS: [f64; 3] = [8.0, 3.0, 5.0 + 5.0];
+    const COST_OF_ONE_END_WITH_KEY: [f64; 3] = [8.0, 3.0, 5.0 + 5.0];
     const COST_OF_DELETION: [f64; 3] = [8.0, 3.0, 1.0];
 
     #[tokio::test]

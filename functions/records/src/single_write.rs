@@ -22,7 +22,7 @@ use domain::decide::{
     Agreed, Context, Decision, Ends, RelationshipDecision, Step, Write, decide_object, decide_relationship,
     relationship_of,
 };
-use domain::item::{Item, no_such_id};
+use domain::item::{Item, no_such_id, object_type_not_found, relationship_type_not_found};
 use domain::job::{JobId, Operation};
 use domain::outcome::{Budget, Entry, Outcome, Plan};
 use domain::problem::Problem;
@@ -30,12 +30,14 @@ use domain::record::{ObjectRecord, RecordId, RelationshipRecord, Row, State};
 use domain::settle::{Standing, standing};
 use domain::time::Timestamp;
 use domain::timing::LATEST_WRITE;
+use domain::types::TypeKey;
 use domain::usage::RecordKind;
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
 use store::StoreError;
 use store::jobs::IdempotencyKey;
+use store::keys::TypeKind;
 use store::once::{EarlierWrite, WrittenOnce};
 use store::records::Written;
 use store::retry::Backoff;
@@ -161,7 +163,7 @@ impl Request<'_> {
         let store = &self.records.store;
         // Its token on the record, and what the id of a record without an external id is made of.
         let request = JobId::new(store.ambient());
-        let mut types = TypeLoader::new(store, &self.records.schemas, self.account);
+        let mut types = TypeLoader::new(store, &self.records.schemas, self.account, self.operation);
         if let Item::Relate { relationship_type, .. } = &item {
             types.load_relationships([relationship_type]).await?;
         }
@@ -183,7 +185,7 @@ impl Request<'_> {
                 return match (outcomes.into_iter().next(), attempted) {
                     (Some((_, Outcome::Failure(problems))), _) => self.refuse(problems).await,
                     // The row has its token: an answer was lost on the way.
-                    (Some((_, Outcome::Success(_))), Some(write)) => Ok(Applied::by(write)),
+                    (Some((_, Outcome::Success(_))), Some(write)) => self.applied(write).await,
                     (_, _) => Err(Failure::internal("a decision that does nothing")),
                 };
             };
@@ -195,7 +197,7 @@ impl Request<'_> {
                 return Err(Failure::unavailable(RETRY).because("its record is written by others too often"));
             }
             match self.write(&write, context.now).await {
-                Ok(WrittenOnce::Done) => return Ok(Applied::by(write)),
+                Ok(WrittenOnce::Done) => return self.applied(write).await,
                 Ok(WrittenOnce::Lost) => {}
                 Ok(WrittenOnce::KeyTaken) => return self.after_taken_key().await,
                 Err(error) => return self.settle(request, id, write, error).await,
@@ -280,6 +282,45 @@ impl Request<'_> {
         Ok(if written == [Written::Done] { WrittenOnce::Done } else { WrittenOnce::Lost })
     }
 
+    /// The write was made. If it made a record, its type is looked at once more: it may have been marked and deleted since it was read,
+    /// by who did not see the record.
+    async fn applied(&self, write: Write) -> Result<Applied, Failure> {
+        let (kind, key, gone) = match &write.row.state {
+            State::Object(record) => {
+                let key = &record.object_type;
+                (TypeKind::Object, key, object_type_not_found(key.as_str()))
+            }
+            State::Relationship(record) => {
+                let key = &record.relationship_type;
+                (TypeKind::Relationship, key, relationship_type_not_found(key.as_str()))
+            }
+            State::Tombstone => return Ok(Applied::by(write)),
+        };
+        if !write.makes() || self.stands(kind, key).await.map_err(Failure::internal)? {
+            return Ok(Applied::by(write));
+        }
+        let (store, now) = (&self.records.store, self.records.store.ambient().now());
+        match store.write_once(self.account, &write.undone(), self.operation.kind(), None, now).await {
+            Ok(WrittenOnce::Done) => Err(gone.into()),
+            Ok(WrittenOnce::Lost | WrittenOnce::KeyTaken) => Err(Failure::internal("a record outlives its type")),
+            Err(error) => Err(Failure::internal(error)),
+        }
+    }
+
+    /// Whether the type is there and no deletion that is under way can delete it any more.
+    async fn stands(&self, kind: TypeKind, key: &TypeKey) -> Result<bool, StoreError> {
+        let store = &self.records.store;
+        for _ in 0..LOOKS {
+            match store.mark_of(self.account, kind, key).await? {
+                None => return Ok(false),
+                Some(None) => return Ok(true),
+                Some(Some(mark)) if store.unmark_type(self.account, kind, key, &mark).await? => return Ok(true),
+                Some(Some(_)) => {}
+            }
+        }
+        Err(StoreError::Unavailable { call: "GetItem", reason: "a type is marked again and again".to_owned() })
+    }
+
     /// What came of a write without an answer: found out, or made impossible. `unanswered` is for the log.
     async fn settle(
         &self,
@@ -296,7 +337,7 @@ impl Request<'_> {
             let rows = store.footprints(self.account, [id]).await.map_err(|error| unsettled(&error.to_string()))?;
             let now = store.ambient().now();
             match standing(request, &plan, write.base, rows.get(&id), now) {
-                Standing::Applied => return Ok(Applied::by(write)),
+                Standing::Applied => return self.applied(write).await,
                 Standing::Impossible => return Err(unanswered.into()),
                 Standing::Unknown => return Err(unsettled("its record was written too often since")),
                 Standing::Open => {
@@ -364,4 +405,71 @@ async fn load_object_types(types: &mut TypeLoader<'_>, item: &Item<'_>, row: Opt
 /// Once a write was tried, that it was not made is not known until the row has been read: a 500, and no 503.
 fn failed(attempted: Option<&Write>, error: StoreError) -> Failure {
     if attempted.is_some() { Failure::internal(error) } else { error.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::decide::Before;
+    use domain::types::DeletionMark;
+    use serde_json::json;
+    use store::catalog::Deleted;
+
+    use super::*;
+    use crate::harness::Service;
+
+    /// A record of each kind, and the write that made it.
+    async fn made(service: &Service, operation: Operation) -> (TypeKind, TypeKey, Write) {
+        let key = |text| TypeKey::parse(text).unwrap();
+        let (kind, key, path, body) = match operation.kind() {
+            RecordKind::Object => {
+                service.define("product").await;
+                let body = json!({"data": {"type": "product", "attributes": {}}});
+                (TypeKind::Object, key("product"), "/objects/records", body)
+            }
+            RecordKind::Relationship => {
+                service.define_relationship("owns", "zen:user", &json!("zen:user")).await;
+                let body =
+                    json!({"data": {"relationship_type": "owns", "source": "zen:user:1", "target": "zen:user:2"}});
+                (TypeKind::Relationship, key("owns"), "/relationships/records", body)
+            }
+        };
+        let reply = service.send("POST", path, &body).await;
+        let id = RecordId::parse(reply.json["data"]["id"].as_str().unwrap()).unwrap();
+        let row = service.store().record(service.account(), id).await.unwrap().unwrap();
+        (kind, key, Write { id, base: 0, before: Before::Nothing, row, links: Vec::new() })
+    }
+
+    async fn look_again(service: &Service, operation: Operation, write: Write) -> Result<Applied, Failure> {
+        let records = Records::new(service.store().clone());
+        Request { records: &records, account: service.account(), operation, key: None }.applied(write).await
+    }
+
+    #[tokio::test]
+    async fn a_record_that_a_deletion_did_not_see_keeps_its_type_or_goes_with_it() {
+        for operation in [Operation::CreateObjects, Operation::CreateRelationships] {
+            let service = Service::start().await;
+            let (kind, key, write) = made(&service, operation).await;
+            let (store, account) = (service.store(), service.account());
+            let revision = store.types_revision(account).await.unwrap();
+            let mark = DeletionMark::new(service.ambient());
+
+            // The type is marked since it was read, so its deletion may have looked for records before this one: now it deletes nothing.
+            assert!(store.mark_type(account, kind, &key, &mark).await.unwrap());
+            assert!(look_again(&service, operation, write.clone()).await.is_ok());
+            let deleted = store.delete_type(account, kind, &key, &mark, revision).await.unwrap();
+            assert_eq!(deleted, Deleted::MarkGone);
+
+            // The type has gone since it was read: the record goes too, and is not counted.
+            assert!(store.mark_type(account, kind, &key, &mark).await.unwrap());
+            let deleted = store.delete_type(account, kind, &key, &mark, revision).await.unwrap();
+            assert_eq!(deleted, Deleted::Done);
+            let id = write.id;
+            let Err(refused) = look_again(&service, operation, write).await else { panic!("a record of no type") };
+            assert_eq!(refused.status().as_u16(), 404);
+            assert!(refused.problems()[0].detail.contains(&format!("\"{key}\" is not defined")));
+            let row = store.record(account, id).await.unwrap();
+            assert_eq!(row.map(|row| row.state), Some(State::Tombstone));
+            assert_eq!(store.usage(account).await.unwrap().counts.of(operation.kind()), 0);
+        }
+    }
 }

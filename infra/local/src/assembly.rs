@@ -93,7 +93,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Functions, StoreError> {
     Ok(Functions {
         routes: accept::routes(Accept::new(wiring.store("accept"), Arc::clone(&sender)))
             .merge(status::routes(Status::new(wiring.store("status"))))
-            .merge(records::routes(Records::new(wiring.store("records")))),
+            .merge(records::routes(Records::new(wiring.store("records")).with_exact_indexes())),
         consume: Arc::new(move |event, deadline| {
             let consumer = consumer.clone();
             Box::pin(async move { consumer.handle_apart(event, deadline).await })

@@ -17,6 +17,7 @@ use crate::limits;
 use crate::problem::{Code, Problem};
 use crate::record::RecordId;
 use crate::request::JobRequest;
+use crate::types::TypesMade;
 
 /// One element of `data` on its way.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -211,28 +212,41 @@ impl Packing {
     }
 }
 
+/// A request as it travels.
+#[derive(Debug)]
+pub struct Packed<'body> {
+    pub chunks: Vec<Chunk<'body>>,
+    /// The types whose records its items may make.
+    pub makes: TypesMade,
+}
+
 /// Packs a request into chunks.
 #[must_use]
-pub fn pack<'body>(
-    account: &AccountId,
-    job: JobId,
-    request: &JobRequest<'body>,
-    packing: Packing,
-) -> Vec<Chunk<'body>> {
+pub fn pack<'body>(account: &AccountId, job: JobId, request: &JobRequest<'body>, packing: Packing) -> Packed<'body> {
     let mut packer = Packer { account, job, request, packing, chunks: Vec::new(), open: None };
-    for group in groups(account, request) {
+    let mut makes = TypesMade::default();
+    for group in groups(account, request, &mut makes) {
         packer.place(group);
     }
-    packer.chunks
+    Packed { chunks: packer.chunks, makes }
 }
 
 /// The items of a request, those of one record together, in the order in which each record is first named. Their text is
 /// already as the queue carries it, since the escapes take room that a chunk must have.
-fn groups<'body>(account: &AccountId, request: &JobRequest<'body>) -> Vec<Vec<ChunkItem<'body>>> {
+fn groups<'body>(
+    account: &AccountId,
+    request: &JobRequest<'body>,
+    makes: &mut TypesMade,
+) -> Vec<Vec<ChunkItem<'body>>> {
+    let may_make = request.operation.may_make();
     let mut groups: Vec<Vec<ChunkItem<'body>>> = Vec::with_capacity(request.items.len());
     let mut places: HashMap<RecordId, usize> = HashMap::new();
     for (position, raw) in (0_u32..).zip(&request.items) {
-        let (key, content) = match Item::parse(request.operation, raw.get()) {
+        let parsed = Item::parse(request.operation, raw.get());
+        if let Some(named) = parsed.as_ref().ok().and_then(Item::type_key).filter(|_| may_make) {
+            makes.note(named);
+        }
+        let (key, content) = match parsed {
             Err(problem) => (None, Content::Refused(problem)),
             Ok(item) if raw.get().len() <= limits::PLAIN_ITEM_BYTES => {
                 (item.ordering_key(account), Content::Raw(carried_by_sqs(raw.get().into())))
@@ -346,7 +360,7 @@ mod tests {
     fn packed<Answer>(operation: Operation, items: &[String], look: impl FnOnce(&[Chunk<'_>]) -> Answer) -> Answer {
         let body = body(operation, items);
         let request = JobRequest::parse(body.as_bytes()).unwrap();
-        look(&pack(&account(), job(), &request, Packing::default()))
+        look(&pack(&account(), job(), &request, Packing::default()).chunks)
     }
 
     fn set(external_id: &str, bytes: usize) -> String {

@@ -121,6 +121,20 @@ impl Write {
         }
     }
 
+    /// The write that takes back a record that this one has made.
+    #[must_use]
+    pub fn undone(&self) -> Self {
+        let before = match self.row.state {
+            State::Object(_) => Before::Object,
+            State::Relationship(_) => Before::Relationship,
+            State::Tombstone => Before::Tombstone,
+        };
+        let links = self.links.iter().map(|link| LinkChange { end: link.end, change: -link.change });
+        let row =
+            Row { version: self.row.version + 1, operations: self.row.operations.clone(), state: State::Tombstone };
+        Self { id: self.id, base: self.row.version, before, row, links: links.collect() }
+    }
+
     /// By how many records the account grows with it.
     #[must_use]
     pub const fn growth(&self) -> i64 {

@@ -159,6 +159,15 @@ impl<'json> Item<'json> {
         }
     }
 
+    /// The type of the record that it is about, of whichever kind, if its operation has it name one.
+    #[must_use]
+    pub const fn type_key(&self) -> Option<&TypeKey> {
+        match self {
+            Self::Relate { relationship_type, .. } => Some(relationship_type),
+            _ => self.object_type(),
+        }
+    }
+
     /// The item as compact JSON with only the members that its operation uses: at most 32 KiB of attributes and a few
     /// hundred bytes around them.
     ///

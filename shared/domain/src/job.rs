@@ -11,6 +11,7 @@ use crate::ambient::Ambient;
 use crate::limits;
 use crate::problem::Problem;
 use crate::time::Timestamp;
+use crate::types::{TypeKey, TypesMade};
 use crate::usage::RecordKind;
 
 /// A job's id: a `UUIDv7`, so that sorting by id is sorting by creation.
@@ -240,6 +241,8 @@ pub struct Job {
     pub failed: u32,
     /// By how many records of its kind the account has grown, or shrunk, through what is recorded of the job.
     pub growth: i64,
+    /// The types whose records it may make.
+    pub makes: TypesMade,
     /// Why the job failed as a whole.
     pub error: Option<Problem>,
 }
@@ -262,6 +265,7 @@ impl Job {
             succeeded: 0,
             failed: 0,
             growth: 0,
+            makes: TypesMade::default(),
             error: None,
         }
     }
@@ -277,6 +281,13 @@ impl Job {
             error: Some(error),
             ..Self::queued(id, Operation::CreateObjects, 0, 0)
         }
+    }
+
+    /// Whether it may be making a record of this type now, or have made one a moment ago.
+    #[must_use]
+    pub fn may_be_making(&self, kind: RecordKind, key: &TypeKey) -> bool {
+        let may_make = self.operation.is_some_and(|operation| operation.may_make() && operation.kind() == kind);
+        may_make && self.status == JobStatus::Processing && self.makes.may_be_of(key)
     }
 
     /// The second from which the job can no longer be seen.

@@ -17,6 +17,10 @@ pub const LATEST_COMMIT: Duration = Duration::from_secs(15);
 /// [`CALL`] it has an answer 11 s before the function is stopped, in which what came of it is found out where the answer was lost.
 pub const LATEST_WRITE: Duration = Duration::from_secs(10);
 
+/// How long the mark of a type that is being deleted is respected. The deletion is one request, and its function is stopped after
+/// 29 s; a minute more than that is for calls that are still on their way, and for clocks that differ.
+pub const DELETION: Duration = Duration::from_secs(90);
+
 /// A call of the database or the queue takes no longer, its repetitions included.
 pub const CALL: Duration = Duration::from_secs(8);
 

@@ -2,6 +2,7 @@
 
 mod schema;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,9 +12,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 pub use self::schema::{Schema, oversized, sized};
+use crate::ambient::Ambient;
 use crate::job::quoted;
 use crate::problem::Problem;
 use crate::time::Timestamp;
+use crate::{limits, timing};
 
 /// The key of an object type or relationship type: 2–32 letters, digits, `_` and `-`, starting with a letter or a
 /// digit. Kept as given, compared without regard to case.
@@ -77,6 +80,83 @@ impl fmt::Display for TypeKey {
     }
 }
 
+/// The types whose records a job may make, as its items name them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TypesMade {
+    /// In lower case. At most as many as an account may have types of a kind.
+    keys: BTreeSet<String>,
+    /// Whether items name more than that.
+    others: bool,
+}
+
+impl TypesMade {
+    const OTHERS: &'static str = "*";
+
+    /// Notes a type that an item names.
+    pub fn note(&mut self, key: &TypeKey) {
+        if self.keys.contains(key.folded()) {
+            return;
+        }
+        if self.keys.len() as u64 >= limits::TYPES_PER_ACCOUNT {
+            self.others = true;
+        } else {
+            self.keys.insert(key.folded().to_owned());
+        }
+    }
+
+    /// Whether a record of this type may be made. Where nothing was noted, of any: a job of an earlier release.
+    #[must_use]
+    pub fn may_be_of(&self, key: &TypeKey) -> bool {
+        self.others || self.keys.is_empty() || self.keys.contains(key.folded())
+    }
+
+    /// As it is kept: keys, and something that is none where there are others.
+    #[must_use]
+    pub fn to_texts(&self) -> Vec<String> {
+        self.keys.iter().cloned().chain(self.others.then(|| Self::OTHERS.to_owned())).collect()
+    }
+
+    /// What [`to_texts`](Self::to_texts) made.
+    #[must_use]
+    pub fn of_texts(texts: &[String]) -> Self {
+        let (others, keys): (Vec<String>, Vec<String>) = texts.iter().cloned().partition(|text| text == Self::OTHERS);
+        Self { keys: keys.into_iter().collect(), others: !others.is_empty() }
+    }
+}
+
+/// When a type was marked to be deleted, and by whom. Whoever is about to make a record of it waits until the mark is gone, or the
+/// type; and a deletion that finds its own mark gone deletes nothing.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DeletionMark(String);
+
+impl DeletionMark {
+    /// A mark of its own.
+    #[must_use]
+    pub fn new(ambient: &Ambient) -> Self {
+        Self(format!("{:013}#{}", ambient.now().as_millis(), u64::from_le_bytes(ambient.random())))
+    }
+
+    /// A mark that was kept.
+    #[must_use]
+    pub const fn kept(text: String) -> Self {
+        Self(text)
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether its deletion may still be going on. A deletion is one request, which a function ends within half a minute, so a mark that
+    /// is older was left by one that died: see [`timing::DELETION`].
+    #[must_use]
+    pub fn is_in_force(&self, now: Timestamp) -> bool {
+        let made_at = self.0.split('#').next().and_then(|millis| millis.parse().ok()).unwrap_or(0);
+        let lapses = Timestamp::from_millis(made_at).plus_millis(timing::DELETION.as_secs() * 1_000);
+        now < lapses
+    }
+}
+
 /// A named JSON schema that object records follow.
 #[derive(Clone, Debug)]
 pub struct ObjectType {
@@ -98,6 +178,8 @@ pub struct ObjectTypeDefinition {
     pub version: u64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// None of a type that nobody is deleting.
+    pub deletion: Option<DeletionMark>,
 }
 
 impl ObjectTypeDefinition {
@@ -231,6 +313,8 @@ pub struct RelationshipType {
     pub target: EndType,
     pub cardinality: Cardinality,
     pub created_at: Timestamp,
+    /// None of a type that nobody is deleting.
+    pub deletion: Option<DeletionMark>,
 }
 
 impl RelationshipType {
@@ -245,7 +329,14 @@ impl RelationshipType {
         let key = TypeKey::parse(key)?;
         let (source, many_sources) = end_type_of(data, "source")?;
         let (target, many_targets) = end_type_of(data, "target")?;
-        Ok(Self { key, source, target, cardinality: Cardinality::of(many_sources, many_targets), created_at })
+        Ok(Self {
+            key,
+            source,
+            target,
+            cardinality: Cardinality::of(many_sources, many_targets),
+            created_at,
+            deletion: None,
+        })
     }
 }
 
@@ -341,6 +432,38 @@ mod tests {
             let detail = parse(data).unwrap_err().detail;
             assert!(detail.contains(word), "{detail:?} names {word:?}");
         }
+    }
+
+    #[test]
+    fn the_types_that_a_job_may_make_are_noted_up_to_a_bound_and_read_back() {
+        let key = |text: &str| TypeKey::parse(text).unwrap();
+        let mut made = TypesMade::default();
+        assert!(made.may_be_of(&key("product")), "of a job that noted nothing");
+        for text in ["Product", "PRODUCT", "shop"] {
+            made.note(&key(text));
+        }
+        assert_eq!(made.to_texts(), ["product", "shop"]);
+        assert!(made.may_be_of(&key("pRoduct")) && !made.may_be_of(&key("user")));
+        assert_eq!(TypesMade::of_texts(&made.to_texts()), made);
+        for number in 0..60 {
+            made.note(&key(&format!("type{number}")));
+        }
+        assert_eq!(made.to_texts().len(), 51);
+        assert!(made.may_be_of(&key("user")), "it may be among the others");
+        assert_eq!(TypesMade::of_texts(&made.to_texts()), made);
+    }
+
+    #[test]
+    fn a_mark_lapses_when_its_deletion_cannot_be_going_on_any_more() {
+        let ambient = Ambient::manual(Timestamp::from_millis(1_509_724_806_123), 1);
+        let mark = DeletionMark::new(&ambient);
+        assert_ne!(mark, DeletionMark::new(&ambient));
+        assert!(DeletionMark::kept(mark.as_str().to_owned()).is_in_force(ambient.now()));
+        ambient.advance(timing::DELETION.as_secs() * 1_000 - 1);
+        assert!(mark.is_in_force(ambient.now()));
+        ambient.advance(1);
+        assert!(!mark.is_in_force(ambient.now()));
+        assert!(!DeletionMark::kept("of nobody".to_owned()).is_in_force(ambient.now()));
     }
 
     #[test]

@@ -339,7 +339,7 @@ fn take(body: &str) -> usize {
     let ambient = Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1);
     let (account, job) = (AccountId::parse("acme").unwrap(), JobId::new(&ambient));
     let Ok(request) = JobRequest::parse(body.as_bytes()) else { return 0 };
-    let messages = pack(&account, job, &request, Packing::default()).into_iter().map(|chunk| chunk.to_message());
+    let messages = pack(&account, job, &request, Packing::default()).chunks.into_iter().map(|chunk| chunk.to_message());
     messages.map(|message| Chunk::from_message(&message).unwrap().items.len()).sum()
 }
 

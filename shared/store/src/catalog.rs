@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{
 use domain::account::AccountId;
 use domain::limits;
 use domain::time::Timestamp;
-use domain::types::{Cardinality, EndType, ObjectTypeDefinition, RelationshipType, Schema, TypeKey};
+use domain::types::{Cardinality, DeletionMark, EndType, ObjectTypeDefinition, RelationshipType, Schema, TypeKey};
 
 use crate::attributes::{Attributes, Reader, binary, broken, millis, number, text};
 use crate::jobs::built;
@@ -30,8 +30,8 @@ pub enum Defined {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Deleted {
     Done,
-    /// There is no such type.
-    Missing,
+    /// Somebody has deleted it, or is about to, or has made a record of it.
+    MarkGone,
     /// Types were defined or deleted meanwhile: what was checked before the deletion may no longer hold.
     TypesChanged,
 }
@@ -210,7 +210,68 @@ impl Store {
         Ok(row.map_or(Ok(None), |row| Reader(&row).optional_number("revision"))?.unwrap_or(0))
     }
 
-    /// Deletes a type if no type was defined or deleted since `revision`.
+    /// Marks a type as being deleted: whoever reads it from now on to make a record of it waits, or takes the mark away. Answers
+    /// whether there is such a type. A mark that is there is replaced, and that deletion will find its own gone.
+    ///
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn mark_type(
+        &self,
+        account: &AccountId,
+        kind: TypeKind,
+        key: &TypeKey,
+        mark: &DeletionMark,
+    ) -> Result<bool, StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.catalog)
+            .set_key(Some(type_key(account, kind, key)))
+            .update_expression("SET deletion = :mark")
+            // Closes the race with another deletion: a mark must not bring the type back.
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":mark", text(mark.as_str()));
+        Ok(self.update_if(update).await?.is_some())
+    }
+
+    /// Takes a mark away, if it is still the type's, and with it the deletion's right to delete. Answers whether it was.
+    ///
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn unmark_type(
+        &self,
+        account: &AccountId,
+        kind: TypeKind,
+        key: &TypeKey,
+        mark: &DeletionMark,
+    ) -> Result<bool, StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.catalog)
+            .set_key(Some(type_key(account, kind, key)))
+            .update_expression("REMOVE deletion")
+            // Closes the race with the deletion itself, and with one that has marked it since.
+            .condition_expression("deletion = :mark")
+            .expression_attribute_values(":mark", text(mark.as_str()));
+        Ok(self.update_if(update).await?.is_some())
+    }
+
+    /// The mark of a type; `None` when there is no such type.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn mark_of(
+        &self,
+        account: &AccountId,
+        kind: TypeKind,
+        key: &TypeKey,
+    ) -> Result<Option<Option<DeletionMark>>, StoreError> {
+        let row = self.read_row(&self.tables.catalog, type_key(account, kind, key)).await?;
+        row.map(|row| deletion_of(&Reader(&row))).transpose()
+    }
+
+    /// Deletes a type if it has this mark still and no type was defined or deleted since `revision`.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -219,14 +280,16 @@ impl Store {
         account: &AccountId,
         kind: TypeKind,
         key: &TypeKey,
+        mark: &DeletionMark,
         revision: u64,
     ) -> Result<Deleted, StoreError> {
         let delete = Delete::builder()
             .table_name(&self.tables.catalog)
             .key("pk", text(keys::account(account)))
             .key("sk", text(keys::type_row(kind, key)))
-            // Closes the race between two deletes: the count goes down once.
-            .condition_expression("attribute_exists(pk)");
+            // Closes the race between two deletes, the count goes down once, and with whoever makes a record of it meanwhile.
+            .condition_expression("deletion = :mark")
+            .expression_attribute_values(":mark", text(mark.as_str()));
         let count = self
             .count_types(account, kind, -1)
             // Closes the race with the definition of a type that names this one.
@@ -238,7 +301,7 @@ impl Store {
         ];
         Ok(match self.transact(writes).await? {
             Transacted::Done => Deleted::Done,
-            Transacted::Refused(failed) if failed.first() == Some(&true) => Deleted::Missing,
+            Transacted::Refused(failed) if failed.first() == Some(&true) => Deleted::MarkGone,
             Transacted::Refused(_) => Deleted::TypesChanged,
         })
     }
@@ -351,7 +414,12 @@ fn object_type_from_row(row: &Attributes) -> Result<ObjectTypeDefinition, StoreE
         version: reader.number("version")?,
         created_at: reader.millis("created_at")?,
         updated_at: reader.millis("updated_at")?,
+        deletion: deletion_of(&reader)?,
     })
+}
+
+fn deletion_of(reader: &Reader<'_>) -> Result<Option<DeletionMark>, StoreError> {
+    Ok(reader.optional_text("deletion")?.map(|text| DeletionMark::kept(text.to_owned())))
 }
 
 /// Compiles a schema that was stored.
@@ -373,6 +441,7 @@ fn relationship_type_from_row(row: &Attributes) -> Result<RelationshipType, Stor
         target: end("target")?,
         cardinality: Cardinality::of(said("many_sources"), said("many")),
         created_at: reader.millis("created_at")?,
+        deletion: deletion_of(&reader)?,
     })
 }
 

@@ -12,6 +12,7 @@ use domain::limits;
 use domain::outcome::Plan;
 use domain::problem::Problem;
 use domain::time::Timestamp;
+use domain::types::TypeKey;
 use domain::usage::RecordKind;
 use futures_util::future::try_join_all;
 
@@ -242,6 +243,55 @@ impl Store {
             Some(JobRow::Job(job)) if !job.is_expired(now) => Some(job),
             _ => None,
         })
+    }
+
+    /// A job that is processing and may make records of this type. Consistent: a job that is not found began later, or will, and reads
+    /// the type after that.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn job_that_makes(
+        &self,
+        account: &AccountId,
+        kind: RecordKind,
+        key: &TypeKey,
+    ) -> Result<Option<JobId>, StoreError> {
+        if self.admission(account, None, self.ambient.now()).await?.active == 0 {
+            return Ok(None);
+        }
+        let mut start = None;
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.tables.jobs)
+                .consistent_read(true)
+                .key_condition_expression("pk = :partition AND begins_with(sk, :jobs)")
+                .filter_expression("#status = :processing")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":partition", text(keys::account(account)))
+                .expression_attribute_values(":jobs", text(keys::JOBS_PREFIX))
+                .expression_attribute_values(":processing", text(JobStatus::Processing.as_str()))
+                // Jobs that run are among the newest.
+                .scan_index_forward(false)
+                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| StoreError::of("Query", &error))?;
+            self.meter.count_read(answer.consumed_capacity());
+            for row in answer.items() {
+                if let JobRow::Job(job) = job_from_row(row)?
+                    && job.may_be_making(kind, key)
+                {
+                    return Ok(Some(job.id));
+                }
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(None);
+            }
+        }
     }
 
     /// Takes a job from `queued` to `processing` and answers with it as it then stands.

@@ -8,7 +8,7 @@ use domain::operations::Operations;
 use domain::problem::{Code, Problem};
 use domain::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State};
 use domain::time::Timestamp;
-use domain::types::TypeKey;
+use domain::types::{TypeKey, TypesMade};
 
 use crate::StoreError;
 use crate::attributes::{Attributes, Reader, binary, broken, millis, number, seconds, text};
@@ -45,6 +45,10 @@ pub(crate) fn job_to_row(account: &AccountId, job: &Job) -> Attributes {
     }
     if job.growth != 0 {
         row.insert("growth".to_owned(), AttributeValue::N(job.growth.to_string()));
+    }
+    let makes = job.makes.to_texts();
+    if !makes.is_empty() {
+        row.insert("makes".to_owned(), AttributeValue::Ss(makes));
     }
     if !job.done.is_empty() {
         row.insert("done".to_owned(), AttributeValue::Ns(job.done.iter().map(u32::to_string).collect()));
@@ -83,6 +87,11 @@ pub(crate) fn job_from_row(row: &Attributes) -> Result<JobRow, StoreError> {
             Some(Problem::new(code, reader.text("error_detail")?.to_owned()))
         }
     };
+    let makes = match row.get("makes") {
+        None => TypesMade::default(),
+        Some(AttributeValue::Ss(texts)) => TypesMade::of_texts(texts),
+        Some(_) => return Err(broken("makes")),
+    };
     let done = match row.get("done") {
         None => Ok(std::collections::BTreeSet::new()),
         Some(AttributeValue::Ns(numbers)) => numbers.iter().map(|number| number.parse()).collect(),
@@ -101,6 +110,7 @@ pub(crate) fn job_from_row(row: &Attributes) -> Result<JobRow, StoreError> {
         succeeded: reader.count("succeeded")?,
         failed: reader.count("failed")?,
         growth: reader.optional_signed("growth")?.unwrap_or(0),
+        makes,
         error,
     }))
 }
@@ -217,6 +227,7 @@ mod tests {
     #[test]
     fn jobs_read_back() {
         let mut job = Job::queued(job_id(), Operation::SetObjects, 600, 3);
+        job.makes.note(&TypeKey::parse("Product").unwrap());
         for _ in 0..2 {
             assert_eq!(job_from_row(&job_to_row(&account(), &job)).unwrap(), JobRow::Job(job.clone()));
             job.done = [0, 2].into();

@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use domain::account::AccountId;
 use domain::decide::Types;
-use domain::types::{Schema, TypeKey};
+use domain::job::Operation;
+use domain::types::{DeletionMark, ObjectTypeDefinition, RelationshipType, Schema, TypeKey};
 use futures_util::future::try_join_all;
 
 use crate::catalog::compiled;
@@ -45,6 +47,8 @@ impl SchemaCache {
 }
 
 /// Reads the types of one chunk or one request, each once: what it is judged by does not change under it.
+///
+/// Where records are to be made of what it reads, no type is taken that is being deleted: it waits for what comes of that.
 #[derive(Debug)]
 pub struct TypeLoader<'function> {
     store: &'function Store,
@@ -52,13 +56,50 @@ pub struct TypeLoader<'function> {
     account: &'function AccountId,
     asked: HashSet<TypeKey>,
     types: Types,
+    makes: bool,
 }
+
+/// How long a deletion of a type is waited for: the usual one takes two seconds.
+const DELETION_PATIENCE: Duration = Duration::from_secs(6);
+
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 impl<'function> TypeLoader<'function> {
     /// Reads types of `account`, and compiles none that `schemas` has.
     #[must_use]
-    pub fn new(store: &'function Store, schemas: &'function SchemaCache, account: &'function AccountId) -> Self {
-        Self { store, schemas, account, asked: HashSet::new(), types: Types::default() }
+    pub fn new(
+        store: &'function Store,
+        schemas: &'function SchemaCache,
+        account: &'function AccountId,
+        operation: Operation,
+    ) -> Self {
+        let makes = operation.may_make();
+        Self { store, schemas, account, asked: HashSet::new(), types: Types::default(), makes }
+    }
+
+    /// Reads until none of the types is being deleted.
+    async fn settled<Type, Reading>(
+        &self,
+        read: impl Fn() -> Reading,
+        deletion: impl Fn(&Type) -> Option<&DeletionMark>,
+    ) -> Result<Vec<Type>, StoreError>
+    where
+        Reading: Future<Output = Result<Vec<Type>, StoreError>>,
+    {
+        let since = Instant::now();
+        loop {
+            let types = read().await?;
+            let now = self.store.ambient().now();
+            let is_going = |found: &Type| deletion(found).is_some_and(|mark| mark.is_in_force(now));
+            if !self.makes || !types.iter().any(is_going) {
+                return Ok(types);
+            }
+            if since.elapsed() >= DELETION_PATIENCE {
+                let reason = "a type is being deleted".to_owned();
+                return Err(StoreError::Unavailable { call: "BatchGetItem", reason });
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
     }
 
     /// The types that were read so far.
@@ -76,7 +117,8 @@ impl<'function> TypeLoader<'function> {
         if wanted.is_empty() {
             return Ok(());
         }
-        for defined in self.store.named_object_types(self.account, wanted).await? {
+        let read = || self.store.named_object_types(self.account, wanted.iter().copied());
+        for defined in self.settled(read, |defined: &ObjectTypeDefinition| defined.deletion.as_ref()).await? {
             let schema = if let Some(schema) = self.schemas.find(self.account, &defined.key, &defined.schema) {
                 schema
             } else {
@@ -96,8 +138,11 @@ impl<'function> TypeLoader<'function> {
     /// When the database does not answer.
     pub async fn load_relationships(&mut self, keys: impl IntoIterator<Item = &TypeKey>) -> Result<(), StoreError> {
         let wanted: HashSet<_> = keys.into_iter().collect();
-        let found = wanted.into_iter().map(|key| self.store.relationship_type(self.account, key));
-        for relationship_type in try_join_all(found).await?.into_iter().flatten() {
+        let read = async || {
+            let found = wanted.iter().map(|key| self.store.relationship_type(self.account, key));
+            Ok(try_join_all(found).await?.into_iter().flatten().collect())
+        };
+        for relationship_type in self.settled(read, |defined: &RelationshipType| defined.deletion.as_ref()).await? {
             self.types.relationships.insert(relationship_type.key.clone(), relationship_type);
         }
         Ok(())

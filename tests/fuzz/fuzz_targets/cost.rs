@@ -128,7 +128,7 @@ static NOW: Timestamp = Timestamp::from_seconds(1_700_000_100);
 fn check_body(body: &[u8]) {
     hold("a body", body.len(), EVERYDAY, || {
         let Ok(request) = JobRequest::parse(body) else { return };
-        for chunk in pack(&account(), job(), &request, Packing::default()) {
+        for chunk in pack(&account(), job(), &request, Packing::default()).chunks {
             let message = chunk.to_message();
             check_message(&Chunk::from_message(&message).expect("it was just written"));
         }

@@ -34,7 +34,7 @@ fn check(body: &[u8]) {
     let read = JobRequest::parse(body);
     check_reading(body, &read);
     let Ok(request) = read else { return };
-    let chunks = pack(&account(), job(), &request, Packing::default());
+    let chunks = pack(&account(), job(), &request, Packing::default()).chunks;
     check_chunks(&request, &chunks);
     check_chains(&chunks);
     for chunk in &chunks {

@@ -62,7 +62,7 @@ impl Recipe<'_> {
     fn message(&self) -> Option<String> {
         let body = self.body.body();
         let request = JobRequest::parse(body.as_bytes()).ok()?;
-        let chunks = pack(&account(), job(), &request, Packing::default());
+        let chunks = pack(&account(), job(), &request, Packing::default()).chunks;
         let chunk = chosen(&chunks, self.chunk);
         let message = chunk.to_message();
         if self.changes.is_empty() {

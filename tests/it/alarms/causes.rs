@@ -136,7 +136,7 @@ impl<'home> Scene<'home> {
         let items: Vec<Value> = (0..items).map(product).collect();
         let body = json!({"type": "resources", "action": "external_id_set", "data": items}).to_string();
         let request = JobRequest::parse(body.as_bytes()).expect("a request");
-        let chunks = pack(&self.acme.account, id, &request, Packing::default());
+        let chunks = pack(&self.acme.account, id, &request, Packing::default()).chunks;
         let count = |number: usize| u32::try_from(number).expect("a small number");
         self.commit(&self.acme.store, &Job::queued(id, request.operation, count(items.len()), count(chunks.len())))
             .await;

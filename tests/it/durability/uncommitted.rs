@@ -16,7 +16,7 @@ fn sent(acme: &Client) -> (Delivery, Job) {
     let body = json!({"type": "resources", "action": "post", "data": [item]}).to_string();
     let request = JobRequest::parse(body.as_bytes()).expect("a request");
     let id = JobId::new(acme.store.ambient());
-    let chunks = pack(&acme.account, id, &request, Packing::default());
+    let chunks = pack(&acme.account, id, &request, Packing::default()).chunks;
     let delivery = Delivery { body: chunks[0].to_message(), receives: 1 };
     (delivery, Job::queued(id, request.operation, 1, 1))
 }

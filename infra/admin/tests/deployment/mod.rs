@@ -114,6 +114,7 @@ impl Deployment {
             version: 1,
             created_at: now,
             updated_at: now,
+            deletion: None,
         };
         let data = serde_json::json!({"key": "likes", "source": "product", "target": "product"});
         let likes = RelationshipType::parse(&data, now).expect("a type");

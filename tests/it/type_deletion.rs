@@ -1,0 +1,143 @@
+//! A type goes only when it has no records, whoever is making some meanwhile.
+//!
+//! `SUNDIAL_ROUNDS` says how often each kind is raced for.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tests::{Client, Home, outcomes, text};
+
+const ROUNDS: usize = 30;
+
+fn item(key: &str, number: usize) -> Value {
+    json!({"type": key, "external_id": number.to_string(), "attributes": {"name": "n"}})
+}
+
+fn link(key: &str, number: usize) -> Value {
+    json!({"relationship_type": key, "source": format!("zen:user:{number}"), "target": "zen:user:0"})
+}
+
+/// Which types are raced for.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Objects,
+    Relationships,
+}
+
+impl Kind {
+    async fn define(self, acme: &Client, key: &str) {
+        match self {
+            Self::Objects => acme.define(key, json!({"properties": {"name": {"type": "string"}}})).await,
+            Self::Relationships => acme.define_relationship(key, "zen:user", json!(["zen:user"])).await,
+        }
+    }
+
+    fn routes(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Objects => ("/objects/types", "/objects/records"),
+            Self::Relationships => ("/relationships/types", "/relationships/records"),
+        }
+    }
+
+    fn job(self, key: &str, items: std::ops::Range<usize>) -> (&'static str, Value) {
+        match self {
+            Self::Objects => ("resources", items.map(|number| item(key, number)).collect()),
+            Self::Relationships => ("relationships", items.map(|number| link(key, number)).collect()),
+        }
+    }
+
+    fn single(self, key: &str, number: usize) -> Value {
+        match self {
+            Self::Objects => json!({"data": item(key, number)}),
+            Self::Relationships => json!({"data": link(key, number)}),
+        }
+    }
+}
+
+/// What came of deleting the type, once it is known.
+async fn delete(acme: &Client, path: &str, wait: Duration) -> u16 {
+    tokio::time::sleep(wait).await;
+    let answer = acme.delete(path).await;
+    assert!([204, 404, 422, 503].contains(&answer.status.as_u16()), "{answer:?}");
+    answer.status.as_u16()
+}
+
+/// One round: a job, requests and two deletions at once. Answers whether the type went.
+async fn round(acme: &Client, kind: Kind, number: usize) -> bool {
+    let (types, records) = kind.routes();
+    let key = format!("type{number}");
+    kind.define(acme, &key).await;
+    let path = format!("{types}/{key}");
+    // What makes records begins before, between and after the deletions, within a tenth of a second.
+    let pause = |place: usize| Duration::from_millis(((number * 37 + place * 53) % 97) as u64);
+    let (job_type, data) = kind.job(&key, 0..40);
+    let job = async {
+        tokio::time::sleep(pause(0)).await;
+        let id = acme.accepted(job_type, "post", data).await;
+        acme.wait(&id).await
+    };
+    let single = async {
+        tokio::time::sleep(pause(1)).await;
+        let made = acme.post(records, &kind.single(&key, 99)).await;
+        assert!([201, 404, 503].contains(&made.status.as_u16()), "{made:?}");
+        made
+    };
+    let deletions = join_all([delete(acme, &path, pause(2)), delete(acme, &path, pause(3))]);
+    let (job, single, deletions) = tokio::join!(job, single, deletions);
+
+    let went = deletions.contains(&204);
+    assert_eq!(acme.get(&path).await.status, if went { 404 } else { 200 }, "{deletions:?}");
+    let made: Vec<&Value> =
+        job["results"].as_array().expect("results").iter().filter(|result| result["success"] == true).collect();
+    if went {
+        let wrong = format!("{kind:?} {number}: the type is gone, and the job made {} records of it", made.len());
+        assert!(made.is_empty(), "{wrong}: {deletions:?}");
+        assert!(outcomes(&job).iter().all(|outcome| outcome.starts_with("NotFound")), "{job}");
+        if single.status == 201 {
+            // It was made, and then the type had gone: what is answered is what is there.
+            let id = text(&single.data(201)["id"]).to_owned();
+            panic!("{kind:?} {number}: the type is gone, and record {id} was made");
+        }
+        // Nothing is there that the type would show if it came again.
+        kind.define(acme, &key).await;
+    }
+    let listed = acme.get(&format!("{records}?type={key}&per_page=1000")).await.data(200);
+    let expected = if went { 0 } else { made.len() + usize::from(single.status == 201) };
+    assert_eq!(listed.as_array().map(Vec::len), Some(expected), "{kind:?} {number}: {deletions:?}");
+    went
+}
+
+async fn race(kind: Kind, rounds: usize) {
+    let rounds = std::env::var("SUNDIAL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(rounds);
+    let home = Home::start().await;
+    let acme = home.acme().await;
+    let mut gone = 0;
+    for number in 0..rounds {
+        gone += usize::from(round(&acme, kind, number % 40).await);
+        clear(&acme, kind, number % 40).await;
+    }
+    eprintln!("{gone} of {rounds} types went");
+    assert!(gone > 0 && gone < rounds, "{gone} of {rounds}: nothing raced");
+    home.run.stop().await;
+}
+
+/// Deletes what a round has left.
+async fn clear(acme: &Client, kind: Kind, number: usize) {
+    let (types, records) = kind.routes();
+    let listed = acme.get(&format!("{records}?type=type{number}&per_page=1000")).await.data(200);
+    for record in listed.as_array().expect("a list") {
+        assert_eq!(acme.delete(&format!("{records}/{}", text(&record["id"]))).await.status, 204);
+    }
+    assert_eq!(acme.delete(&format!("{types}/type{number}")).await.status, 204);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_type_is_never_deleted_from_under_what_makes_its_records() {
+    race(Kind::Objects, ROUNDS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relationship_type_is_never_deleted_from_under_what_makes_its_records() {
+    race(Kind::Relationships, ROUNDS).await;
+}
