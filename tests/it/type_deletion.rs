@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
+use domain::types::{DeletionMark, TypeKey};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tests::{Client, Home, outcomes, text};
+use store::keys::TypeKind;
+use tests::{Client, Deliveries, Home, LastStep, crash_after, outcomes, text};
 
 const ROUNDS: usize = 30;
 
@@ -140,4 +142,86 @@ async fn an_object_type_is_never_deleted_from_under_what_makes_its_records() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relationship_type_is_never_deleted_from_under_what_makes_its_records() {
     race(Kind::Relationships, ROUNDS).await;
+}
+
+/// From the reading of the type until everything is written, whoever does it and however often it is delivered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_type_stays_while_a_job_is_processing_that_may_make_its_records() {
+    for kind in [Kind::Objects, Kind::Relationships] {
+        let home = Home::start().await;
+        let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
+        let (types, records) = kind.routes();
+        kind.define(&acme, "made").await;
+        kind.define(&acme, "other").await;
+        let (job_type, data) = kind.job("made", 0..3);
+        let id = acme.accepted(job_type, "post", data.clone()).await;
+        let chunk = deliveries.take_one().await;
+        // A worker has read the type and agreed on its items, and is about to write them, or has died.
+        crash_after(LastStep::Agreed, home.run.store(), &chunk).await;
+        let path = format!("{types}/made");
+        let (code, detail) = acme.delete(&path).await.error(422);
+        assert!(code == "UnprocessableEntity" && detail.contains(&id), "{code}: {detail}");
+        // A type that the job does not name can go.
+        assert_eq!(acme.delete(&format!("{types}/other")).await.status, 204);
+        deliveries.deliver(&chunk.again()).await;
+        assert_eq!(outcomes(&acme.job(&id).await), ["done"; 3]);
+        let detail = acme.delete(&path).await.error(422).1;
+        assert!(detail.contains("delete all that"), "{detail}");
+
+        // A job that has not begun keeps no type: its items find it gone.
+        let listed = acme.get(&format!("{records}?type=made")).await.data(200);
+        for record in listed.as_array().expect("a list") {
+            assert_eq!(acme.delete(&format!("{records}/{}", text(&record["id"]))).await.status, 204);
+        }
+        let id = acme.accepted(job_type, "post", data).await;
+        assert_eq!(acme.delete(&path).await.status, 204);
+        deliveries.drain().await;
+        let job = acme.job(&id).await;
+        assert!(outcomes(&job).iter().all(|outcome| outcome.starts_with("NotFound")), "{job}");
+        home.run.stop().await;
+    }
+}
+
+/// What would be made of a type that is about to go waits to see whether it does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn items_wait_while_their_type_is_marked() {
+    for kind in [Kind::Objects, Kind::Relationships] {
+        let home = Home::start().await;
+        let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
+        let (store, made) = (home.run.store(), TypeKey::parse("made").expect("a key"));
+        kind.define(&acme, "made").await;
+        let type_kind = match kind {
+            Kind::Objects => TypeKind::Object,
+            Kind::Relationships => TypeKind::Relationship,
+        };
+        let mark = DeletionMark::new(store.ambient());
+        for goes in [false, true] {
+            let (job_type, data) = kind.job("made", if goes { 3..6 } else { 0..3 });
+            let id = acme.accepted(job_type, "post", data).await;
+            let revision = store.types_revision(&acme.account).await.expect("the database");
+            assert!(store.mark_type(&acme.account, type_kind, &made, &mark).await.expect("the database"));
+            let decided = async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                let job = acme.job(&id).await;
+                assert_eq!(
+                    (&job["job_status"], &job["progress"]["processed"]),
+                    (&json!("processing"), &json!(0)),
+                    "it waits"
+                );
+                if goes {
+                    let deleted = store.delete_type(&acme.account, type_kind, &made, &mark, revision).await;
+                    assert_eq!(deleted.expect("the database"), store::catalog::Deleted::Done);
+                } else {
+                    assert!(store.unmark_type(&acme.account, type_kind, &made, &mark).await.expect("the database"));
+                }
+            };
+            tokio::join!(deliveries.drain(), decided);
+            let outcomes = outcomes(&acme.job(&id).await);
+            assert!(
+                outcomes.iter().all(|outcome| if goes { outcome.starts_with("NotFound") } else { outcome == "done" }),
+                "{outcomes:?}"
+            );
+        }
+        home.run.stop().await;
+    }
 }

@@ -411,11 +411,14 @@ fn failed(attempted: Option<&Write>, error: StoreError) -> Failure {
 mod tests {
     use domain::decide::Before;
     use domain::types::DeletionMark;
+    use http::HeaderName;
     use serde_json::json;
     use store::catalog::Deleted;
 
     use super::*;
     use crate::harness::Service;
+
+    const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
     /// A record of each kind, and the write that made it.
     async fn made(service: &Service, operation: Operation) -> (TypeKind, TypeKey, Write) {
@@ -437,6 +440,25 @@ mod tests {
         let id = RecordId::parse(reply.json["data"]["id"].as_str().unwrap()).unwrap();
         let row = service.store().record(service.account(), id).await.unwrap().unwrap();
         (kind, key, Write { id, base: 0, before: Before::Nothing, row, links: Vec::new() })
+    }
+
+    /// Somebody with the same key has done it since this request looked for the key.
+    #[tokio::test]
+    async fn what_fails_because_the_same_request_has_done_it_is_answered_like_that_one() {
+        let service = Service::start().await;
+        let (_, _, write) = made(&service, Operation::CreateObjects).await;
+        let (id, headers) = (write.id.to_string(), HeaderMap::from_iter([(IDEMPOTENCY_KEY, "k".parse().unwrap())]));
+        let records = Records::new(service.store().clone());
+        let deletion =
+            |key| Request { records: &records, account: service.account(), operation: Operation::DeleteObjects, key };
+        let key =
+            key_of(&headers, Operation::DeleteObjects, &[&id], RawValue::NULL).unwrap_or_else(|_| panic!("a key"));
+        let path = format!("/objects/records/{id}");
+        assert_eq!(service.send_keyed(Some("k"), "DELETE", &path, "").await.status, 204);
+        let item = || Item::delete(&id).unwrap();
+        assert!(deletion(key).apply(item()).await.is_ok_and(|applied| applied.record.is_none()));
+        let Err(refused) = deletion(None).apply(item()).await else { panic!("it was deleted twice") };
+        assert_eq!(refused.status().as_u16(), 404);
     }
 
     async fn look_again(service: &Service, operation: Operation, write: Write) -> Result<Applied, Failure> {
