@@ -3,7 +3,9 @@
 //! It marks the type, looks for records, and deletes the type if the mark is still there. Who makes records reads the type first:
 //!
 //! - *An item of a job* waits while the type is marked. Where it read the type before the mark, its job was processing before the
-//!   mark: so the deletion is refused while a job is processing whose items name the type.
+//!   mark: so the deletion is refused while a job is processing whose items name the type. Jobs are found by an index too, so they
+//!   are looked for once it has had time to follow; and where such a job has ended by then, so has what it made, whose index has
+//!   the same time once more.
 //! - *A request* reads the type once more after its write. If it is marked, it takes the mark away, and the deletion deletes nothing.
 //!   If it is gone, the record is taken back.
 //! - *What was made before the mark* is found in the index, which is looked at once it has had time to follow the table.
@@ -61,6 +63,7 @@ impl Deletion<'_> {
             TypeKind::Object => RecordKind::Object,
             TypeKind::Relationship => RecordKind::Relationship,
         };
+        tokio::time::sleep(self.records.index_lag).await;
         if let Some(job) = store.job_that_makes(self.account, record_kind, self.key).await? {
             return Err(Failure::unprocessable(format!(
                 "The job {job} is processing and may be making records of the {} \"{}\": delete it when the job has ended",

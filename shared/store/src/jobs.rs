@@ -245,8 +245,8 @@ impl Store {
         })
     }
 
-    /// A job that is processing and may make records of this type. Consistent: a job that is not found began later, or will, and reads
-    /// the type after that.
+    /// A job that is processing and may make records of this type. It is found by the index, so one that began a moment ago may be missing;
+    /// what is found is as it is in the table. At most a thousand jobs are looked at, as many as may be active.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -256,42 +256,14 @@ impl Store {
         kind: RecordKind,
         key: &TypeKey,
     ) -> Result<Option<JobId>, StoreError> {
-        if self.admission(account, None, self.ambient.now()).await?.active == 0 {
+        let now = self.ambient.now();
+        if self.admission(account, None, now).await?.active == 0 {
             return Ok(None);
         }
-        let mut start = None;
-        loop {
-            let answer = self
-                .client
-                .query()
-                .table_name(&self.tables.jobs)
-                .consistent_read(true)
-                .key_condition_expression("pk = :partition AND begins_with(sk, :jobs)")
-                .filter_expression("#status = :processing")
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_values(":partition", text(keys::account(account)))
-                .expression_attribute_values(":jobs", text(keys::JOBS_PREFIX))
-                .expression_attribute_values(":processing", text(JobStatus::Processing.as_str()))
-                // Jobs that run are among the newest.
-                .scan_index_forward(false)
-                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| StoreError::of("Query", &error))?;
-            self.meter.count_read(answer.consumed_capacity());
-            for row in answer.items() {
-                if let JobRow::Job(job) = job_from_row(row)?
-                    && job.may_be_making(kind, key)
-                {
-                    return Ok(Some(job.id));
-                }
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(None);
-            }
-        }
+        let most = usize::try_from(limits::ACTIVE_JOBS).unwrap_or(usize::MAX);
+        let query = PageQuery { from: None, backwards: false, descending: true, limit: most };
+        let processing = self.list_jobs(account, Some(JobStatus::Processing), &query, now).await?.items;
+        Ok(processing.into_iter().find(|job| job.may_be_making(kind, key)).map(|job| job.id))
     }
 
     /// Takes a job from `queued` to `processing` and answers with it as it then stands.

@@ -22,19 +22,16 @@ pub fn account(account: &AccountId) -> String {
     account.to_string()
 }
 
-/// What comes before the id in every [`job`] key.
-pub const JOBS_PREFIX: &str = "JOB#";
-
 /// A job in its account's partition. Sorted by creation, as its id is.
 #[must_use]
 pub fn job(id: JobId) -> String {
-    format!("{JOBS_PREFIX}{id}")
+    format!("JOB#{id}")
 }
 
 /// The id that a [`job`] key holds.
 #[must_use]
 pub fn job_of(key: &str) -> Option<JobId> {
-    key.strip_prefix(JOBS_PREFIX).and_then(JobId::parse)
+    key.strip_prefix("JOB#").and_then(JobId::parse)
 }
 
 /// Sorts after every job of an account.

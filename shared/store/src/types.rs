@@ -59,7 +59,7 @@ pub struct TypeLoader<'function> {
     makes: bool,
 }
 
-/// How long a deletion of a type is waited for: the usual one takes two seconds.
+/// How long a deletion of a type is waited for: the usual one takes three seconds.
 const DELETION_PATIENCE: Duration = Duration::from_secs(6);
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);

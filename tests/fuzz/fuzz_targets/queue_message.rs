@@ -214,7 +214,13 @@ fn check_group(context: Context<'_>, operation: Operation, group: &Group<'_>, th
     ];
     let decide: &Decide<'_> = match operation {
         Operation::CreateRelationships | Operation::DeleteRelationships => {
-            &|context, steps, row| match decide_relationship(context, group.id, steps, row, &ends(context.account, group)) {
+            &|context, steps, row| match decide_relationship(
+                context,
+                group.id,
+                steps,
+                row,
+                &ends(context.account, group),
+            ) {
                 RelationshipDecision::Decided(decision) => decision,
                 RelationshipDecision::Fence(_) => panic!("a fence although its ends are there"),
             }
