@@ -289,8 +289,11 @@ async fn each_cell_of_the_table_has_its_documented_answer() {
         .map(|(number, cell)| {
             let (home, people) = (Arc::clone(&home), Arc::clone(&people));
             async move {
-                let path =
-                    cell.path.replace("{id}", "0190163d-8694-7000-8000-000000000000").replace("{key}", "nothing");
+                let path = cell
+                    .path
+                    .replace("{id}", "0190163d-8694-7000-8000-000000000000")
+                    .replace("{key}", "nothing")
+                    .replace("{type}", "nothing");
                 let method: Method = cell.method.parse().expect("a method");
                 let mut request = home.request(method, &format!("{BASE}{path}"));
                 if let Some(authorization) = people.authorization(&cell, number) {
