@@ -17,7 +17,7 @@ use domain::limits;
 use domain::problem::Problem;
 use domain::render;
 use domain::request::JobRequest;
-use domain::timing::LATEST_COMMIT;
+use domain::timing::{LATEST_COMMIT, LATEST_TURN};
 use store::StoreError;
 use store::jobs::{Commit, Earlier, Fenced, IdempotencyKey};
 use store::queue::Outgoing;
@@ -55,7 +55,7 @@ pub(crate) async fn create(
     let raw = read_body(body, encoding.most_bytes()).await?;
     let is_compressed = !encoding.is_identity();
     // Until the chunks are in the queue.
-    let place = accept.workbench.place(raw.len(), is_compressed, started + LATEST_COMMIT).await?;
+    let place = accept.workbench.place(raw.len(), is_compressed, started + LATEST_TURN).await?;
     let key = key.map(<[u8]>::to_vec);
     let decoding = place.run(move || {
         let body = encoding.decode(&raw).map_err(undecodable)?;

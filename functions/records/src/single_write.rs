@@ -11,7 +11,8 @@
 //! - *A 503 is true*: where the write has no answer at all, the row is read, and moved on if it still stands where the write
 //!   expects it. Then the write can never happen any more. Where not even that has an answer, it is a 500, which may mean either.
 //! - *With an `Idempotency-Key`*, the key's row is written in one transaction with the record: it is there exactly when the
-//!   write was made, and leads whoever sends the same request again to the record. A request that was refused leaves none.
+//!   write was made, and leads whoever sends the same request again to the record. A request that was refused leaves none, but for one whose
+//!   record was taken back because its type had gone meanwhile: sent again, it is told that there is no such record.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -160,7 +161,7 @@ impl Request<'_> {
     }
 
     async fn apply(&self, item: Item<'_>) -> Result<Applied, Failure> {
-        let store = &self.records.store;
+        let (store, started) = (&self.records.store, Instant::now());
         // Its token on the record, and what the id of a record without an external id is made of.
         let request = JobId::new(store.ambient());
         let mut types = TypeLoader::new(store, &self.records.schemas, self.account, self.operation);
@@ -174,7 +175,6 @@ impl Request<'_> {
         let mut rows = if matches!(item, Item::Create { .. }) { Rows::default() } else { self.read(id, item).await? };
         let mut attempted: Option<Write> = None;
         let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
-        let started = Instant::now();
         loop {
             load_object_types(&mut types, item, rows.own.as_ref())
                 .await
@@ -190,8 +190,7 @@ impl Request<'_> {
                 };
             };
             if write.makes() && self.is_full().await.map_err(|error| failed(attempted.as_ref(), error))? {
-                let problem = self.operation.kind().over_limit();
-                return Err(Failure::too_many(problem.detail, RETRY_WITHOUT_ROOM));
+                return self.refuse_for_room().await;
             }
             if started.elapsed() > LATEST_WRITE {
                 return Err(Failure::unavailable(RETRY).because("its record is written by others too often"));
@@ -214,6 +213,14 @@ impl Request<'_> {
         match self.earlier().await? {
             Some((key, earlier)) => self.again(key, &earlier).await,
             None => Err(Failure::of(problems)),
+        }
+    }
+
+    /// The last place may have been taken by a request with the same key.
+    async fn refuse_for_room(&self) -> Result<Applied, Failure> {
+        match self.earlier().await? {
+            Some((key, earlier)) => self.again(key, &earlier).await,
+            None => Err(Failure::too_many(self.operation.kind().over_limit().detail, RETRY_WITHOUT_ROOM)),
         }
     }
 
@@ -411,6 +418,7 @@ fn failed(attempted: Option<&Write>, error: StoreError) -> Failure {
 mod tests {
     use domain::decide::Before;
     use domain::types::DeletionMark;
+    use domain::usage::PerKind;
     use http::HeaderName;
     use serde_json::json;
     use store::catalog::Deleted;
@@ -459,6 +467,47 @@ mod tests {
         assert!(deletion(key).apply(item()).await.is_ok_and(|applied| applied.record.is_none()));
         let Err(refused) = deletion(None).apply(item()).await else { panic!("it was deleted twice") };
         assert_eq!(refused.status().as_u16(), 404);
+    }
+
+    /// As above, with the account's last place.
+    #[tokio::test]
+    async fn the_last_place_that_the_same_request_has_taken_is_not_missing() {
+        let service = Service::start().await;
+        service.define("product").await;
+        let limits = PerKind { objects: Some(Some(1)), relationships: None };
+        service.store().change_limits(service.account(), limits).await.unwrap();
+        let body = json!({"data": {"type": "product", "attributes": {}}});
+        let first = service.send_keyed(Some("k"), "POST", "/objects/records", &body.to_string()).await;
+        let headers = HeaderMap::from_iter([(IDEMPOTENCY_KEY, "k".parse().unwrap())]);
+        let data: Box<RawValue> = serde_json::value::to_raw_value(&body["data"]).unwrap();
+        let operation = Operation::CreateObjects;
+        let key = key_of(&headers, operation, &[], &data).unwrap_or_else(|_| panic!("a key"));
+        let records = Records::new(service.store().clone());
+        let creation = |key| Request { records: &records, account: service.account(), operation, key };
+        let item = || Item::parse(operation, data.get()).unwrap();
+        let Ok(Applied { record: Some(Record::Object(record)), created: true }) = creation(key).apply(item()).await
+        else {
+            panic!("not what the first did")
+        };
+        assert_eq!(record.id.to_string(), first.json["data"]["id"]);
+        let Err(refused) = creation(None).apply(item()).await else { panic!("it was made beyond the limit") };
+        assert_eq!(refused.status().as_u16(), 429);
+    }
+
+    /// Who counts the records between two looks at the counts has to see that something came and went.
+    #[tokio::test]
+    async fn counts_tell_that_a_record_came_and_another_went() {
+        let service = Service::start().await;
+        let (_, _, write) = made(&service, Operation::CreateObjects).await;
+        let (store, account) = (service.store(), service.account());
+        let before = store.kept_counts(account).await.unwrap();
+        assert_eq!(store.kept_counts(account).await.unwrap(), before);
+        let body = json!({"data": {"type": "product", "attributes": {}}});
+        assert_eq!(service.send("POST", "/objects/records", &body).await.status, 201);
+        assert_eq!(service.delete(&format!("/objects/records/{}", write.id)).await.status, 204);
+        let after = store.kept_counts(account).await.unwrap();
+        assert_eq!((after.sums, after.active), (before.sums, before.active));
+        assert_ne!(after, before);
     }
 
     async fn look_again(service: &Service, operation: Operation, write: Write) -> Result<Applied, Failure> {

@@ -45,10 +45,12 @@ impl Deletion<'_> {
         self.has_none().await?;
         let store = &self.records.store;
         let mark = DeletionMark::new(store.ambient());
-        if !store.mark_type(self.account, self.kind, self.key, &mark).await? {
-            return Err(self.missing.into());
-        }
-        let deleted = self.under(&mark).await;
+        let deleted = match store.mark_type(self.account, self.kind, self.key, &mark).await {
+            Ok(true) => self.under(&mark).await,
+            Ok(false) => return Err(self.missing.into()),
+            // It may be there all the same.
+            Err(error) => Err(error.into()),
+        };
         if deleted.is_err()
             && let Err(error) = store.unmark_type(self.account, self.kind, self.key, &mark).await
         {

@@ -61,8 +61,8 @@ impl Recount {
 
 /// The counts as they are kept and as they are listed; `None` when something was under way.
 async fn attempt(store: &Store, account: &AccountId) -> Result<Option<(PerKind<i64>, PerKind<i64>)>, Failure> {
-    let (before, active) = store.kept_counts(account).await?;
-    if active > 0 {
+    let before = store.kept_counts(account).await?;
+    if before.active > 0 {
         return Ok(None);
     }
     tokio::time::sleep(INDEX_LAG).await;
@@ -71,6 +71,6 @@ async fn attempt(store: &Store, account: &AccountId) -> Result<Option<(PerKind<i
         let count = store.count_listed(account, kind).await?;
         listed.set(kind, i64::try_from(count).unwrap_or(i64::MAX));
     }
-    let (after, active) = store.kept_counts(account).await?;
-    Ok((active == 0 && after == before).then_some((after, listed)))
+    let after = store.kept_counts(account).await?;
+    Ok((after == before).then_some((after.sums, listed)))
 }

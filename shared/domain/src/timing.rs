@@ -13,6 +13,10 @@ use std::time::Duration;
 /// in which what came of it is found out where the answer was lost. Where even that is lost, the client sees a 504.
 pub const LATEST_COMMIT: Duration = Duration::from_secs(15);
 
+/// A large body waits no longer than this for its turn: what is left until [`LATEST_COMMIT`] is for working on it, of which the largest
+/// takes five seconds on a slow processor. Whoever waited longer would have its turn and then no time, and keep the next from theirs.
+pub const LATEST_TURN: Duration = Duration::from_secs(5);
+
 /// A write of one record is not begun later than this after its request was read, however often others were faster. With
 /// [`CALL`] it has an answer 11 s before the function is stopped, in which what came of it is found out where the answer was lost.
 pub const LATEST_WRITE: Duration = Duration::from_secs(10);

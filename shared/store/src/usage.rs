@@ -67,6 +67,17 @@ pub struct TypeCounts {
     pub relationships: u64,
 }
 
+/// The counts of an account's records as they are kept. When two of them are equal and no job was active at either, nothing was made or
+/// deleted between them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeptCounts {
+    pub sums: PerKind<i64>,
+    /// How often they have changed.
+    moves: u64,
+    /// Jobs that are queued or processing.
+    pub active: u64,
+}
+
 const fn attribute(kind: RecordKind) -> &'static str {
     match kind {
         RecordKind::Object => "objects",
@@ -135,9 +146,11 @@ impl Store {
         let update = Update::builder()
             .table_name(&self.tables.records)
             .set_key(Some(count_key(account, shard)))
-            .update_expression("ADD #count :change")
+            // The second only grows: who counts the records sees by it that nothing came and went meanwhile.
+            .update_expression("ADD #count :change, moves :one")
             .expression_attribute_names("#count", attribute(kind))
-            .expression_attribute_values(":change", AttributeValue::N(change.to_string()));
+            .expression_attribute_values(":change", AttributeValue::N(change.to_string()))
+            .expression_attribute_values(":one", number(1_u64));
         Ok(TransactWriteItem::builder().update(built(update.build())?).build())
     }
 
@@ -181,16 +194,19 @@ impl Store {
         Ok(())
     }
 
-    /// The sums of the counts as they are kept, and how many jobs are active: when both are the same before and after the records were
-    /// counted, and no job was active, nothing happened meanwhile.
+    /// The counts as they are kept, and whether anything is under way.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn kept_counts(&self, account: &AccountId) -> Result<(PerKind<i64>, u64), StoreError> {
+    pub async fn kept_counts(&self, account: &AccountId) -> Result<KeptCounts, StoreError> {
         let keys = (0..keys::COUNT_SHARDS).map(|shard| count_key(account, shard)).collect();
         let rows = self.read_rows(&self.tables.records, keys).await?;
         let active = self.admission(account, None, self.ambient.now()).await?.active;
-        Ok((sums_of(&rows)?, active))
+        let mut moves = 0;
+        for row in &rows {
+            moves += Reader(row).optional_number("moves")?.unwrap_or(0);
+        }
+        Ok(KeptCounts { sums: sums_of(&rows)?, moves, active })
     }
 
     /// Counts the account's records of a kind in the index that lists them, which trails the table by a moment: half a read unit for about
@@ -247,15 +263,15 @@ impl Store {
     /// # Errors
     /// When the outcome is not known.
     pub async fn mend_counts(&self, account: &AccountId, change: PerKind<i64>) -> Result<(), StoreError> {
-        let update = self
-            .client
-            .update_item()
+        let update = Update::builder()
             .table_name(&self.tables.records)
             .set_key(Some(count_key(account, 0)))
-            .update_expression("ADD objects :objects, relationships :relationships")
+            .update_expression("ADD objects :objects, relationships :relationships, moves :one")
             .expression_attribute_values(":objects", AttributeValue::N(change.objects.to_string()))
-            .expression_attribute_values(":relationships", AttributeValue::N(change.relationships.to_string()));
-        self.update_if(update).await.map(drop)
+            .expression_attribute_values(":relationships", AttributeValue::N(change.relationships.to_string()))
+            .expression_attribute_values(":one", number(1_u64));
+        // A transaction, because one that is sent again after a lost answer is made once.
+        self.transact(vec![TransactWriteItem::builder().update(built(update.build())?).build()]).await.map(drop)
     }
 }
 
