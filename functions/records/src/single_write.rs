@@ -183,14 +183,15 @@ impl Request<'_> {
             let Decision { outcomes, write } = self.decide(context, id, &step, &rows)?;
             let Some(write) = write else {
                 return match (outcomes.into_iter().next(), attempted) {
-                    (Some((_, Outcome::Failure(problems))), _) => self.refuse(problems).await,
+                    (Some((_, Outcome::Failure(problems))), _) => self.refuse(Failure::of(problems)).await,
                     // The row has its token: an answer was lost on the way.
                     (Some((_, Outcome::Success(_))), Some(write)) => self.applied(write).await,
                     (_, _) => Err(Failure::internal("a decision that does nothing")),
                 };
             };
             if write.makes() && self.is_full().await.map_err(|error| failed(attempted.as_ref(), error))? {
-                return self.refuse_for_room().await;
+                let problem = self.operation.kind().over_limit();
+                return self.refuse(Failure::too_many(problem.detail, RETRY_WITHOUT_ROOM)).await;
             }
             if started.elapsed() > LATEST_WRITE {
                 return Err(Failure::unavailable(RETRY).because("its record is written by others too often"));
@@ -208,19 +209,11 @@ impl Request<'_> {
     }
 
     /// What fails may have been done meanwhile by a request with the same key, whose doing is why it fails: what is there already,
-    /// or is there no more.
-    async fn refuse(&self, problems: Vec<Problem>) -> Result<Applied, Failure> {
+    /// or is there no more, or took the last place.
+    async fn refuse(&self, failure: Failure) -> Result<Applied, Failure> {
         match self.earlier().await? {
             Some((key, earlier)) => self.again(key, &earlier).await,
-            None => Err(Failure::of(problems)),
-        }
-    }
-
-    /// The last place may have been taken by a request with the same key.
-    async fn refuse_for_room(&self) -> Result<Applied, Failure> {
-        match self.earlier().await? {
-            Some((key, earlier)) => self.again(key, &earlier).await,
-            None => Err(Failure::too_many(self.operation.kind().over_limit().detail, RETRY_WITHOUT_ROOM)),
+            None => Err(failure),
         }
     }
 

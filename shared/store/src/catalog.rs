@@ -161,8 +161,7 @@ impl Store {
         };
         Update::builder()
             .table_name(&self.tables.catalog)
-            .key("pk", text(keys::account(account)))
-            .key("sk", text(keys::type_counts()))
+            .set_key(Some(type_counts_key(account)))
             .update_expression("ADD #count :change, revision :one")
             .expression_attribute_names("#count", name)
             .expression_attribute_values(":change", AttributeValue::N(change.to_string()))
@@ -202,11 +201,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn types_revision(&self, account: &AccountId) -> Result<u64, StoreError> {
-        let key = Attributes::from([
-            ("pk".to_owned(), text(keys::account(account))),
-            ("sk".to_owned(), text(keys::type_counts())),
-        ]);
-        let row = self.read_row(&self.tables.catalog, key).await?;
+        let row = self.read_row(&self.tables.catalog, type_counts_key(account)).await?;
         Ok(row.map_or(Ok(None), |row| Reader(&row).optional_number("revision"))?.unwrap_or(0))
     }
 
@@ -222,16 +217,8 @@ impl Store {
         key: &TypeKey,
         mark: &DeletionMark,
     ) -> Result<bool, StoreError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.tables.catalog)
-            .set_key(Some(type_key(account, kind, key)))
-            .update_expression("SET deletion = :mark")
-            // Closes the race with another deletion: a mark must not bring the type back.
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":mark", text(mark.as_str()));
-        Ok(self.update_if(update).await?.is_some())
+        // Closes the race with another deletion: a mark must not bring the type back.
+        self.change_mark(account, kind, key, mark, "SET deletion = :mark", "attribute_exists(pk)").await
     }
 
     /// Takes a mark away, if it is still the type's, and with it the deletion's right to delete. Answers whether it was.
@@ -245,14 +232,26 @@ impl Store {
         key: &TypeKey,
         mark: &DeletionMark,
     ) -> Result<bool, StoreError> {
+        // Closes the race with the deletion itself, and with one that has marked it since.
+        self.change_mark(account, kind, key, mark, "REMOVE deletion", "deletion = :mark").await
+    }
+
+    async fn change_mark(
+        &self,
+        account: &AccountId,
+        kind: TypeKind,
+        key: &TypeKey,
+        mark: &DeletionMark,
+        change: &str,
+        condition: &str,
+    ) -> Result<bool, StoreError> {
         let update = self
             .client
             .update_item()
             .table_name(&self.tables.catalog)
             .set_key(Some(type_key(account, kind, key)))
-            .update_expression("REMOVE deletion")
-            // Closes the race with the deletion itself, and with one that has marked it since.
-            .condition_expression("deletion = :mark")
+            .update_expression(change)
+            .condition_expression(condition)
             .expression_attribute_values(":mark", text(mark.as_str()));
         Ok(self.update_if(update).await?.is_some())
     }
@@ -404,6 +403,10 @@ fn type_key(account: &AccountId, kind: TypeKind, key: &TypeKey) -> Attributes {
         ("pk".to_owned(), text(keys::account(account))),
         ("sk".to_owned(), text(keys::type_row(kind, key))),
     ])
+}
+
+pub(crate) fn type_counts_key(account: &AccountId) -> Attributes {
+    Attributes::from([("pk".to_owned(), text(keys::account(account))), ("sk".to_owned(), text(keys::type_counts()))])
 }
 
 fn object_type_from_row(row: &Attributes) -> Result<ObjectTypeDefinition, StoreError> {

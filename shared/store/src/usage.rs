@@ -13,6 +13,7 @@ use domain::account::AccountId;
 use domain::usage::{PerKind, RecordKind, Usage};
 
 use crate::attributes::{Attributes, Reader, number, text};
+use crate::catalog::type_counts_key;
 use crate::jobs::built;
 use crate::keys::{self, TypeKind};
 use crate::tables::BY_TYPE;
@@ -58,13 +59,6 @@ impl UsageCache {
         }
         Ok(usage)
     }
-}
-
-/// What counts of an account's types there are.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct TypeCounts {
-    pub objects: u64,
-    pub relationships: u64,
 }
 
 /// The counts of an account's records as they are kept. When two of them are equal and no job was active at either, nothing was made or
@@ -121,14 +115,11 @@ impl Store {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn type_counts(&self, account: &AccountId) -> Result<TypeCounts, StoreError> {
-        let key = Attributes::from([
-            ("pk".to_owned(), text(keys::account(account))),
-            ("sk".to_owned(), text(keys::type_counts())),
-        ]);
-        let Some(row) = self.read_row(&self.tables.catalog, key).await? else { return Ok(TypeCounts::default()) };
+    pub async fn type_counts(&self, account: &AccountId) -> Result<PerKind<u64>, StoreError> {
+        let row = self.read_row(&self.tables.catalog, type_counts_key(account)).await?;
+        let Some(row) = row else { return Ok(PerKind::default()) };
         let reader = Reader(&row);
-        Ok(TypeCounts {
+        Ok(PerKind {
             objects: reader.optional_number("object_types")?.unwrap_or(0),
             relationships: reader.optional_number("relationship_types")?.unwrap_or(0),
         })
@@ -180,8 +171,7 @@ impl Store {
                 .client
                 .update_item()
                 .table_name(&self.tables.catalog)
-                .key("pk", text(keys::limits_of(account)))
-                .key("sk", text(keys::limits_row()))
+                .set_key(Some(limits_key(account)))
                 .expression_attribute_names("#limit", attribute(kind));
             let update = match limit {
                 Some(limit) => {
