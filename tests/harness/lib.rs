@@ -191,9 +191,10 @@ pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
 }
 
 /// Every route, by its path, and the methods it has beside `HEAD`.
-pub const ROUTES: [(&str, &[&str]); 16] = [
+pub const ROUTES: [(&str, &[&str]); 17] = [
     ("/jobs", &["GET", "POST"]),
     ("/jobs/{id}", &["GET"]),
+    ("/jobs/{id}/results", &["GET"]),
     ("/jobs/{id}/abort", &["POST"]),
     ("/limits", &["GET"]),
     ("/objects/types", &["GET", "POST"]),

@@ -226,7 +226,8 @@ async fn wrong_items_of_a_delete_fail_alone() {
         .await["results"][0]["data"]["id"]
         .clone();
     let wrong_items = [
-        wrong(&json!({"id": used}), "UnprocessableEntity: item must be a string, not an object"),
+        wrong(&json!({"key": used}), "UnprocessableEntity: id is required and must be a string"),
+        wrong(&json!([used]), "UnprocessableEntity: item must be a string, not an array"),
         wrong(&json!(null), "UnprocessableEntity: item must be a string, not null"),
         wrong(&json!(7), "UnprocessableEntity: item must be a string, not a number"),
         wrong(&json!("7"), "NotFound: No record has the id \"7\""),
@@ -347,7 +348,7 @@ async fn wrong_items_of_a_relationships_delete_fail_alone() {
     let id = |number: usize| made["results"][number]["data"]["id"].clone();
     assert_eq!(outcomes(&acme.run_job("relationships", "delete", json!([id(11)])).await), ["done"]);
     let wrong_items = [
-        wrong(&json!({"id": id(10)}), "UnprocessableEntity: item must be a string, not an object"),
+        wrong(&json!({"key": id(10)}), "UnprocessableEntity: id is required and must be a string"),
         wrong(&json!(null), "UnprocessableEntity: item must be a string, not null"),
         wrong(&json!("7"), "NotFound: No relationship record has the id \"7\""),
         wrong(&json!(UNKNOWN), "NotFound: No relationship record has the id \"576a0d0d"),

@@ -67,3 +67,53 @@ async fn pages_of_every_list_turn_forward_and_back() {
     assert_eq!(other.follow(&json!(ours)).await.error(400).0, "BadRequest", "another account's cursor");
     home.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_are_listed_by_what_they_are_and_when_they_were_made() {
+    let home = Home::start().await;
+    let agent = home.agent().await;
+    agent.define_product().await;
+    agent.define_relationship("goes_with", "product", json!(["product"])).await;
+    let mut jobs = Vec::new();
+    for (job_type, action, item) in [
+        ("resources", "post", json!({})),
+        ("resources", "delete", json!("x")),
+        ("relationships", "post", json!({})),
+        ("relationships", "delete", json!("x")),
+        ("resources", "post", json!({})),
+    ] {
+        jobs.push(agent.run_job(job_type, action, json!([item])).await);
+        // Each in a second of its own.
+        tokio::time::sleep(std::time::Duration::from_millis(1_050)).await;
+    }
+    let id = |number: usize| text(&jobs[number]["id"]).to_owned();
+    let check = async |query: &str, expected: &[usize]| {
+        let expected: Vec<String> = expected.iter().map(|number| id(*number)).collect();
+        assert_eq!(ids(&agent.get(&format!("/jobs?{query}")).await), expected, "{query}");
+    };
+    check("type=resources", &[4, 1, 0]).await;
+    check("type=relationships&order=asc", &[2, 3]).await;
+    check("action=post", &[4, 2, 0]).await;
+    check("action=delete&type=resources&status=completed", &[1]).await;
+    check("action=update", &[]).await;
+    check("status=failed&action=post", &[]).await;
+    let at = |number: usize| text(&jobs[number]["created_at"]).to_owned();
+    check(&format!("created_after={}", at(3)), &[4, 3]).await;
+    check(&format!("created_before={}", at(2)), &[1, 0]).await;
+    check(&format!("created_after={}&created_before={}&status=completed", at(1), at(3)), &[2, 1]).await;
+    check(&format!("created_after={}&created_before={}", at(3), at(1)), &[]).await;
+    check("created_before=2017-11-03T16:00:06Z", &[]).await;
+    check("created_after=2017-11-03T16:00:06%2B01:00&type=&action=", &[4, 3, 2, 1, 0]).await;
+    check_pages(&agent, "/jobs?action=post&type=resources&", 2).await;
+    for (query, detail) in [
+        ("type=things", "`type` must be resources or relationships, not \"things\""),
+        (
+            "action=put",
+            "`action` must be one of post, update, external_id_set, delete, external_id_delete, not \"put\"",
+        ),
+        ("created_after=now", "`created_after` must be a time as 2017-11-03T16:00:06Z, not \"now\""),
+    ] {
+        assert_eq!(agent.get(&format!("/jobs?{query}")).await.error(400), ("BadRequest".to_owned(), detail.to_owned()));
+    }
+    home.stop().await;
+}

@@ -2,12 +2,17 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::job::{JobId, JobStatus, quoted};
+use domain::account::AccountId;
+use domain::job::{Job, JobId, JobStatus, quoted};
 use domain::render;
+use store::rows::JobRow;
+use store::{Store, StoreError};
 use wire::{Agent, Failure, Rendered, Segments};
 
 use crate::Accept;
 
+/// Ends a job that is queued; of one that is processing, keeps what is left from being begun. The chunks that are under way are finished,
+/// and the job ends when the others have found out, each when it is delivered: see `consume`.
 pub(crate) async fn abort(
     Agent(identity): Agent,
     State(accept): State<Accept>,
@@ -15,17 +20,43 @@ pub(crate) async fn abort(
 ) -> Result<Rendered, Failure> {
     let missing = || Failure::not_found(format!("No job has the id {}", quoted(&id)));
     let job_id = JobId::parse(&id).ok_or_else(missing)?;
-    let store = &accept.store;
-    let find = async || store.find_job(&identity.account, job_id, store.ambient().now()).await;
-    let mut job = find().await?.ok_or_else(missing)?;
-    if job.status == JobStatus::Queued {
-        if store.abort(&identity.account, job_id, store.ambient().now()).await? {
-            telemetry::job_ended(JobStatus::Aborted);
+    let job = stopped(&accept.store, &identity.account, job_id).await?.ok_or_else(missing)?;
+    let status = match job.status {
+        JobStatus::Aborted => StatusCode::OK,
+        JobStatus::Completed | JobStatus::Failed if job.abort_requested => StatusCode::OK,
+        JobStatus::Processing if job.abort_requested => StatusCode::ACCEPTED,
+        status => {
+            let detail =
+                format!("A job can be aborted while it is queued or processing, and this one is {}", status.as_str());
+            return Err(Failure::conflict(detail));
         }
-        job = find().await?.ok_or_else(missing)?;
+    };
+    let results =
+        if job.status.shows_results() { accept.store.results(&identity.account, job_id).await? } else { Vec::new() };
+    Ok(Rendered(status, render::job(&job, &results).into()))
+}
+
+/// Stops a job that is under way, and answers with it as it then stands. It may be started or end at any moment: then it is looked at
+/// again, and as a job leaves each state once, not more often than there are states.
+async fn stopped(store: &Store, account: &AccountId, id: JobId) -> Result<Option<Job>, StoreError> {
+    loop {
+        let Some(job) = store.find_job(account, id, store.ambient().now()).await? else { return Ok(None) };
+        match job.status {
+            JobStatus::Queued => {
+                if store.abort(account, id, store.ambient().now()).await? {
+                    telemetry::job_ended(JobStatus::Aborted);
+                }
+            }
+            JobStatus::Processing if !job.abort_requested => {
+                if let Some(JobRow::Job(stopped)) = store.stop(account, id, store.ambient().now()).await?
+                    && stopped.abort_requested
+                {
+                    return Ok(Some(stopped));
+                }
+            }
+            JobStatus::Processing | JobStatus::Completed | JobStatus::Failed | JobStatus::Aborted => {
+                return Ok(Some(job));
+            }
+        }
     }
-    if job.status == JobStatus::Aborted {
-        return Ok(Rendered(StatusCode::OK, render::job(&job, &[]).into()));
-    }
-    Err(Failure::conflict(format!("A job can be aborted while it is queued, and this one is {}", job.status.as_str())))
 }

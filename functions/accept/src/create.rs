@@ -11,18 +11,22 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use domain::account::AccountId;
 use domain::chunk::{Packing, pack};
-use domain::job::{Job, JobId, JobStatus, quoted};
+use domain::job::{Job, JobId, JobOptions, JobStatus, quoted};
 use domain::json;
 use domain::limits;
 use domain::problem::Problem;
 use domain::render;
-use domain::request::JobRequest;
+use domain::request::{JobRequest, LinesQuery};
 use domain::timing::{LATEST_COMMIT, LATEST_TURN};
+use domain::types::TypesMade;
 use store::StoreError;
 use store::jobs::{Commit, Earlier, Fenced, IdempotencyKey};
 use store::queue::Outgoing;
 use tokio::time::Instant;
-use wire::{Agent, BASE, Failure, Rendered, TraceContext, check_content_type, hashed_key, idempotency_key, read_body};
+use wire::{
+    Agent, BASE, BodyForm, Failure, Query, Rendered, TraceContext, bad_parameter, body_form, hashed_key,
+    idempotency_key, read_body,
+};
 
 use crate::Accept;
 use crate::encoding::{DecodeError, Encoding, Unsupported};
@@ -34,36 +38,91 @@ const RETRY_FOR_SLOT: u32 = 5;
 /// When to come back after a 503, in seconds.
 const RETRY: u32 = 2;
 
+/// What is asked for beside the body.
+struct Asked {
+    form: BodyForm,
+    validate_only: bool,
+    lines: LinesQuery,
+}
+
+impl Asked {
+    fn of(headers: &HeaderMap, query: &Query) -> Result<Self, Failure> {
+        let form = body_form(headers)?;
+        let validate_only = match query.get("validate_only")? {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(other) => return Err(bad_parameter("validate_only", "true or false", other)),
+        };
+        let of_lines = |name| match form {
+            BodyForm::Json => Ok(None),
+            BodyForm::Lines => query.get(name).map(|given| given.map(str::to_owned)),
+        };
+        let (job_type, action) = (of_lines("type")?, of_lines("action")?);
+        Ok(Self {
+            form,
+            validate_only,
+            lines: LinesQuery { job_type, action, max_failures: of_lines("max_failures")? },
+        })
+    }
+
+    /// What makes two requests with equal bodies different ones. Of what says nothing beside its body, nothing.
+    fn distinction(&self) -> String {
+        let validates = if self.validate_only { "validate_only\n" } else { "" };
+        match self.form {
+            BodyForm::Json => validates.to_owned(),
+            // Quoted, so that no two of them read alike.
+            BodyForm::Lines => {
+                let LinesQuery { job_type, action, max_failures } = &self.lines;
+                format!("{validates}{job_type:?} {action:?} {max_failures:?}\n")
+            }
+        }
+    }
+
+    fn read<'body>(&self, body: &'body [u8]) -> Result<JobRequest<'body>, Problem> {
+        let body = json::without_byte_order_mark(body);
+        let request = match self.form {
+            BodyForm::Json => JobRequest::parse(body),
+            BodyForm::Lines => JobRequest::parse_lines(body, &self.lines),
+        };
+        Ok(JobRequest { validate_only: self.validate_only, ..request? })
+    }
+}
+
 pub(crate) async fn create(
     Agent(identity): Agent,
     State(accept): State<Accept>,
     Extension(trace): Extension<TraceContext>,
+    query: Query,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
     let started = Instant::now();
-    check_content_type(&headers)?;
+    let asked = Asked::of(&headers, &query)?;
+    let distinction = asked.distinction();
     let key = idempotency_key(&headers)?;
     let accepting = Accepting { accept: &accept, account: &identity.account, trace, started };
     let encoding = match Encoding::of(&headers) {
         Ok(encoding) => encoding,
         Err(unsupported) => {
             let raw = read_body(body, limits::BODY_BYTES / 4 * 3).await?;
-            return accepting.unsupported(&unsupported, key.map(|key| hashed_key(key, [&*raw]))).await;
+            let key = key.map(|key| hashed_key(key, [distinction.as_bytes(), &*raw]));
+            return accepting.unsupported(&unsupported, key).await;
         }
     };
-    let raw = read_body(body, encoding.most_bytes()).await?;
+    // Lines come as bytes, which the gateway hands over as base64.
+    let most = if asked.form == BodyForm::Lines { limits::BODY_BYTES / 4 * 3 } else { encoding.most_bytes() };
+    let raw = read_body(body, most).await?;
     let is_compressed = !encoding.is_identity();
     // Until the chunks are in the queue.
     let place = accept.workbench.place(raw.len(), is_compressed, started + LATEST_TURN).await?;
     let key = key.map(<[u8]>::to_vec);
     let decoding = place.run(move || {
         let body = encoding.decode(&raw).map_err(undecodable)?;
-        let key = key.map(|key| hashed_key(&key, [&*body]));
+        let key = key.map(|key| hashed_key(&key, [distinction.as_bytes(), &*body]));
         Ok((body, key))
     });
     let (body, key) = decoding.await?;
-    accepting.readable(body, key, place).await
+    accepting.readable(asked, body, key, place).await
 }
 
 fn undecodable(error: DecodeError) -> Failure {
@@ -105,7 +164,13 @@ impl Accepting<'_> {
         self.commit(job, key.as_ref()).await
     }
 
-    async fn readable(&self, body: Bytes, key: Option<IdempotencyKey>, place: Place) -> Result<Response, Failure> {
+    async fn readable(
+        &self,
+        asked: Asked,
+        body: Bytes,
+        key: Option<IdempotencyKey>,
+        place: Place,
+    ) -> Result<Response, Failure> {
         let (active, earlier) = self.admission(key.as_ref()).await?;
         if let Some(earlier) = earlier {
             return self.replay(&earlier, key.as_ref()).await;
@@ -113,7 +178,7 @@ impl Accepting<'_> {
         let (account, trace, packing) = (self.account.clone(), self.trace.to_string(), self.accept.packing);
         let id = JobId::new(self.accept.store.ambient());
         let prepare = move || {
-            let request = JobRequest::parse(json::without_byte_order_mark(&body))?;
+            let request = asked.read(&body)?;
             // Cheap and not exact: a client over its limit costs no messages. The commit is exact.
             if active >= limits::ACTIVE_JOBS {
                 return Err(no_slot());
@@ -228,10 +293,20 @@ impl Packed {
         packing: Packing,
         trace: &str,
     ) -> Result<Self, Failure> {
-        let domain::chunk::Packed { chunks, makes } = pack(account, id, request, packing);
+        let domain::chunk::Packed { chunks, makes, refs_bytes } = pack(account, id, request, packing);
+        if refs_bytes > limits::CLIENT_REFS_BYTES {
+            return Err(Failure::unprocessable(format!(
+                "Every client_ref of a job together may take at most {} bytes, not {refs_bytes}",
+                limits::CLIENT_REFS_BYTES
+            )));
+        }
         let count = |number: usize| u32::try_from(number).map_err(Failure::internal);
         let queued = Job::queued(id, request.operation, count(request.items.len())?, count(chunks.len())?);
-        let job = Job { makes, ..queued };
+        let JobRequest { max_failures, validate_only, .. } = *request;
+        let options = JobOptions { max_failures, validate_only, has_refs: refs_bytes > 0 };
+        // One that writes nothing makes no record of any type.
+        let makes = if validate_only { TypesMade::default() } else { makes };
+        let job = Job { makes, options, ..queued };
         let waiting: HashSet<u32> = chunks.iter().filter_map(|chunk| chunk.then).collect();
         let (mut first, mut later) = (Vec::with_capacity(chunks.len()), Vec::new());
         // Each is let go as soon as it is a message.

@@ -56,7 +56,9 @@ pub fn group<'chunk>(
     for entry in plan.into_iter().flat_map(|plan| &plan.entries) {
         let id = match entry.outcome {
             Outcome::Success(id) => Some(id),
-            Outcome::Failure(_) => entry.relies_on.and_then(|earlier| agreed.get(&earlier).copied()),
+            Outcome::WouldMake | Outcome::Failure(_) => {
+                entry.relies_on.and_then(|earlier| agreed.get(&earlier).copied())
+            }
         };
         agreed.extend(id.map(|id| (entry.position, id)));
     }

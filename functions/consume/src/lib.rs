@@ -6,6 +6,7 @@
 pub mod groups;
 pub mod processing;
 pub mod settings;
+mod validation;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

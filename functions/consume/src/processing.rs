@@ -21,6 +21,12 @@
 //! and a worker that finds it closed has nothing to do any more.
 //!
 //! The first worker of a first delivery does not read the plan: that its compare-and-set finds none is the same.
+//!
+//! # A job that is stopped
+//!
+//! Whether a job is stopped stands on its row, which a worker reads first of all. One that finds it so, and no plan, agrees on a plan in which
+//! every item fails as not processed; a chunk that has a plan is finished as agreed. So what is agreed first counts, as ever: a
+//! worker that saw no stop and is slower finds the other plan, whose failures are final.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -30,10 +36,10 @@ use domain::decide::{
     Agreed, Context, Decision, Ends, RelationshipDecision, Write, decide_object, decide_relationship, version_of,
 };
 use domain::item::Item;
-use domain::job::{Job, Operation};
+use domain::job::{Job, Operation, Stop};
 use domain::operations::Operations;
 use domain::outcome::{Budget, Entry, Outcome, Plan};
-use domain::problem::Problem;
+use domain::problem::{Code, Problem};
 use domain::record::{RecordId, Row};
 use lifecycle::{Postponed, Started, Unfinished, conclude, record, start};
 use store::records::Written;
@@ -43,8 +49,8 @@ use store::usage::UsageCache;
 use store::{Store, StoreError};
 use telemetry::TraceContext;
 
-use crate::Consumer;
 use crate::groups::{Group, Refused, Stray, group, items, ungroup};
+use crate::{Consumer, validation};
 
 /// How a delivery ends when the message can be deleted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -103,14 +109,17 @@ pub async fn process(consumer: &Consumer, chunk: &Chunk<'_>, delivery: Delivery)
         Started::Processing(job) => job,
         Started::Drop(why) => return Ok(ChunkEnd::Dropped(why)),
     };
+    if chunk.validate_only {
+        return validation::process(consumer, chunk, delivery, job).await;
+    }
     if job.done.contains(&chunk.index) {
         conclude(store, queue, &chunk.account, &job, chunk.then, delivery.trace).await?;
         return Ok(ChunkEnd::Recorded);
     }
-    let Some(plan) = Round::new(consumer, chunk).run(delivery.receives, &job).await? else {
+    let Some(plan) = Round::new(consumer, chunk, &job).run(delivery.receives, &job).await? else {
         return Ok(ChunkEnd::Dropped("it was given up"));
     };
-    match record(store, &chunk.account, &job, chunk.index, &plan, None).await? {
+    match record(store, &chunk.account, &job, chunk.index, &plan, stopped(&plan, &job).as_ref()).await? {
         Some(job) => {
             conclude(store, queue, &chunk.account, &job, chunk.then, delivery.trace).await?;
             Ok(ChunkEnd::Recorded)
@@ -119,19 +128,27 @@ pub async fn process(consumer: &Consumer, chunk: &Chunk<'_>, delivery: Delivery)
     }
 }
 
+/// Why the job ends `failed`, where the stop of it kept items of this plan from being processed.
+pub(crate) fn stopped(plan: &Plan, job: &Job) -> Option<Problem> {
+    let is_left = |entry: &Entry| matches!(&entry.outcome, Outcome::Failure(problems) if problems.iter().any(|problem| problem.code == Code::NotProcessed));
+    job.stop().filter(|_| plan.entries.iter().any(is_left)).map(Stop::problem)
+}
+
 /// The rounds of one delivery.
-struct Round<'consumer, 'chunk> {
+pub(crate) struct Round<'consumer, 'chunk> {
     store: &'consumer Store,
     usage: &'consumer UsageCache,
     chunk: &'chunk Chunk<'chunk>,
     /// Of its items, in order.
     positions: Vec<u32>,
+    /// The names that its client gave to items.
+    refs: HashMap<u32, &'chunk str>,
     loader: TypeLoader<'consumer>,
     budget: Budget,
     /// How many records the account has room for, as it was when the delivery began; nothing is asked where none can be made.
     room: u64,
     /// What is agreed, as far as this worker knows.
-    plan: Option<Plan>,
+    pub(crate) plan: Option<Plan>,
     /// Whether what is agreed was agreed by an earlier delivery or another worker: then its writes may be done, and so
     /// long ago that their tokens are gone.
     adopted: bool,
@@ -141,14 +158,17 @@ impl<'consumer, 'chunk> Round<'consumer, 'chunk>
 where
     'chunk: 'consumer,
 {
-    fn new(consumer: &'consumer Consumer, chunk: &'chunk Chunk<'chunk>) -> Self {
+    pub(crate) fn new(consumer: &'consumer Consumer, chunk: &'chunk Chunk<'chunk>, job: &Job) -> Self {
+        let refs = chunk.items.iter().filter_map(|item| Some((item.position, item.client_ref.as_deref()?)));
+        let budget = if job.options.has_refs { Budget::beside_refs } else { Budget::of_job };
         Self {
             store: &consumer.store,
             usage: &consumer.usage,
             chunk,
             positions: chunk.items.iter().map(|item| item.position).collect(),
+            refs: refs.collect(),
             loader: TypeLoader::new(&consumer.store, &consumer.schemas, &chunk.account, chunk.operation),
-            budget: Budget::of_job(chunk.total),
+            budget: budget(chunk.total),
             room: u64::MAX,
             plan: None,
             adopted: false,
@@ -159,19 +179,16 @@ where
     /// given up meanwhile, so that nothing of it may be written any more.
     async fn run(mut self, receives: u32, job: &Job) -> Result<Option<Plan>, ChunkError> {
         let (items, refused) = items(self.chunk);
-        self.load_named_types(&items).await?;
-        if self.chunk.operation.may_make() {
-            let usage = self.usage.read(self.store, &self.chunk.account).await?;
-            let room = usage.room(self.chunk.operation.kind());
-            // What this job has made so far is counted when it ends.
-            self.room = room.saturating_sub(u64::try_from(job.growth).unwrap_or(0));
-        }
-        if receives > 1 {
+        if receives > 1 || job.stop().is_some() {
             self.adopt().await?;
+        }
+        if job.stop().is_some() && self.plan.is_none() && self.agree(self.not_processed(&refused), job).await? {
+            return Ok(self.plan);
         }
         if self.is_given_up() {
             return Ok(None);
         }
+        self.prepare(&items, job).await?;
         let (mut open, mut stray) = group(self.context(), items, self.plan.as_ref());
         let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
         for round in 0..ROUNDS {
@@ -195,11 +212,31 @@ where
         Err(ChunkError::Contended)
     }
 
-    fn is_given_up(&self) -> bool {
+    /// Reads what the items are decided by, besides the records.
+    pub(crate) async fn prepare(&mut self, items: &[(u32, Item<'_>)], job: &Job) -> Result<(), StoreError> {
+        self.load_named_types(items).await?;
+        if self.chunk.operation.may_make() {
+            let usage = self.usage.read(self.store, &self.chunk.account).await?;
+            let room = usage.room(self.chunk.operation.kind());
+            // What this job has made so far is counted when it ends.
+            self.room = room.saturating_sub(u64::try_from(job.growth).unwrap_or(0));
+        }
+        Ok(())
+    }
+
+    /// What comes of the items of a chunk that is not begun any more: those that would have failed whatever the records are, fail for that.
+    pub(crate) fn not_processed(&self, refused: &Refused) -> Vec<Entry> {
+        let mut outcomes: BTreeMap<u32, Outcome> =
+            self.positions.iter().map(|position| (*position, Outcome::failure(Problem::not_processed()))).collect();
+        outcomes.extend(refused.iter().cloned());
+        outcomes.into_iter().map(|(position, outcome)| self.entry(position, outcome, 0, None)).collect()
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
         self.plan.as_ref().is_some_and(|plan| plan.closed)
     }
 
-    fn context(&self) -> Context<'_> {
+    pub(crate) fn context(&self) -> Context<'_> {
         Context {
             account: &self.chunk.account,
             job: self.chunk.job,
@@ -222,16 +259,16 @@ where
     }
 
     /// Takes over what other workers of this chunk have agreed.
-    async fn adopt(&mut self) -> Result<(), StoreError> {
+    pub(crate) async fn adopt(&mut self) -> Result<(), StoreError> {
         self.plan = self.store.plan(&self.chunk.account, self.chunk.job, self.chunk.index).await?;
         self.adopted = self.plan.is_some();
         Ok(())
     }
 
-    async fn read(&self, open: &[Group<'_>]) -> Result<Rows, StoreError> {
+    pub(crate) async fn read(&self, open: &[Group<'_>]) -> Result<Rows, StoreError> {
         let account = &self.chunk.account;
-        // A create needs no read: that its key is free is its condition.
-        if self.chunk.operation == Operation::CreateObjects && self.plan.is_none() {
+        // A create needs no read: that its key is free is its condition. Where nothing is written, nothing has a condition.
+        if self.chunk.operation == Operation::CreateObjects && self.plan.is_none() && !self.chunk.validate_only {
             return Ok(Rows::default());
         }
         let mut wanted: BTreeSet<RecordId> = open.iter().map(|group| group.id).collect();
@@ -252,7 +289,7 @@ where
         Ok(Rows { rows, ends })
     }
 
-    async fn decide(
+    pub(crate) async fn decide(
         &mut self,
         open: &mut [Group<'_>],
         rows: &Rows,
@@ -299,7 +336,8 @@ where
                 step.agreed = known.get(&step.position).map_or(Agreed::Nothing, |entry| match entry.outcome {
                     Outcome::Success(_) => Agreed::Success { base: entry.base },
                     Outcome::Failure(_) if entry.relies_on.is_some() => Agreed::FailureAfter,
-                    Outcome::Failure(_) => Agreed::Failure,
+                    // The one that nobody writes is of a job that writes nothing.
+                    Outcome::WouldMake | Outcome::Failure(_) => Agreed::Failure,
                 });
             }
             let row = rows.rows.get(&group.id);
@@ -343,7 +381,8 @@ where
     /// `after` is the success of the same record that the item was judged after.
     fn entry(&self, position: u32, outcome: Outcome, base: u64, after: Option<u32>) -> Entry {
         let (base, relies_on) = if outcome.is_success() { (base, None) } else { (0, after) };
-        Entry { relies_on, ..Entry::new(position, self.budget.fit(outcome), base) }
+        let client_ref = self.refs.get(&position).map(|client_ref| Box::from(*client_ref));
+        Entry { relies_on, client_ref, ..Entry::new(position, self.budget.fit(outcome), base) }
     }
 
     /// What is decided where the account has room for so many records more. What workers have agreed to make has its room.
@@ -377,7 +416,7 @@ where
     }
 
     /// Agrees on these entries. When another worker was first, takes over what it agreed and answers `false`.
-    async fn agree(&mut self, entries: Vec<Entry>, job: &Job) -> Result<bool, StoreError> {
+    pub(crate) async fn agree(&mut self, entries: Vec<Entry>, job: &Job) -> Result<bool, StoreError> {
         let plan = match &self.plan {
             None => Plan { revision: 1, made_at: self.store.ambient().now(), closed: false, entries },
             Some(plan) => Plan { revision: plan.revision + 1, made_at: plan.made_at, closed: false, entries },
@@ -419,21 +458,21 @@ where
 }
 
 #[derive(Default)]
-struct Rows {
-    rows: HashMap<RecordId, Row>,
+pub(crate) struct Rows {
+    pub(crate) rows: HashMap<RecordId, Row>,
     ends: Ends,
 }
 
 /// A write, and which of the open groups it is for.
-struct Planned {
+pub(crate) struct Planned {
     place: usize,
-    write: Write,
+    pub(crate) write: Write,
     fence: bool,
 }
 
-struct Decided {
-    entries: Vec<Entry>,
-    writes: Vec<Planned>,
+pub(crate) struct Decided {
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) writes: Vec<Planned>,
     must_agree: bool,
 }
 

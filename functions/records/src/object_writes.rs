@@ -99,7 +99,7 @@ pub(crate) async fn delete_by_external_id(
 /// As a job's item of this size is looked at when it is accepted: what is too large is refused for that alone.
 fn of_bounded_size<'json>(item: Item<'json>, data: &RawValue) -> Result<Item<'json>, Problem> {
     if data.get().len() > limits::PLAIN_ITEM_BYTES {
-        item.rewritten()?;
+        item.rewritten(None)?;
     }
     Ok(item)
 }

@@ -1,7 +1,8 @@
-//! Status: shows a job with its results, lists jobs, and says how many of each thing an account has and may have.
+//! Status: shows a job with its results or in pages of them, lists jobs, and says how many of each thing an account has and may have.
 
 mod limits;
 mod list;
+mod results;
 pub mod settings;
 mod show;
 
@@ -31,11 +32,12 @@ pub fn routes_of_accept() -> Routes {
     Routes::new().route("/jobs", post(misled)).route("/jobs/{id}/abort", post(misled))
 }
 
-/// `GET /jobs/{id}`, `GET /jobs` and `GET /limits`, without the conventions around them.
+/// `GET /jobs/{id}`, its results, `GET /jobs` and `GET /limits`, without the conventions around them.
 pub fn routes(status: Status) -> Routes {
     Routes::new()
         .route("/jobs", get(list::list))
         .route("/jobs/{id}", get(show::show))
+        .route("/jobs/{id}/results", get(results::results))
         .route("/limits", get(limits::show))
         .with_state(status)
 }

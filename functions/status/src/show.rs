@@ -1,22 +1,112 @@
-//! `GET /jobs/{id}`.
+//! `GET /jobs/{id}`, which waits for the end of the job where it is asked to.
 
-use axum::extract::State;
-use axum::http::StatusCode;
-use domain::job::{JobId, quoted};
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use domain::account::AccountId;
+use domain::job::{Job, JobId, quoted};
 use domain::render;
-use wire::{Agent, Failure, Rendered, Segments};
+use lambda_http::Context;
+use store::StoreError;
+use tokio::time::Instant;
+use wire::{Agent, Failure, Query, Rendered, Segments, bad_parameter};
 
 use crate::Status;
+
+/// The longest that a request may wait, in seconds: a function is stopped after 29 and the gateway answers after 30, and before and after
+/// the waiting there is work.
+const LONGEST_WAIT: u64 = 20;
+
+/// What is kept of the function's time for the answer.
+const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
+
+/// The first and the longest time between two looks at a job. A waiter of 20 s looks some 25 times, at half a read unit each and more for a
+/// job of many chunks.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 pub(crate) async fn show(
     Agent(identity): Agent,
     State(status): State<Status>,
     Segments(id): Segments<String>,
-) -> Result<Rendered, Failure> {
+    query: Query,
+    Until(until): Until,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let wait = Wait::of(&query, &headers)?;
     let missing = || Failure::not_found(format!("No job has the id {}", quoted(&id)));
     let job_id = JobId::parse(&id).ok_or_else(missing)?;
-    let store = &status.store;
-    let job = store.find_job(&identity.account, job_id, store.ambient().now()).await?.ok_or_else(missing)?;
-    let results = if job.status.shows_results() { store.results(&identity.account, job_id).await? } else { Vec::new() };
-    Ok(Rendered(StatusCode::OK, render::job(&job, &results).into()))
+    let until = until.min(Instant::now() + wait.time);
+    let job = ended(&status, &identity.account, job_id, until).await?.ok_or_else(missing)?;
+    let results =
+        if job.status.shows_results() { status.store.results(&identity.account, job_id).await? } else { Vec::new() };
+    let mut answer = Rendered(StatusCode::OK, render::job(&job, &results).into()).into_response();
+    if let Some(applied) = wait.preference {
+        answer.headers_mut().insert("preference-applied", applied);
+    }
+    Ok(answer)
+}
+
+/// The job, once it has ended, or as it is when the time is up.
+async fn ended(status: &Status, account: &AccountId, id: JobId, until: Instant) -> Result<Option<Job>, StoreError> {
+    let (mut pause, longest) = LOOKS;
+    loop {
+        let job = status.store.find_job(account, id, status.store.ambient().now()).await?;
+        let now = Instant::now();
+        if now >= until || job.as_ref().is_none_or(|job| !job.status.is_active()) {
+            return Ok(job);
+        }
+        tokio::time::sleep_until(until.min(now + pause)).await;
+        pause = (pause * 2).min(longest);
+    }
+}
+
+/// How long a request wants to wait: by `wait` in its query, or else by the header `Prefer` (RFC 7240).
+struct Wait {
+    time: Duration,
+    /// What the answer says of it, where the header asked.
+    preference: Option<HeaderValue>,
+}
+
+impl Wait {
+    /// # Errors
+    /// 400 for a bad `wait`. A preference that cannot be read is none, as the standard has it.
+    fn of(query: &Query, headers: &HeaderMap) -> Result<Self, Failure> {
+        if let Some(given) = query.get("wait")? {
+            let allowed = format!("a whole number of seconds from 0 to {LONGEST_WAIT}");
+            let time = seconds(given).filter(|seconds| *seconds <= LONGEST_WAIT);
+            let time = time.ok_or_else(|| bad_parameter("wait", &allowed, given))?;
+            return Ok(Self { time: Duration::from_secs(time), preference: None });
+        }
+        let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+        let wait = preferences.flat_map(|value| value.split([',', ';'])).find_map(|preference| {
+            let (name, value) = preference.split_once('=')?;
+            if name.trim().eq_ignore_ascii_case("wait") { seconds(value.trim().trim_matches('"')) } else { None }
+        });
+        let Some(wait) = wait else { return Ok(Self { time: Duration::ZERO, preference: None }) };
+        let time = wait.min(LONGEST_WAIT);
+        let preference = HeaderValue::try_from(format!("wait={time}")).ok();
+        Ok(Self { time: Duration::from_secs(time), preference })
+    }
+}
+
+fn seconds(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// The moment by which a request has to stop waiting, because Lambda would end its function. Elsewhere, far away.
+pub(crate) struct Until(Instant);
+
+impl<S: Send + Sync> FromRequestParts<S> for Until {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Failure> {
+        let left = parts.extensions.get::<Context>().map(|context| {
+            let end = context.deadline();
+            end.duration_since(std::time::SystemTime::now()).unwrap_or_default().saturating_sub(TIME_TO_ANSWER)
+        });
+        Ok(Self(Instant::now() + left.unwrap_or(Duration::from_secs(LONGEST_WAIT))))
+    }
 }

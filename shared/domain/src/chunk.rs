@@ -11,9 +11,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::account::AccountId;
-use crate::item::Item;
+use crate::item::{Item, client_ref};
 use crate::job::{JobId, Operation};
 use crate::limits;
+use crate::outcome::size_in_answer;
 use crate::problem::{Code, Problem};
 use crate::record::RecordId;
 use crate::request::JobRequest;
@@ -25,6 +26,8 @@ pub struct ChunkItem<'json> {
     /// Its index in `data`, and in `results`.
     pub position: u32,
     pub content: Content<'json>,
+    /// The client's own name for it, which its result repeats.
+    pub client_ref: Option<Cow<'json, str>>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -47,6 +50,8 @@ pub struct Chunk<'json> {
     pub total: u32,
     /// The chunk that goes on with the same record, to be sent once this one is recorded.
     pub then: Option<u32>,
+    /// Nothing of it is to be written: see [`crate::job::JobOptions::validate_only`].
+    pub validate_only: bool,
     pub items: Vec<ChunkItem<'json>>,
 }
 
@@ -62,6 +67,10 @@ pub enum UnreadableChunk {
 }
 
 const VERSION: u32 = 1;
+
+/// The version of a chunk that only validates: to a function of a release before there were any it is unreadable, and not something to
+/// write.
+const VERSION_THAT_VALIDATES: u32 = 2;
 
 #[derive(Deserialize)]
 struct Spelled<'json> {
@@ -79,19 +88,23 @@ struct Spelled<'json> {
     items: Vec<&'json RawValue>,
     #[serde(default)]
     refused: Vec<(u32, u8, String)>,
+    /// Of those that are refused: the others have theirs in them.
+    #[serde(default)]
+    refs: HashMap<u32, String>,
 }
 
 impl<'json> Chunk<'json> {
     /// The message: JSON that SQS carries as it is.
     #[must_use]
     pub fn to_message(&self) -> String {
-        let raw_bytes: usize = self.items.iter().map(|item| cost(&item.content)).sum();
+        let raw_bytes: usize = self.items.iter().map(cost).sum();
         let mut text = String::with_capacity(raw_bytes + 256);
         let (operation, job, index) = (self.operation, self.job, self.index);
+        let version = if self.validate_only { VERSION_THAT_VALIDATES } else { VERSION };
         // Writing to a String never fails.
         let _ = write!(
             text,
-            r#"{{"v":{VERSION},"account":"{}","job":"{job}","type":"{}","action":"{}","chunk":{index},"total":{}"#,
+            r#"{{"v":{version},"account":"{}","job":"{job}","type":"{}","action":"{}","chunk":{index},"total":{}"#,
             self.account,
             operation.job_type(),
             operation.action(),
@@ -130,6 +143,14 @@ impl<'json> Chunk<'json> {
             text.push_str(r#","refused":"#);
             text.push_str(&serde_json::json!(refused).to_string());
         }
+        let refs: HashMap<u32, &str> = (self.items.iter())
+            .filter(|item| !raw(item))
+            .filter_map(|item| Some((item.position, item.client_ref.as_deref()?)))
+            .collect();
+        if !refs.is_empty() {
+            text.push_str(r#","refs":"#);
+            text.push_str(&serde_json::json!(refs).to_string());
+        }
         text.push('}');
         carried_by_sqs(text.into()).into_owned()
     }
@@ -137,8 +158,8 @@ impl<'json> Chunk<'json> {
     /// # Errors
     /// When the message is no chunk of a version this code knows.
     pub fn from_message(message: &'json str) -> Result<Self, UnreadableChunk> {
-        let spelled: Spelled<'json> = serde_json::from_str(message)?;
-        if spelled.v != VERSION {
+        let mut spelled: Spelled<'json> = serde_json::from_str(message)?;
+        if !matches!(spelled.v, VERSION | VERSION_THAT_VALIDATES) {
             return Err(UnreadableChunk::Version(spelled.v));
         }
         if spelled.positions.len() != spelled.items.len() {
@@ -148,12 +169,17 @@ impl<'json> Chunk<'json> {
             .positions
             .into_iter()
             .zip(spelled.items)
-            .map(|(position, item)| ChunkItem { position, content: Content::Raw(Cow::Borrowed(item.get())) });
+            // One that cannot be read was refused where the job was accepted, and then it is not here.
+            .map(|(position, item)| {
+                let client_ref = client_ref(item.get()).unwrap_or_default();
+                ChunkItem { position, content: Content::Raw(Cow::Borrowed(item.get())), client_ref }
+            });
         let mut items: Vec<_> = raw.collect();
         for (position, code, detail) in spelled.refused {
             let code =
                 Code::from_number(code).ok_or(UnreadableChunk::Broken("it refuses an item with no known code"))?;
-            items.push(ChunkItem { position, content: Content::Refused(Problem::new(code, detail)) });
+            let client_ref = spelled.refs.remove(&position).map(Cow::Owned);
+            items.push(ChunkItem { position, content: Content::Refused(Problem::new(code, detail)), client_ref });
         }
         items.sort_by_key(|item| item.position);
         Ok(Self {
@@ -165,6 +191,7 @@ impl<'json> Chunk<'json> {
             index: spelled.chunk,
             total: spelled.total,
             then: spelled.then,
+            validate_only: spelled.v == VERSION_THAT_VALIDATES,
             items,
         })
     }
@@ -180,8 +207,15 @@ fn carried_by_sqs(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// How much of a message an item takes.
-fn cost(content: &Content<'_>) -> usize {
+/// How much of a message an item takes. Its name is counted once more, because it takes room in the results as well: see
+/// [`limits::CLIENT_REFS_PER_CHUNK`].
+fn cost(item: &ChunkItem<'_>) -> usize {
+    let refs = item.client_ref.as_ref().map_or(0, |client_ref| client_ref.len());
+    let is_refused = matches!(item.content, Content::Refused(_));
+    cost_of_content(&item.content) + refs * if is_refused { 4 } else { 1 }
+}
+
+fn cost_of_content(content: &Content<'_>) -> usize {
     const POSITION_AND_COMMAS: usize = 8;
     POSITION_AND_COMMAS
         + match content {
@@ -218,6 +252,8 @@ pub struct Packed<'body> {
     pub chunks: Vec<Chunk<'body>>,
     /// The types whose records its items may make.
     pub makes: TypesMade,
+    /// What every `client_ref` takes, as they stand in an answer.
+    pub refs_bytes: usize,
 }
 
 /// Packs a request into chunks.
@@ -225,10 +261,11 @@ pub struct Packed<'body> {
 pub fn pack<'body>(account: &AccountId, job: JobId, request: &JobRequest<'body>, packing: Packing) -> Packed<'body> {
     let mut packer = Packer { account, job, request, packing, chunks: Vec::new(), open: None };
     let mut makes = TypesMade::default();
-    for group in groups(account, request, &mut makes) {
+    let mut refs_bytes = 0;
+    for group in groups(account, request, &mut makes, &mut refs_bytes) {
         packer.place(group);
     }
-    Packed { chunks: packer.chunks, makes }
+    Packed { chunks: packer.chunks, makes, refs_bytes }
 }
 
 /// The items of a request, those of one record together, in the order in which each record is first named. Their text is
@@ -237,12 +274,19 @@ fn groups<'body>(
     account: &AccountId,
     request: &JobRequest<'body>,
     makes: &mut TypesMade,
+    refs_bytes: &mut usize,
 ) -> Vec<Vec<ChunkItem<'body>>> {
     let may_make = request.operation.may_make();
     let mut groups: Vec<Vec<ChunkItem<'body>>> = Vec::with_capacity(request.items.len());
     let mut places: HashMap<RecordId, usize> = HashMap::new();
     for (position, raw) in (0_u32..).zip(&request.items) {
-        let parsed = Item::parse(request.operation, raw.get());
+        let (client_ref, parsed) = match client_ref(raw.get()) {
+            Ok(client_ref) => (client_ref, Item::parse(request.operation, raw.get())),
+            Err(problem) => (None, Err(problem)),
+        };
+        if let Some(client_ref) = &client_ref {
+            *refs_bytes += size_in_answer(&serde_json::to_vec(client_ref).unwrap_or_default());
+        }
         if let Some(named) = parsed.as_ref().ok().and_then(Item::type_key).filter(|_| may_make) {
             makes.note(named);
         }
@@ -251,12 +295,12 @@ fn groups<'body>(
             Ok(item) if raw.get().len() <= limits::PLAIN_ITEM_BYTES => {
                 (item.ordering_key(account), Content::Raw(carried_by_sqs(raw.get().into())))
             }
-            Ok(item) => match item.rewritten() {
+            Ok(item) => match item.rewritten(client_ref.as_deref()) {
                 Ok(json) => (item.ordering_key(account), Content::Raw(carried_by_sqs(json.into()))),
                 Err(problem) => (None, Content::Refused(problem)),
             },
         };
-        let item = ChunkItem { position, content };
+        let item = ChunkItem { position, content, client_ref };
         match key {
             None => groups.push(vec![item]),
             Some(key) => {
@@ -283,7 +327,7 @@ struct Packer<'packing, 'body> {
 
 impl<'body> Packer<'_, 'body> {
     fn place(&mut self, group: Vec<ChunkItem<'body>>) {
-        let bytes = group.iter().map(|item| cost(&item.content)).sum();
+        let bytes = group.iter().map(cost).sum();
         if !self.packing.takes(group.len(), bytes) {
             self.chain(group);
             return;
@@ -306,7 +350,7 @@ impl<'body> Packer<'_, 'body> {
         let mut place = self.start();
         let mut held = 0;
         for item in group {
-            let bytes = cost(&item.content);
+            let bytes = cost(&item);
             if !self.packing.takes(self.chunks[place].items.len() + 1, held + bytes) {
                 let next = self.start();
                 self.chunks[place].then = Some(self.chunks[next].index);
@@ -328,6 +372,7 @@ impl<'body> Packer<'_, 'body> {
             index: u32::try_from(place).unwrap_or(u32::MAX),
             total: u32::try_from(self.request.items.len()).unwrap_or(u32::MAX),
             then: None,
+            validate_only: self.request.validate_only,
             items: Vec::new(),
         });
         place
@@ -419,8 +464,8 @@ mod tests {
     fn a_message_of_another_version_or_shape_is_refused() {
         let message = packed(Operation::SetObjects, &[set("a", 1)], |chunks| chunks[0].to_message());
         assert!(matches!(
-            Chunk::from_message(&message.replace("\"v\":1", "\"v\":2")),
-            Err(UnreadableChunk::Version(2))
+            Chunk::from_message(&message.replace("\"v\":1", "\"v\":3")),
+            Err(UnreadableChunk::Version(3))
         ));
         for (from, to) in [
             ("\"positions\":[0]", "\"positions\":[0,1]"),

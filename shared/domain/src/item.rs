@@ -59,7 +59,7 @@ impl<'json> Item<'json> {
                     attributes: attributes_of(attributes)?,
                 }
             }
-            Operation::DeleteObjects => Self::delete(&string("item", whole(raw))?)?,
+            Operation::DeleteObjects => Self::delete(&bare_id(raw)?)?,
             Operation::DeleteObjectsByExternalId => {
                 let [object_type, external_id] = object(raw, ["type", "external_id"])?;
                 Self::DeleteByExternalId {
@@ -76,7 +76,7 @@ impl<'json> Item<'json> {
                     target: end_of("target", target)?,
                 }
             }
-            Operation::DeleteRelationships => Self::unrelate(&string("item", whole(raw))?)?,
+            Operation::DeleteRelationships => Self::unrelate(&bare_id(raw)?)?,
         })
     }
 
@@ -168,18 +168,18 @@ impl<'json> Item<'json> {
         }
     }
 
-    /// The item as compact JSON with only the members that its operation uses: at most 32 KiB of attributes and a few
-    /// hundred bytes around them.
+    /// The item as compact JSON with only the members that its operation uses, and its `client_ref`: at most 32 KiB of attributes
+    /// and a few hundred bytes around them.
     ///
     /// # Errors
     /// When the attributes are over their limit, or are no JSON that can be kept.
-    pub fn rewritten(&self) -> Result<String, Problem> {
+    pub fn rewritten(&self, client_ref: Option<&str>) -> Result<String, Problem> {
         let compact = |attributes: &RawValue| {
             let attributes = parse_attributes(attributes)?;
             let bytes = attributes.to_string().len();
             if bytes > limits::ATTRIBUTES_BYTES { Err(oversized(bytes)) } else { Ok(attributes) }
         };
-        let item = match self {
+        let mut item = match self {
             Self::Create { object_type, external_id, attributes } => serde_json::json!({
                 "type": object_type.as_str(), "external_id": external_id, "attributes": compact(attributes)?
             }),
@@ -197,8 +197,11 @@ impl<'json> Item<'json> {
                 "source": rewritten_end(source),
                 "target": rewritten_end(target),
             }),
-            Self::Delete { id } | Self::Unrelate { id } => Value::String(id.to_string()),
+            Self::Delete { id } | Self::Unrelate { id } => serde_json::json!({"id": id.to_string()}),
         };
+        if let (Value::Object(members), Some(client_ref)) = (&mut item, client_ref) {
+            members.insert("client_ref".to_owned(), client_ref.into());
+        }
         Ok(item.to_string())
     }
 }
@@ -241,6 +244,43 @@ fn object<'json, const N: usize>(raw: &'json str, names: [&str; N]) -> Result<[O
 
 fn whole(raw: &str) -> Option<&RawValue> {
     serde_json::from_str(raw).ok()
+}
+
+/// An item that is nothing but an id: as a string, or as the member `id` of an object, which can have a `client_ref` beside it.
+fn bare_id(raw: &str) -> Result<Cow<'_, str>, Problem> {
+    if raw.trim_start().starts_with('{') {
+        let [id] = object(raw, ["id"])?;
+        return string("id", id);
+    }
+    string("item", whole(raw))
+}
+
+/// The client's own name for an item, which its result repeats: the member `client_ref`, where the item is an object that has one.
+///
+/// # Errors
+/// When it is no string, too long, or given more than once.
+pub fn client_ref(raw: &str) -> Result<Option<Cow<'_, str>>, Problem> {
+    // Hardly any item has one, and none without these letters; but for escapes, by which a name can be spelled in other ways.
+    if !raw.contains("client_ref") && !raw.contains("\\u") {
+        return Ok(None);
+    }
+    let given = match members(raw, ["client_ref"]) {
+        Ok([given]) => given.filter(|given| given.get() != "null"),
+        Err(error @ NoMembers::Twice(_)) => return Err(Problem::unprocessable(error.to_string())),
+        Err(NoMembers::NotAnObject) => None,
+    };
+    if given.is_none() {
+        return Ok(None);
+    }
+    let client_ref = string("client_ref", given)?;
+    let characters = client_ref.chars().count();
+    if characters > limits::CLIENT_REF_CHARACTERS {
+        return Err(Problem::unprocessable(format!(
+            "client_ref must be at most {} characters, not {characters}",
+            limits::CLIENT_REF_CHARACTERS
+        )));
+    }
+    Ok(Some(client_ref))
 }
 
 fn string<'json>(member: &str, raw: Option<&'json RawValue>) -> Result<Cow<'json, str>, Problem> {
@@ -401,7 +441,8 @@ mod tests {
         );
         refused(Operation::UpdateObjects, r#"{"attributes":{}}"#, UnprocessableEntity, "id is required");
         refused(Operation::UpdateObjects, r#"{"id":"7","attributes":{}}"#, NotFound, "No record has the id \"7\"");
-        refused(Operation::DeleteObjects, "{}", UnprocessableEntity, "item must be a string, not an object");
+        refused(Operation::DeleteObjects, "{}", UnprocessableEntity, "id is required and must be a string");
+        refused(Operation::DeleteObjects, "[]", UnprocessableEntity, "item must be a string, not an array");
         refused(Operation::DeleteObjects, r#""7""#, NotFound, "No record has the id \"7\"");
         refused(Operation::DeleteRelationships, r#""7""#, NotFound, "No relationship record has the id \"7\"");
         let relate = Operation::CreateRelationships;
@@ -444,7 +485,7 @@ mod tests {
             for operation in [Operation::CreateObjects, Operation::SetObjects, Operation::DeleteObjectsByExternalId] {
                 let [number, string] = [&raw, &text].map(|raw| Item::parse(operation, raw).unwrap());
                 assert_eq!(number.ordering_key(&account), string.ordering_key(&account));
-                assert_eq!(number.rewritten().unwrap(), string.rewritten().unwrap());
+                assert_eq!(number.rewritten(None).unwrap(), string.rewritten(None).unwrap());
             }
         }
         let long = format!(r#"{{"type":"product","external_id":{},"attributes":{{}}}}"#, "1".repeat(256));
@@ -467,7 +508,7 @@ mod tests {
             let raw = format!(r#"{{"relationship_type":"owns","source":{source},"target":"zen:user:1"}}"#);
             let item = Item::parse(Operation::CreateRelationships, &raw).unwrap();
             // As it travels when it is too long to travel as it is.
-            let rewritten = item.rewritten().unwrap();
+            let rewritten = item.rewritten(None).unwrap();
             let again = Item::parse(Operation::CreateRelationships, &rewritten).unwrap();
             assert_eq!(again.ordering_key(&account), item.ordering_key(&account));
             let Item::Relate { source, .. } = &item else { panic!("{item:?}") };
@@ -524,11 +565,11 @@ mod tests {
             r#"{{ "type" : "product", "external_id": "\u0041", "noise": "{}", "attributes" : {{ "a" : 1.50, "b": null }} }}"#,
             "x".repeat(100_000)
         );
-        let rewritten = Item::parse(Operation::CreateObjects, &raw).unwrap().rewritten().unwrap();
+        let rewritten = Item::parse(Operation::CreateObjects, &raw).unwrap().rewritten(None).unwrap();
         assert_eq!(rewritten, r#"{"type":"product","external_id":"A","attributes":{"a":1.5,"b":null}}"#);
 
         let large = format!(r#"{{"type":"product","attributes":{{"a":"{}"}}}}"#, "x".repeat(40_000));
-        let problem = Item::parse(Operation::CreateObjects, &large).unwrap().rewritten().unwrap_err();
+        let problem = Item::parse(Operation::CreateObjects, &large).unwrap().rewritten(None).unwrap_err();
         assert!(problem.detail.contains("32768") && problem.detail.contains("40008"), "{problem:?}");
     }
 }

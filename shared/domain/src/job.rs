@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::ambient::Ambient;
 use crate::limits;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::time::Timestamp;
 use crate::types::{TypeKey, TypesMade};
 use crate::usage::RecordKind;
@@ -221,6 +221,45 @@ pub struct Progress {
     pub failed: u32,
 }
 
+/// What a client asked of a job besides its operation and its items. None of it is what jobs are by default.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct JobOptions {
+    /// Once more items than that have failed, the chunks that are left are not begun.
+    pub max_failures: Option<u32>,
+    /// Every check is made, and nothing is written: the results are those that a job without it would have.
+    pub validate_only: bool,
+    /// Some of its items have a `client_ref`, which takes room in the results.
+    pub has_refs: bool,
+}
+
+/// Why the chunks of a job that are left are not begun.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stop {
+    /// A client asked for it.
+    Aborted,
+    /// More items have failed than `max_failures` allows.
+    TooManyFailures { most: u32 },
+}
+
+impl Stop {
+    /// Why the job ends `failed`, if anything was left that the stop kept from being done.
+    #[must_use]
+    pub fn problem(self) -> Problem {
+        match self {
+            Self::Aborted => Problem::new(
+                Code::Aborted,
+                "The job was aborted while it was processing: the results say which items were applied",
+            ),
+            Self::TooManyFailures { most } => Problem::new(
+                Code::TooManyFailures,
+                format!(
+                    "More items failed than max_failures allows, which is {most}: the results say which were applied"
+                ),
+            ),
+        }
+    }
+}
+
 /// A job as it is stored, without its results.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Job {
@@ -245,6 +284,9 @@ pub struct Job {
     pub makes: TypesMade,
     /// Why the job failed as a whole.
     pub error: Option<Problem>,
+    pub options: JobOptions,
+    /// A client wants what is left of it not to be begun.
+    pub abort_requested: bool,
 }
 
 impl Job {
@@ -267,6 +309,8 @@ impl Job {
             growth: 0,
             makes: TypesMade::default(),
             error: None,
+            options: JobOptions::default(),
+            abort_requested: false,
         }
     }
 
@@ -311,6 +355,17 @@ impl Job {
         }
     }
 
+    /// Whether the chunks that are left are not to be begun, and why. It rests on what only grows, so a job that is stopped stays so,
+    /// whoever asks and whenever.
+    #[must_use]
+    pub const fn stop(&self) -> Option<Stop> {
+        match self.options.max_failures {
+            _ if self.abort_requested => Some(Stop::Aborted),
+            Some(most) if self.failed > most => Some(Stop::TooManyFailures { most }),
+            Some(_) | None => None,
+        }
+    }
+
     /// Whether every chunk's results are recorded.
     #[must_use]
     pub fn is_finished(&self) -> bool {
@@ -330,6 +385,9 @@ impl Serialize for Job {
         members.serialize_entry("type", &self.operation.map(Operation::job_type))?;
         members.serialize_entry("action", &self.operation.map(Operation::action))?;
         members.serialize_entry("progress", &self.progress())?;
+        if self.options.validate_only {
+            members.serialize_entry("validate_only", &true)?;
+        }
         if let Some(error) = &self.error {
             members.serialize_entry("error", error)?;
         }

@@ -14,6 +14,7 @@ pub mod members;
 pub mod operations;
 pub mod outcome;
 pub mod problem;
+pub mod query;
 pub mod record;
 pub mod render;
 pub mod request;

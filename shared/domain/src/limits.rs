@@ -27,6 +27,16 @@ pub const ATTRIBUTES_BYTES: usize = 32 * 1024;
 /// Characters of an external id.
 pub const EXTERNAL_ID_CHARACTERS: usize = 255;
 
+/// Characters of a `client_ref`.
+pub const CLIENT_REF_CHARACTERS: usize = 255;
+
+/// What every `client_ref` of a job may take together, as they stand in an answer: 2.5 MB, so that results of 10,000 items still have 370
+/// bytes each beside theirs. That is 250 bytes for each of 10,000.
+pub const CLIENT_REFS_BYTES: usize = 2_500_000;
+
+/// What every `client_ref` of a chunk can take: in a message each is counted twice, so half of it.
+pub const CLIENT_REFS_PER_CHUNK: usize = CHUNK_BYTES / 2;
+
 /// An object type's schema as compact JSON: 32 KiB.
 pub const SCHEMA_BYTES: usize = 32 * 1024;
 

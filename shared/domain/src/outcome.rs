@@ -13,6 +13,8 @@ use crate::time::Timestamp;
 pub enum Outcome {
     /// It was applied to this record.
     Success(RecordId),
+    /// It would make a record, of which nobody knows the id before it is made: only in the results of a job that validates.
+    WouldMake,
     /// It changed nothing, for these reasons. Never empty.
     Failure(Vec<Problem>),
 }
@@ -25,21 +27,28 @@ impl Outcome {
 
     #[must_use]
     pub const fn is_success(&self) -> bool {
-        matches!(self, Self::Success(_))
+        matches!(self, Self::Success(_) | Self::WouldMake)
     }
 
     /// Appends the item's entry of `results`.
     pub fn render(&self, json: &mut Vec<u8>) {
+        json.push(b'{');
+        self.render_members(json);
+        json.push(b'}');
+    }
+
+    /// Appends what is between the braces of the item's entry of `results`.
+    pub(crate) fn render_members(&self, json: &mut Vec<u8>) {
         match self {
             Self::Success(id) => {
-                json.extend_from_slice(br#"{"success":true,"data":{"id":""#);
+                json.extend_from_slice(br#""success":true,"data":{"id":""#);
                 json.extend_from_slice(id.to_string().as_bytes());
-                json.extend_from_slice(br#""}}"#);
+                json.extend_from_slice(br#""}"#);
             }
+            Self::WouldMake => json.extend_from_slice(br#""success":true,"data":{}"#),
             Self::Failure(problems) => {
-                json.extend_from_slice(br#"{"success":false,"errors":"#);
+                json.extend_from_slice(br#""success":false,"errors":"#);
                 append(json, problems);
-                json.push(b'}');
             }
         }
     }
@@ -63,13 +72,40 @@ pub struct Entry {
     pub relies_on: Option<u32>,
     /// For a success, whether it makes a record where there is none: then the account has one more.
     pub makes: bool,
+    /// The client's own name for the item.
+    pub client_ref: Option<Box<str>>,
 }
 
 impl Entry {
     /// What relies on nothing: a failure for reasons of its own, or a success whose write depends on `base` and makes nothing.
     #[must_use]
     pub const fn new(position: u32, outcome: Outcome, base: u64) -> Self {
-        Self { position, outcome, base, relies_on: None, makes: false }
+        Self { position, outcome, base, relies_on: None, makes: false, client_ref: None }
+    }
+
+    /// Appends the item's entry of `results`.
+    pub fn render(&self, json: &mut Vec<u8>) {
+        json.push(b'{');
+        self.outcome.render_members(json);
+        self.render_ref(json);
+        json.push(b'}');
+    }
+
+    /// Appends the item's entry of a page of results, which says by itself which item it is about.
+    pub fn render_with_position(&self, json: &mut Vec<u8>) {
+        json.extend_from_slice(br#"{"position":"#);
+        append(json, &self.position);
+        self.render_ref(json);
+        json.push(b',');
+        self.outcome.render_members(json);
+        json.push(b'}');
+    }
+
+    fn render_ref(&self, json: &mut Vec<u8>) {
+        if let Some(client_ref) = &self.client_ref {
+            json.extend_from_slice(br#","client_ref":"#);
+            append(json, client_ref);
+        }
     }
 }
 
@@ -95,12 +131,20 @@ pub struct Plan {
 pub struct UnreadablePlan;
 
 /// The second has what failures rely on, the third what makes a record. Plans of the others are read for as long as a release back
-/// may have left some: a day.
+/// may have left some: a day. The fourth has what few jobs need, and only theirs are written in it: names that clients gave to items, and
+/// what only a job that validates has.
+const FORMAT_WITH_REFS: u8 = 4;
 const FORMAT: u8 = 3;
 const FORMAT_WITHOUT_MAKING: u8 = 2;
 const FORMAT_WITHOUT_RELIANCE: u8 = 1;
 
 impl Plan {
+    /// One that says nothing of any item.
+    #[must_use]
+    pub const fn empty(made_at: Timestamp) -> Self {
+        Self { revision: 0, made_at, closed: false, entries: Vec::new() }
+    }
+
     #[must_use]
     pub fn succeeded(&self) -> u32 {
         u32::try_from(self.entries.iter().filter(|entry| entry.outcome.is_success()).count()).unwrap_or(u32::MAX)
@@ -132,14 +176,24 @@ impl Plan {
     #[must_use]
     pub fn pack(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(8 + self.entries.len() * 20);
-        bytes.push(FORMAT);
+        let is_plain = |entry: &Entry| entry.client_ref.is_none() && entry.outcome != Outcome::WouldMake;
+        let has_refs = !self.entries.iter().all(is_plain);
+        bytes.push(if has_refs { FORMAT_WITH_REFS } else { FORMAT });
         put_number(&mut bytes, self.made_at.as_seconds());
         put_number(&mut bytes, self.entries.len() as u64);
         let mut previous = 0;
         for entry in &self.entries {
             put_number(&mut bytes, u64::from(entry.position.wrapping_sub(previous)));
             previous = entry.position;
+            if has_refs {
+                bytes.push(u8::from(entry.outcome == Outcome::WouldMake));
+                let client_ref = entry.client_ref.as_deref();
+                // 0 for none; else one more than its bytes.
+                put_number(&mut bytes, client_ref.map_or(0, |client_ref| client_ref.len() as u64 + 1));
+                bytes.extend_from_slice(client_ref.unwrap_or_default().as_bytes());
+            }
             match &entry.outcome {
+                Outcome::WouldMake => put_number(&mut bytes, u64::from(entry.makes)),
                 Outcome::Success(id) => {
                     bytes.push(0);
                     bytes.extend_from_slice(id.as_bytes());
@@ -172,7 +226,7 @@ impl Plan {
     pub fn unpack(revision: u64, closed: bool, bytes: &[u8]) -> Result<Self, UnreadablePlan> {
         let mut reader = Reader(bytes);
         let format = reader.byte()?;
-        if !matches!(format, FORMAT | FORMAT_WITHOUT_MAKING | FORMAT_WITHOUT_RELIANCE) {
+        if !matches!(format, FORMAT_WITH_REFS | FORMAT | FORMAT_WITHOUT_MAKING | FORMAT_WITHOUT_RELIANCE) {
             return Err(UnreadablePlan);
         }
         let made_at = Timestamp::from_seconds(reader.number()?);
@@ -182,19 +236,26 @@ impl Plan {
         for _ in 0..count {
             let step = u32::try_from(reader.number()?).map_err(|_| UnreadablePlan)?;
             position = position.wrapping_add(step);
+            let (would_make, client_ref) =
+                if format == FORMAT_WITH_REFS { (reader.byte()? == 1, reader.client_ref()?) } else { (false, None) };
+            if would_make {
+                let makes = reader.number()? == 1;
+                entries.push(Entry { makes, client_ref, ..Entry::new(position, Outcome::WouldMake, 0) });
+                continue;
+            }
             let problems = reader.number()?;
             entries.push(if problems == 0 {
                 let id = RecordId::from_bytes(reader.take(16)?.try_into().map_err(|_| UnreadablePlan)?);
                 let number = reader.number()?;
-                let (base, makes) = if format == FORMAT { (number >> 1, number & 1 == 1) } else { (number, false) };
-                Entry { makes, ..Entry::new(position, Outcome::Success(id), base) }
+                let (base, makes) = if format >= FORMAT { (number >> 1, number & 1 == 1) } else { (number, false) };
+                Entry { makes, client_ref, ..Entry::new(position, Outcome::Success(id), base) }
             } else {
                 let read = (0..problems).map(|_| reader.problem()).collect::<Result<_, _>>()?;
                 let back = if format == FORMAT_WITHOUT_RELIANCE { 0 } else { reader.number()? };
                 let relies_on = u32::try_from(back).ok().and_then(|back| position.checked_sub(back));
                 let relies_on = relies_on.ok_or(UnreadablePlan)?;
                 let relies_on = (relies_on != position).then_some(relies_on);
-                Entry { relies_on, ..Entry::new(position, Outcome::Failure(read), 0) }
+                Entry { relies_on, client_ref, ..Entry::new(position, Outcome::Failure(read), 0) }
             });
         }
         if reader.0.is_empty() { Ok(Self { revision, made_at, closed, entries }) } else { Err(UnreadablePlan) }
@@ -241,9 +302,20 @@ impl<'bytes> Reader<'bytes> {
 
     fn problem(&mut self) -> Result<Problem, UnreadablePlan> {
         let code = Code::from_number(self.byte()?).ok_or(UnreadablePlan)?;
-        let length = usize::try_from(self.number()?).map_err(|_| UnreadablePlan)?;
-        let detail = std::str::from_utf8(self.take(length)?).map_err(|_| UnreadablePlan)?;
-        Ok(Problem::new(code, detail.to_owned()))
+        let length = self.number()?;
+        Ok(Problem::new(code, self.text(length)?.to_owned()))
+    }
+
+    fn client_ref(&mut self) -> Result<Option<Box<str>>, UnreadablePlan> {
+        match self.number()?.checked_sub(1) {
+            None => Ok(None),
+            Some(length) => self.text(length).map(|text| Some(text.into())),
+        }
+    }
+
+    fn text(&mut self, length: u64) -> Result<&'bytes str, UnreadablePlan> {
+        let length = usize::try_from(length).map_err(|_| UnreadablePlan)?;
+        std::str::from_utf8(self.take(length)?).map_err(|_| UnreadablePlan)
     }
 }
 
@@ -255,13 +327,27 @@ impl<'bytes> Reader<'bytes> {
 pub struct Budget(usize);
 
 impl Budget {
+    /// That of each item of a job of so many, none of which has a `client_ref`.
     #[must_use]
     pub fn of_job(total: u32) -> Self {
+        Self::beside(total, 0, 0)
+    }
+
+    /// That of each item of a job of so many, of which any may have a `client_ref`.
+    #[must_use]
+    pub fn beside_refs(total: u32) -> Self {
+        // What a reference takes besides its text: `,"client_ref":`, with the quotes counted as they are measured.
+        const NAME: usize = 16;
+        let names = total as usize * NAME;
+        Self::beside(total, limits::CLIENT_REFS_BYTES + names, limits::CLIENT_REFS_PER_CHUNK)
+    }
+
+    fn beside(total: u32, refs_of_answer: usize, refs_of_row: usize) -> Self {
         // What else is in the answer: the job object, at most a few hundred bytes, and a comma after each result.
         const JOB_OBJECT: usize = 4 * 1024;
         let total = total.max(1) as usize;
-        let of_answer = ((limits::ANSWER_BYTES - JOB_OBJECT) / total).saturating_sub(1);
-        let of_row = limits::RESULTS_BYTES / total.min(limits::ITEMS_PER_CHUNK);
+        let of_answer = ((limits::ANSWER_BYTES - JOB_OBJECT - refs_of_answer) / total).saturating_sub(1);
+        let of_row = (limits::RESULTS_BYTES - refs_of_row) / total.min(limits::ITEMS_PER_CHUNK);
         Self(of_answer.min(of_row).min(limits::RESULT_BYTES))
     }
 
@@ -354,12 +440,18 @@ fn size_of(problem: &Problem) -> usize {
     size.0 + 1
 }
 
+/// What JSON takes where it stands in a function's answer: each quote and backslash is escaped once more.
+#[must_use]
+pub fn size_in_answer(json: &[u8]) -> usize {
+    let mut size = Size::default();
+    size.add(json);
+    size.0
+}
+
 fn measure(outcome: &Outcome) -> usize {
     let mut json = Vec::new();
     outcome.render(&mut json);
-    let mut size = Size::default();
-    size.add(&json);
-    size.0
+    size_in_answer(&json)
 }
 
 /// Counts the bytes of JSON as they stand in a function's answer.

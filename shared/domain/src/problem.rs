@@ -22,10 +22,16 @@ pub enum Code {
     TooManyRequests = 9,
     InternalServerError = 10,
     ServiceUnavailable = 11,
+    /// Of a job that a client stopped while it was processing.
+    Aborted = 12,
+    /// Of a job that stopped at more failures than its client wanted.
+    TooManyFailures = 13,
+    /// Of an item that a stopped job did not come to.
+    NotProcessed = 14,
 }
 
 impl Code {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 14] = [
         Self::BadRequest,
         Self::Forbidden,
         Self::NotFound,
@@ -37,6 +43,9 @@ impl Code {
         Self::TooManyRequests,
         Self::InternalServerError,
         Self::ServiceUnavailable,
+        Self::Aborted,
+        Self::TooManyFailures,
+        Self::NotProcessed,
     ];
 
     /// The number it has in packed results: stable for ever.
@@ -82,6 +91,9 @@ impl Code {
             Self::TooManyRequests => ("TooManyRequests", "429", "Too Many Requests"),
             Self::InternalServerError => ("InternalServerError", "500", "Internal Server Error"),
             Self::ServiceUnavailable => ("ServiceUnavailable", "503", "Service Unavailable"),
+            Self::Aborted => ("Aborted", "409", "Aborted"),
+            Self::TooManyFailures => ("TooManyFailures", "422", "Too Many Failures"),
+            Self::NotProcessed => ("NotProcessed", "409", "Not Processed"),
         }
     }
 }
@@ -122,6 +134,13 @@ impl Problem {
     pub const fn not_applied() -> Self {
         const DETAIL: &str = "An unexpected error occurred: this item was not applied";
         Self { code: Code::InternalServerError, detail: Cow::Borrowed(DETAIL) }
+    }
+
+    /// Of an item that a stopped job did not come to.
+    #[must_use]
+    pub const fn not_processed() -> Self {
+        const DETAIL: &str = "The job was stopped before it came to this item: it was not applied";
+        Self { code: Code::NotProcessed, detail: Cow::Borrowed(DETAIL) }
     }
 
     /// Of an item whose record has forgotten whether it was applied: rather than apply it a second time, say so.

@@ -35,7 +35,7 @@ fn results(json: &mut Vec<u8>, total: u32, plans: &[Plan]) {
             json.push(b',');
         }
         match entry {
-            Some(entry) => entry.outcome.render(json),
+            Some(entry) => entry.render(json),
             None => not_applied.render(json),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::job::Operation;
+use crate::job::{Operation, quoted};
 use crate::limits;
 use crate::members::{NoMembers, kind_of, members};
 use crate::problem::Problem;
@@ -13,42 +13,110 @@ pub struct JobRequest<'body> {
     pub operation: Operation,
     /// The raw JSON of each item, in order. Nothing is known yet of what is in them.
     pub items: Vec<&'body RawValue>,
+    /// Once more items than that have failed, the rest is not begun.
+    pub max_failures: Option<u32>,
+    /// Nothing is to be written: the request's query says so, and not its body.
+    pub validate_only: bool,
+}
+
+/// What the query says of a body that has nothing but items in it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LinesQuery {
+    pub job_type: Option<String>,
+    pub action: Option<String>,
+    pub max_failures: Option<String>,
 }
 
 impl<'body> JobRequest<'body> {
     /// # Errors
     /// When the body makes no job: see the contract's list of request errors.
     pub fn parse(body: &'body [u8]) -> Result<Self, Problem> {
-        let text = std::str::from_utf8(body).map_err(|error| {
-            Problem::bad_request(format!("The body is not UTF-8 from byte {} on", error.valid_up_to()))
-        })?;
+        let text = unicode(body)?;
         let whole: &RawValue = serde_json::from_str(text).map_err(|error| not_json(&error))?;
-        let [job_type, action, data] =
-            members(whole.get(), ["type", "action", "data"]).map_err(|error| match error {
-                NoMembers::Twice(_) => Problem::bad_request(error.to_string()),
-                NoMembers::NotAnObject => Problem::bad_request(format!(
-                    "The body must be an object with the members type, action and data, not {}",
-                    kind_of(whole)
-                )),
-            })?;
+        let [job_type, action, data, max_failures] = members(whole.get(), ["type", "action", "data", "max_failures"])
+            .map_err(|error| match error {
+            NoMembers::Twice(_) => Problem::bad_request(error.to_string()),
+            NoMembers::NotAnObject => Problem::bad_request(format!(
+                "The body must be an object with the members type, action and data, not {}",
+                kind_of(whole)
+            )),
+        })?;
         let operation = Operation::of(&string("type", job_type)?, &string("action", action)?)?;
         let Some(data) = data else {
             return Err(Problem::unprocessable("data is required and must be an array"));
         };
         let items: Vec<&RawValue> = serde_json::from_str(data.get())
             .map_err(|_| Problem::unprocessable(format!("data must be an array, not {}", kind_of(data))))?;
-        if items.is_empty() {
-            return Err(Problem::unprocessable("data must hold at least one item"));
-        }
-        if items.len() > limits::ITEMS_PER_JOB {
-            return Err(Problem::unprocessable(format!(
-                "data must hold at most {} items, not {}",
-                limits::ITEMS_PER_JOB,
-                items.len()
-            )));
-        }
-        Ok(Self { operation, items })
+        check_count("data", items.len())?;
+        let max_failures = max_failures.filter(|given| given.get() != "null");
+        let max_failures = max_failures.map(|given| whole_number(given.get())).transpose()?;
+        Ok(Self { operation, items, max_failures, validate_only: false })
     }
+
+    /// Reads a body that has an item on each line. What else a job has stands in the query. Lines of blanks are passed over.
+    ///
+    /// # Errors
+    /// When it makes no job: a line that is not JSON is a 400 that says which one, since a body that was cut off on its way looks like that.
+    pub fn parse_lines(body: &'body [u8], query: &LinesQuery) -> Result<Self, Problem> {
+        let text = unicode(body)?;
+        let required = |name: &str, given: &Option<String>| {
+            given.clone().ok_or_else(|| {
+                Problem::unprocessable(format!("{name} is required: with a body of lines it stands in the query"))
+            })
+        };
+        let operation = Operation::of(&required("type", &query.job_type)?, &required("action", &query.action)?)?;
+        let max_failures = query.max_failures.as_deref().map(whole_number).transpose()?;
+        let lines = || (1..).zip(text.split('\n')).filter(|(_, line)| !line.trim_ascii().is_empty());
+        // Before any is read: too many cost no more than counting them.
+        check_count("The body", lines().count())?;
+        let items = lines()
+            .map(|(number, line)| serde_json::from_str(line).map_err(|error| not_json_line(number, &error)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { operation, items, max_failures, validate_only: false })
+    }
+}
+
+fn unicode(body: &[u8]) -> Result<&str, Problem> {
+    std::str::from_utf8(body)
+        .map_err(|error| Problem::bad_request(format!("The body is not UTF-8 from byte {} on", error.valid_up_to())))
+}
+
+fn check_count(what: &str, items: usize) -> Result<(), Problem> {
+    match items {
+        0 => Err(Problem::unprocessable(format!("{what} must hold at least one item"))),
+        1..=limits::ITEMS_PER_JOB => Ok(()),
+        _ => Err(Problem::unprocessable(format!(
+            "{what} must hold at most {} items, not {items}",
+            limits::ITEMS_PER_JOB
+        ))),
+    }
+}
+
+/// Reads `max_failures`. What is more than any number of items is as good as the largest.
+fn whole_number(given: &str) -> Result<u32, Problem> {
+    if given.is_empty() || !given.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Problem::unprocessable(format!(
+            "max_failures must be a whole number of at least 0, not {}",
+            serde_json::from_str::<&RawValue>(given).map_or_else(
+                |_| quoted(given),
+                // A number is shown: its kind would not say what is wrong with it.
+                |json| if kind_of(json) == "a number" { cut(given).to_owned() } else { kind_of(json).to_owned() }
+            )
+        )));
+    }
+    Ok(given.parse().unwrap_or(u32::MAX))
+}
+
+fn cut(number: &str) -> &str {
+    const SHOWN: usize = 40;
+    number.get(..SHOWN).unwrap_or(number)
+}
+
+fn not_json_line(line: usize, error: &serde_json::Error) -> Problem {
+    if error.is_eof() {
+        return Problem::bad_request(format!("Line {line} of the body is not JSON: it ends too early"));
+    }
+    Problem::bad_request(format!("Line {line} of the body is not JSON: see column {}", error.column()))
 }
 
 /// A body that is not JSON: says where it stops being so.

@@ -44,7 +44,7 @@ pub enum Standing {
 pub fn agreed_writes(plan: &Plan) -> BTreeMap<RecordId, u64> {
     let successes = plan.entries.iter().filter_map(|entry| match entry.outcome {
         Outcome::Success(id) => Some((id, entry.base)),
-        Outcome::Failure(_) => None,
+        Outcome::WouldMake | Outcome::Failure(_) => None,
     });
     successes.collect()
 }
@@ -87,6 +87,11 @@ pub fn close(
     let mut entries: BTreeMap<u32, Entry> = BTreeMap::new();
     for entry in plan.into_iter().flat_map(|plan| &plan.entries) {
         let outcome = match &entry.outcome {
+            // There is nothing to be applied.
+            Outcome::WouldMake => {
+                entries.insert(entry.position, entry.clone());
+                continue;
+            }
             Outcome::Success(id) => match standings.get(id) {
                 Some(Standing::Applied) => {
                     entries.insert(entry.position, entry.clone());
@@ -102,7 +107,8 @@ pub fn close(
                 if holds { failure.clone() } else { Outcome::failure(Problem::not_applied()) }
             }
         };
-        entries.insert(entry.position, Entry::new(entry.position, outcome, 0));
+        let client_ref = entry.client_ref.clone();
+        entries.insert(entry.position, Entry { client_ref, ..Entry::new(entry.position, outcome, 0) });
     }
     for item in chunk.into_iter().flat_map(|chunk| &chunk.items) {
         entries.entry(item.position).or_insert_with(|| {
@@ -110,7 +116,8 @@ pub fn close(
                 Content::Refused(problem) => problem.clone(),
                 Content::Raw(_) => Problem::not_applied(),
             };
-            Entry::new(item.position, Outcome::failure(problem), 0)
+            let client_ref = item.client_ref.as_deref().map(Box::from);
+            Entry { client_ref, ..Entry::new(item.position, Outcome::failure(problem), 0) }
         });
     }
     Plan {
@@ -190,6 +197,7 @@ mod tests {
     fn details(plan: &Plan) -> Vec<(u32, String)> {
         let detail = |entry: &Entry| match &entry.outcome {
             Outcome::Success(id) => id.to_string()[..2].to_owned(),
+            Outcome::WouldMake => "made".to_owned(),
             Outcome::Failure(problems) => problems[0].detail.to_string(),
         };
         plan.entries.iter().map(|entry| (entry.position, detail(entry))).collect()
@@ -207,7 +215,7 @@ mod tests {
             relying(7, "after what never was", Some(1)),
             relying(8, "after what nobody knows", Some(2)),
         ]);
-        let item = |position, content| ChunkItem { position, content };
+        let item = |position, content| ChunkItem { position, content, client_ref: None };
         let chunk = Chunk {
             account: AccountId::parse("acme").unwrap(),
             job: job(1),
@@ -215,6 +223,7 @@ mod tests {
             index: 0,
             total: 9,
             then: None,
+            validate_only: false,
             items: vec![
                 item(0, Content::Raw("\"x\"".into())),
                 item(5, Content::Raw("\"x\"".into())),

@@ -40,6 +40,15 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis))
     }
 
+    /// Reads RFC 3339, with or without a fraction, `T` or a blank before the time of day. What is finer than a millisecond counts as the next
+    /// one, and what is before 1970 as its beginning.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let nanoseconds = text.parse::<jiff::Timestamp>().ok()?.as_nanosecond();
+        let millis = u128::try_from(nanoseconds).unwrap_or(0).div_ceil(1_000_000);
+        u64::try_from(millis).ok().map(Self)
+    }
+
     /// How a job shows a time: RFC 3339 in whole seconds, `2017-11-03T16:00:06Z`.
     #[must_use]
     pub fn in_seconds(self) -> impl fmt::Display {

@@ -28,8 +28,10 @@ pub async fn record(
     let growth = job.operation.map_or(0, |operation| plan.growth(operation));
     let results = Results { plan, growth, trouble };
     let recorded = store.record_chunk(account, job.id, index, results, store.ambient().now()).await?;
+    // What was only validated is not what a job did.
     if recorded.counted
         && let Some(operation) = job.operation
+        && !job.options.validate_only
     {
         telemetry::items(operation, plan.succeeded().into(), plan.failed().into());
     }

@@ -48,6 +48,10 @@ pub async fn settle(
         }
         let standings = match &agreed {
             None => BTreeMap::new(),
+            // None of its writes will ever be made, and what is agreed is what came of it.
+            Some(plan) if job.options.validate_only => {
+                agreed_writes(plan).into_keys().map(|id| (id, Standing::Applied)).collect()
+            }
             Some(plan) => match standings(store, account, job, plan).await? {
                 Some(standings) => standings,
                 None => continue,

@@ -24,6 +24,9 @@ use crate::tables::BY_STATUS;
 use crate::transaction::Transacted;
 use crate::{Store, StoreError, keys};
 
+/// Before every job.
+const LOWEST: JobId = JobId::from_bytes([0; 16]);
+
 /// Keys in one `BatchGetItem`.
 pub(crate) const KEYS_PER_READ: usize = 100;
 
@@ -73,17 +76,20 @@ pub enum Fenced {
     Never,
 }
 
-/// By how many records of a kind an account has grown, or shrunk, through a job: never by none.
+/// By how many records of a kind an account has grown, or shrunk, through a job: never by none. A job that only validates has what it
+/// would have grown by, which nobody counts.
 #[derive(Clone, Copy)]
 struct Growth {
     kind: RecordKind,
     by: i64,
+    is_counted: bool,
 }
 
 impl Growth {
     fn of(job: &Job) -> Option<Self> {
         let kind = job.operation?.kind();
-        (job.growth != 0).then_some(Self { kind, by: job.growth })
+        let is_counted = !job.options.validate_only;
+        (job.growth != 0).then_some(Self { kind, by: job.growth, is_counted })
     }
 }
 
@@ -114,6 +120,55 @@ pub struct Recorded {
     /// The job's row as it then stands.
     pub job: Option<JobRow>,
 }
+
+/// Which of an account's jobs a list shows: those of which everything that is given is true.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct JobFilter {
+    pub status: Option<JobStatus>,
+    pub kind: Option<RecordKind>,
+    /// As [`Operation::action`](domain::job::Operation::action) gives it.
+    pub action: Option<&'static str>,
+    /// Made then or later.
+    pub created_after: Option<Timestamp>,
+    /// Made earlier.
+    pub created_before: Option<Timestamp>,
+}
+
+impl JobFilter {
+    /// Those in this state, or all.
+    #[must_use]
+    pub fn of_status(status: Option<JobStatus>) -> Self {
+        Self { status, ..Self::default() }
+    }
+
+    /// Whether a job has to be looked at to know if it is wanted, because no index has it.
+    const fn looks_inside(&self) -> bool {
+        self.kind.is_some() || self.action.is_some()
+    }
+
+    fn takes(&self, job: &Job) -> bool {
+        self.status.is_none_or(|status| status == job.status)
+            && self.kind.is_none_or(|kind| job.operation.is_some_and(|operation| operation.kind() == kind))
+            && self.action.is_none_or(|action| job.operation.is_some_and(|operation| operation.action() == action))
+            && self.created_after.is_none_or(|at| job.created_at >= at)
+            && self.created_before.is_none_or(|at| job.created_at < at)
+    }
+}
+
+/// A page of jobs.
+#[derive(Clone, Debug)]
+pub struct JobsPage {
+    pub page: Page<Job>,
+    /// The last job that was looked at, where reading stopped before the page was full: the list goes on from there, in the direction of
+    /// reading, and not from the last job that is wanted.
+    pub cut_at: Option<JobId>,
+}
+
+/// Jobs that one page of a list looks at, whether it shows them or not: five times as many as it can show.
+const LOOKED_AT: usize = 5_000;
+
+/// Jobs that are read at once to look for some among them: 25 requests at the most, and as many batches.
+const JOBS_PER_LOOK: usize = 200;
 
 impl Store {
     /// Reads the account's active count and what the idempotency key was used for, in one request.
@@ -262,7 +317,8 @@ impl Store {
         }
         let most = usize::try_from(limits::ACTIVE_JOBS).unwrap_or(usize::MAX);
         let query = PageQuery { from: None, backwards: false, descending: true, limit: most };
-        let processing = self.list_jobs(account, Some(JobStatus::Processing), &query, now).await?.items;
+        let processing =
+            self.list_jobs(account, &JobFilter::of_status(Some(JobStatus::Processing)), &query, now).await?.page.items;
         Ok(processing.into_iter().find(|job| job.may_be_making(kind, key)).map(|job| job.id))
     }
 
@@ -298,6 +354,29 @@ impl Store {
     pub async fn abort(&self, account: &AccountId, id: JobId, now: Timestamp) -> Result<bool, StoreError> {
         let ending = Ending { from: JobStatus::Queued, to: JobStatus::Aborted, growth: None, why: None };
         self.end(account, id, ending, now).await
+    }
+
+    /// Asks for what is left of a job that is processing not to be begun, and answers with it as it then stands.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn stop(&self, account: &AccountId, id: JobId, now: Timestamp) -> Result<Option<JobRow>, StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.jobs)
+            .set_key(Some(job_key(account, &keys::job(id))))
+            .update_expression("SET stopping = :yes, updated_at = :now")
+            // Closes the race with the end of the job: one that has ended stays as it ended.
+            .condition_expression("#status = :processing")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":processing", text(JobStatus::Processing.as_str()))
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .expression_attribute_values(":now", seconds(now));
+        match self.update_if(update).await? {
+            Some(row) => job_from_row(&row).map(Some),
+            None => self.find_job_row(account, id).await,
+        }
     }
 
     /// Takes a job from `processing` to `completed` and gives its slot back. Answers whether this call did it: it happens
@@ -374,7 +453,7 @@ impl Store {
             TransactWriteItem::builder().update(built(end_job.build())?).build(),
             TransactWriteItem::builder().update(built(give_slot_back.build())?).build(),
         ];
-        if let Some(Growth { kind, by }) = growth {
+        if let Some(Growth { kind, by, is_counted: true }) = growth {
             writes.push(self.count_records(account, kind, by)?);
         }
         // Refused means that another was first.
@@ -397,7 +476,10 @@ impl Store {
         let Results { plan, growth, trouble } = results;
         let mut changes = "SET updated_at = :now".to_owned();
         if trouble.is_some() {
-            changes.push_str(", error_code = :code, error_detail = :detail");
+            // The first is what the others may follow from.
+            changes.push_str(
+                ", error_code = if_not_exists(error_code, :code), error_detail = if_not_exists(error_detail, :detail)",
+            );
         }
         changes.push_str(" ADD done :chunks, succeeded :succeeded, failed :failed");
         if growth != 0 {
@@ -583,23 +665,35 @@ impl Store {
         row.map(|row| Reader(&row).text("message").map(str::to_owned)).transpose()
     }
 
-    /// A page of the account's jobs that have not expired, of one status or of all. Positions are job ids.
+    /// A page of the account's jobs that have not expired and that the filter takes. Positions are job ids.
     ///
     /// Every job in it is read from the table itself, so it has that status at the moment of the read, whatever the
-    /// index still says.
+    /// index still says. At most 5,000 jobs are looked at: where few of them are wanted, the page has fewer than it might.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn list_jobs(
         &self,
         account: &AccountId,
-        status: Option<JobStatus>,
+        filter: &JobFilter,
         query: &PageQuery,
         now: Timestamp,
-    ) -> Result<Page<Job>, StoreError> {
+    ) -> Result<JobsPage, StoreError> {
+        let status = filter.status;
         // The earliest id that can belong to a job of the last day. A job's creation is its id's, rounded down.
         let lifetime = limits::JOB_LIFETIME_SECONDS * 1_000;
-        let oldest = keys::job(JobId::lowest_at(now.minus_millis(lifetime)));
+        // A time that was asked for is compared with whole seconds, and so it is one of ids as well.
+        let lowest_at =
+            |at: Timestamp| JobId::lowest_at(Timestamp::from_millis(at.as_millis().div_ceil(1_000) * 1_000));
+        let oldest = JobId::lowest_at(now.minus_millis(lifetime)).max(filter.created_after.map_or(LOWEST, lowest_at));
+        let oldest = keys::job(oldest);
+        let end =
+            filter.created_before.map_or_else(|| keys::after_all_jobs().to_owned(), |at| keys::job(lowest_at(at)));
+        // The database refuses to look for what is between the later and the earlier.
+        if oldest > end {
+            return Ok(JobsPage { page: Page::cut(query, Vec::new(), false), cut_at: None });
+        }
+        let mut looked_at = 0;
         let mut jobs = Vec::with_capacity(query.limit.min(1_000) + 1);
         let mut start = query.from.as_deref().and_then(JobId::parse).map(|id| {
             let mut key = job_key(account, &keys::job(id));
@@ -609,13 +703,14 @@ impl Store {
             key
         });
         while jobs.len() <= query.limit {
-            let wanted = query.limit + 1 - jobs.len();
+            // What is not wanted is read in larger steps, or few of many would take a request each.
+            let wanted = if filter.looks_inside() { JOBS_PER_LOOK } else { query.limit + 1 - jobs.len() };
             let mut request = self
                 .client
                 .query()
                 .table_name(&self.tables.jobs)
                 .expression_attribute_values(":oldest", text(&oldest))
-                .expression_attribute_values(":end", text(keys::after_all_jobs()))
+                .expression_attribute_values(":end", text(&end))
                 .scan_index_forward(query.scans_forward())
                 .limit(i32::try_from(wanted).unwrap_or(i32::MAX))
                 .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
@@ -632,6 +727,7 @@ impl Store {
             };
             let answer = request.send().await.map_err(|error| StoreError::of("Query", &error))?;
             self.meter.count_read(answer.consumed_capacity());
+            let read = answer.items().len();
             let rows = match status {
                 None => answer.items.unwrap_or_default(),
                 Some(_) => self.job_rows_of(account, &answer.items.unwrap_or_default()).await?,
@@ -639,17 +735,23 @@ impl Store {
             for row in &rows {
                 if let JobRow::Job(job) = job_from_row(row)?
                     && !job.is_expired(now)
-                    && status.is_none_or(|status| status == job.status)
+                    && filter.takes(&job)
                 {
                     jobs.push(job);
                 }
             }
+            looked_at += read;
             start = answer.last_evaluated_key;
-            if start.is_none() {
-                break;
+            match &start {
+                None => break,
+                Some(last) if looked_at >= LOOKED_AT && jobs.len() <= query.limit => {
+                    let last = keys::job_of(Reader(last).text("sk")?).ok_or_else(|| broken("sk"))?;
+                    return Ok(JobsPage { page: Page::cut(query, jobs, true), cut_at: Some(last) });
+                }
+                Some(_) => {}
             }
         }
-        Ok(Page::of(query, jobs))
+        Ok(JobsPage { page: Page::of(query, jobs), cut_at: None })
     }
 
     /// The rows of the table that entries of the index lead to, in the index's order.

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::answering::answering;
 use crate::attributes::{Attributes, text};
+use crate::jobs::JobFilter;
 use crate::keys::{self, TypeKind};
 use crate::page::PageQuery;
 use crate::rows::{job_to_row, record_to_row};
@@ -58,8 +59,9 @@ async fn a_list_of_jobs_shows_what_is_so_now_and_not_what_the_index_still_says()
     let table = rows_of("test-jobs", &[&rows[0], &rows[1]]);
     let store = answering([(200, index), table]).await;
     // then the list has the one that is queued.
-    let page = store.list_jobs(&acme(), Some(JobStatus::Queued), &FIRST_PAGE, now).await.unwrap();
-    assert_eq!(page.items, [queued]);
+    let page =
+        store.list_jobs(&acme(), &JobFilter::of_status(Some(JobStatus::Queued)), &FIRST_PAGE, now).await.unwrap();
+    assert_eq!(page.page.items, [queued]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::AccountId;
-use domain::job::{Job, JobId, JobStatus, Operation};
+use domain::job::{Job, JobId, JobOptions, JobStatus, Operation};
 use domain::limits;
 use domain::operations::Operations;
 use domain::problem::{Code, Problem};
@@ -52,6 +52,15 @@ pub(crate) fn job_to_row(account: &AccountId, job: &Job) -> Attributes {
     }
     if !job.done.is_empty() {
         row.insert("done".to_owned(), AttributeValue::Ns(job.done.iter().map(u32::to_string).collect()));
+    }
+    let JobOptions { max_failures, validate_only, has_refs } = job.options;
+    if let Some(most) = max_failures {
+        row.insert("max_failures".to_owned(), number(most));
+    }
+    for (name, is_so) in [("validate_only", validate_only), ("refs", has_refs), ("stopping", job.abort_requested)] {
+        if is_so {
+            row.insert(name.to_owned(), AttributeValue::Bool(true));
+        }
     }
     if let Some(error) = &job.error {
         row.insert("error_code".to_owned(), number(error.code.number()));
@@ -112,6 +121,12 @@ pub(crate) fn job_from_row(row: &Attributes) -> Result<JobRow, StoreError> {
         growth: reader.optional_signed("growth")?.unwrap_or(0),
         makes,
         error,
+        options: JobOptions {
+            max_failures: row.contains_key("max_failures").then(|| reader.count("max_failures")).transpose()?,
+            validate_only: row.contains_key("validate_only"),
+            has_refs: row.contains_key("refs"),
+        },
+        abort_requested: row.contains_key("stopping"),
     }))
 }
 
@@ -235,6 +250,8 @@ mod tests {
             job.status = JobStatus::Failed;
             job.completed_at = Some(Timestamp::from_seconds(1_700_000_005));
             job.error = Some(Problem::internal());
+            job.options = JobOptions { max_failures: Some(0), validate_only: true, has_refs: true };
+            job.abort_requested = true;
         }
         let unreadable = Job::unreadable(job_id(), Problem::unprocessable("no"));
         assert_eq!(job_from_row(&job_to_row(&account(), &unreadable)).unwrap(), JobRow::Job(unreadable));

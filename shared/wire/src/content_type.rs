@@ -12,6 +12,9 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// Published clients keep the second one for their whole session, on any method.
 const READ: [&str; 3] = ["application/json", "application/merge-patch+json", FORM];
 
+/// A value of JSON on each line.
+const LINES: &str = "application/x-ndjson";
+
 /// Whether the body says that it is a form, which a page of any origin may send without asking first.
 pub(crate) fn says_form(headers: &HeaderMap) -> bool {
     let is_form = |value: &HeaderValue| value.to_str().is_ok_and(|value| essence(value).eq_ignore_ascii_case(FORM));
@@ -29,13 +32,38 @@ fn essence(value: &str) -> &str {
 pub fn check_content_type(headers: &HeaderMap) -> Result<(), Failure> {
     match headers.get_all(CONTENT_TYPE).iter().find(|value| !is_read(value)) {
         None => Ok(()),
-        Some(other) => Err(Failure::unsupported_media_type(format!(
-            "The body must be JSON, as {} or {}, not {:?}",
-            READ[0],
-            READ[1],
-            cut(&String::from_utf8_lossy(other.as_bytes()))
-        ))),
+        Some(other) => Err(unread(other, &format!("JSON, as {} or {}", READ[0], READ[1]))),
     }
+}
+
+/// What the body of a route is that also reads lines.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BodyForm {
+    /// One value.
+    Json,
+    /// A value on each line.
+    Lines,
+}
+
+/// The form of a body that says that it is lines of JSON, or what [`check_content_type`] passes.
+///
+/// # Errors
+/// 415 for any other type.
+pub fn body_form(headers: &HeaderMap) -> Result<BodyForm, Failure> {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let is_lines = |value: &HeaderValue| value.to_str().is_ok_and(|value| essence(value).eq_ignore_ascii_case(LINES));
+    if headers.contains_key(CONTENT_TYPE) && values.all(is_lines) {
+        return Ok(BodyForm::Lines);
+    }
+    match headers.get_all(CONTENT_TYPE).iter().find(|value| !is_read(value)) {
+        None => Ok(BodyForm::Json),
+        Some(other) => Err(unread(other, &format!("JSON, as {} or {}, or lines of it, as {LINES}", READ[0], READ[1]))),
+    }
+}
+
+fn unread(other: &HeaderValue, wanted: &str) -> Failure {
+    let given = String::from_utf8_lossy(other.as_bytes());
+    Failure::unsupported_media_type(format!("The body must be {wanted}, not {:?}", cut(&given)))
 }
 
 fn is_read(value: &HeaderValue) -> bool {
@@ -55,6 +83,27 @@ mod tests {
         }
         let status = check_content_type(&headers).err().map(|failure| failure.status().as_u16());
         assert_eq!(status, if read { None } else { Some(415) }, "{values:?}");
+    }
+
+    #[test]
+    fn lines_are_read_where_a_route_reads_them_and_nowhere_else() {
+        let form = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_TYPE, value.parse().unwrap());
+            }
+            body_form(&headers).map_err(|failure| failure.problems()[0].detail.clone().into_owned())
+        };
+        assert_eq!(form(&["application/x-ndjson"]), Ok(BodyForm::Lines));
+        assert_eq!(form(&["Application/X-NDJSON; charset=utf-8"]), Ok(BodyForm::Lines));
+        for json in [&[][..], &["application/json"], &["application/x-www-form-urlencoded"], &[""]] {
+            assert_eq!(form(json), Ok(BodyForm::Json), "{json:?}");
+        }
+        for other in [&["text/csv"][..], &["application/x-ndjson", "application/json"]] {
+            let refused = form(other).unwrap_err();
+            assert!(refused.contains("or lines of it, as application/x-ndjson, not"), "{refused}");
+        }
+        check(&[b"application/x-ndjson"], false);
     }
 
     #[test]

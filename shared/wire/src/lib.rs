@@ -7,6 +7,7 @@
 //!
 //! Routes of several functions are merged, and only then given their conventions.
 
+mod accept;
 mod answer;
 mod authentication;
 mod body;
@@ -28,10 +29,11 @@ mod segments;
 #[cfg(test)]
 mod exchange;
 
+pub use accept::{link_header, preferred};
 pub use answer::{Data, Links, List, Rendered, RenderedList};
 pub use authentication::Agent;
 pub use body::{DataBody, data_member, read_body};
-pub use content_type::check_content_type;
+pub use content_type::{BodyForm, body_form, check_content_type};
 pub use conventions::conventions;
 pub use cursor::{Cursor, CursorKey, CursorKeys, CursorScope, Direction};
 pub use failure::Failure;

@@ -45,7 +45,10 @@ impl<'page> Example<'page> {
             request = request.header(*name, *value);
         }
         if !self.body.is_empty() {
-            request = request.header("content-type", "application/json").body(self.body.to_owned());
+            if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+                request = request.header("content-type", "application/json");
+            }
+            request = request.body(self.body.to_owned());
         }
         answer(request).await
     }

@@ -102,7 +102,7 @@ fn attributes(decision: &Decision) -> &str {
 
 fn details(decision: &Decision) -> Vec<String> {
     let detail = |(_, outcome): &(u32, Outcome)| match outcome {
-        Outcome::Success(_) => "done".to_owned(),
+        Outcome::Success(_) | Outcome::WouldMake => "done".to_owned(),
         Outcome::Failure(problems) => {
             problems.iter().map(|problem| problem.detail.as_ref()).collect::<Vec<_>>().join(" + ")
         }

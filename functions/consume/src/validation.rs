@@ -1,0 +1,139 @@
+//! Chunks of a job that validates: every check is made against what is there now, and no record is written.
+//!
+//! The plan that is agreed on is the results, and nothing follows from it: no write depends on it, no record has a token of it. A worker that
+//! finds one has nothing more to do with the chunk.
+//!
+//! A chain (see [`domain::chunk::Chunk::then`]) goes on from what the chunk before would have left, which nothing but the worker knows. So the
+//! chunks of a chain are not sent one after the other: whoever is given the first goes through all of them. One delivery is enough for the largest
+//! chain, 10,000 changes of one record: it takes no writes but two for each chunk. Where it is cut short, the next delivery goes through it anew,
+//! and agrees on what is not agreed yet.
+
+use std::collections::HashMap;
+
+use domain::chunk::Chunk;
+use domain::item::Item;
+use domain::job::Job;
+use domain::outcome::{Entry, Outcome, Plan};
+use domain::record::{RecordId, Row};
+use lifecycle::{conclude, record};
+use store::StoreError;
+
+use crate::Consumer;
+use crate::groups::{group, items};
+use crate::processing::{ChunkEnd, ChunkError, Delivery, Round, stopped};
+
+/// Rows as the chunks of a chain that came before would have left them.
+type Left = HashMap<RecordId, Row>;
+
+/// Validates a chunk and those that follow it on the same record.
+///
+/// # Errors
+/// When it has to be delivered again.
+pub(crate) async fn process(
+    consumer: &Consumer,
+    chunk: &Chunk<'_>,
+    delivery: Delivery,
+    job: Job,
+) -> Result<ChunkEnd, ChunkError> {
+    let mut left = Left::new();
+    let Some(mut job) = step(consumer, chunk, delivery, job, &mut left).await? else {
+        return Ok(ChunkEnd::Dropped("its job has ended, or it was given up"));
+    };
+    let mut then = chunk.then;
+    while let Some(index) = then {
+        let stashed = consumer.store.stashed(&chunk.account, chunk.job, index).await?;
+        let message =
+            stashed.ok_or_else(|| StoreError::UnreadableRow(format!("chunk {index} of a chain is missing")))?;
+        let next = Chunk::from_message(&message)?;
+        match step(consumer, &next, delivery, job, &mut left).await? {
+            Some(after) => job = after,
+            None => return Ok(ChunkEnd::Dropped("its job has ended, or it was given up")),
+        }
+        then = next.then;
+    }
+    // What follows was recorded here: only the end of the job is left to do.
+    conclude(&consumer.store, &*consumer.queue, &chunk.account, &job, None, delivery.trace).await?;
+    Ok(ChunkEnd::Recorded)
+}
+
+/// Records what would come of one chunk, and answers with the job as it then stands; `None` when nothing of it counts any more.
+async fn step(
+    consumer: &Consumer,
+    chunk: &Chunk<'_>,
+    delivery: Delivery,
+    job: Job,
+    left: &mut Left,
+) -> Result<Option<Job>, ChunkError> {
+    let is_recorded = job.done.contains(&chunk.index);
+    if is_recorded && chunk.then.is_none() {
+        return Ok(Some(job));
+    }
+    let mut round = Round::new(consumer, chunk, &job);
+    if is_recorded || delivery.receives > 1 || job.stop().is_some() {
+        round.adopt().await?;
+    }
+    if round.is_given_up() && !is_recorded {
+        return Ok(None);
+    }
+    let Some(plan) = plan(&mut round, chunk, &job, left).await? else { return Ok(None) };
+    if is_recorded {
+        return Ok(Some(job));
+    }
+    let trouble = stopped(&plan, &job);
+    Ok(record(&consumer.store, &chunk.account, &job, chunk.index, &plan, trouble.as_ref()).await?)
+}
+
+/// What is agreed of the chunk, once something is; and `left` goes on to what it would leave.
+async fn plan<'consumer, 'chunk: 'consumer>(
+    round: &mut Round<'consumer, 'chunk>,
+    chunk: &Chunk<'_>,
+    job: &Job,
+    left: &mut Left,
+) -> Result<Option<Plan>, ChunkError> {
+    // It is decided as if nothing were agreed: what would be left is known in no other way.
+    let agreed = round.plan.take();
+    if let Some(agreed) = &agreed
+        && chunk.then.is_none()
+    {
+        return Ok(Some(agreed.clone()));
+    }
+    let (items, refused) = items(chunk);
+    if agreed.is_none() && job.stop().is_some() {
+        let entries = round.not_processed(&refused);
+        return Ok(agree(round, entries, job).await?);
+    }
+    let makes_unnamed = unnamed(&items);
+    round.prepare(&items, job).await?;
+    let (mut open, stray) = group(round.context(), items, None);
+    let mut rows = round.read(&open).await?;
+    rows.rows.extend(left.iter().map(|(id, row)| (*id, row.clone())));
+    let decided = round.decide(&mut open, &rows, &refused, &stray).await?;
+    left.extend(decided.writes.into_iter().map(|planned| (planned.write.id, planned.write.row)));
+    if agreed.is_some() {
+        return Ok(agreed);
+    }
+    let entries = decided.entries.into_iter().map(|entry| {
+        let is_unnamed = entry.outcome.is_success() && makes_unnamed.binary_search(&entry.position).is_ok();
+        let outcome = if is_unnamed { Outcome::WouldMake } else { entry.outcome };
+        // Nothing depends on the version that it was decided on.
+        Entry { base: 0, outcome, ..entry }
+    });
+    let entries = entries.collect();
+    Ok(agree(round, entries, job).await?)
+}
+
+/// The positions, in order, of items that would make a record of which nobody knows the id before.
+fn unnamed(items: &[(u32, Item<'_>)]) -> Vec<u32> {
+    let is_unnamed = |item: &Item<'_>| matches!(item, Item::Create { external_id: None, .. });
+    items.iter().filter(|(_, item)| is_unnamed(item)).map(|(position, _)| *position).collect()
+}
+
+/// What is agreed: these entries, or what another worker was first with; `None` when the chunk was given up.
+async fn agree<'consumer, 'chunk: 'consumer>(
+    round: &mut Round<'consumer, 'chunk>,
+    entries: Vec<Entry>,
+    job: &Job,
+) -> Result<Option<Plan>, StoreError> {
+    round.agree(entries, job).await?;
+    Ok(round.plan.take().filter(|plan| !plan.closed))
+}
