@@ -22,6 +22,8 @@ pub struct Allowed {
     pub given_up: bool,
     /// An item may say that nobody knows what came of it.
     pub unknown: bool,
+    /// A job may have been stopped, and then items say that it did not come to them.
+    pub stopped: bool,
     /// So many jobs of nobody stay active.
     pub idle: u64,
 }
@@ -144,6 +146,7 @@ impl<'run> Judge<'run> {
         match status {
             "completed" => {}
             "failed" if self.allowed.given_up => {}
+            "failed" if self.allowed.stopped => self.check_stop(posted, id, job),
             "aborted" => {
                 if self.writes().iter().any(|(_, (job, _), _)| *job == id) {
                     self.found(format!("job {id} is aborted and was applied"));
@@ -151,6 +154,9 @@ impl<'run> Judge<'run> {
                 return;
             }
             _ => return self.found(format!("job {id} ends as {status}: {}", shown.body)),
+        }
+        if status == "completed" && results.iter().any(is_left) {
+            self.found(format!("job {id} is completed and did not come to all of its items"));
         }
         let succeeded = results.iter().filter(|result| result["success"] == true).count();
         let progress = &job["progress"];
@@ -160,7 +166,28 @@ impl<'run> Judge<'run> {
             self.found(format!("job {id} of {all} items has {} results and progress {progress}", results.len()));
             return;
         }
+        if posted.validate_only {
+            if self.writes().iter().any(|(_, (job, _), _)| *job == id) {
+                self.found(format!("job {id} only validates, and wrote"));
+            }
+            return;
+        }
         self.check_items(posted, id, results);
+    }
+
+    /// A job that was stopped says why, was left with something to do, and was stopped for a reason.
+    fn check_stop(&mut self, posted: &Posted, id: JobId, job: &Value) {
+        let results: &[Value] = job["results"].as_array().map_or(&[], Vec::as_slice);
+        let left = results.iter().filter(|result| is_left(result)).count();
+        let failed = results.iter().filter(|result| result["success"] == false).count() - left;
+        if left == 0 {
+            self.found(format!("job {id} is stopped, and nothing was left to do: {job}"));
+        }
+        match (job["error"]["code"].as_str(), posted.max_failures) {
+            (Some("Aborted"), _) => {}
+            (Some("TooManyFailures"), Some(most)) if failed > most as usize => {}
+            _ => self.found(format!("job {id} is stopped for no reason: {job}")),
+        }
     }
 
     fn check_items(&mut self, posted: &Posted, id: JobId, results: &[Value]) {
@@ -245,6 +272,10 @@ impl<'run> Judge<'run> {
     ) -> Result<(), &'static str> {
         let error = &result["errors"][0];
         let status = error["status"].as_str().unwrap_or_default();
+        if is_left(result) {
+            let may_be = self.allowed.stopped && applied.get(&item.position).is_none();
+            return if may_be { Ok(()) } else { Err("as one that the job did not come to") };
+        }
         if status == "500" {
             return match is_unknown(result) {
                 true if self.allowed.unknown => Ok(()),
@@ -341,6 +372,11 @@ impl<'run> Judge<'run> {
             self.found(format!("rows of jobs outlive a day: {left:?}"));
         }
     }
+}
+
+/// Whether a result says that the job did not come to its item.
+fn is_left(result: &Value) -> bool {
+    result["errors"][0]["code"] == "NotProcessed"
 }
 
 /// Whether a result says that nobody knows what came of its item.

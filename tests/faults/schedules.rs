@@ -17,7 +17,8 @@ use crate::judge::{Allowed, judge};
 use crate::network::{Call, Fault, Function, Parked, Script, Span};
 use crate::scenes::{Items, Shape, product_schema};
 use crate::services::{Lane, Message};
-use crate::world::{IDLE_JOBS, Posted, World, run};
+use crate::watch::RECORDS;
+use crate::world::{IDLE_JOBS, Posted, VISIBILITY, World, run};
 use crate::{ENOUGH, from_environment, report};
 
 const SCHEDULES: u64 = 150;
@@ -30,6 +31,12 @@ enum Plot {
     Twins,
     /// An abort, or two, while the first chunks arrive.
     Abort,
+    /// An abort, or two, of a job that has begun: while its other chunks arrive, twice each, and workers die.
+    Stop,
+    /// A job that stops at so many failures, its chunks twice each.
+    Failures,
+    /// A job that validates, its chunks twice each; and then the same job in earnest, which has to do as the other said.
+    Validated,
     /// Jobs of three actions on the same records.
     Writers,
     /// The type's rules change, and change back.
@@ -45,9 +52,12 @@ enum Plot {
 }
 
 impl Plot {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 11] = [
         Self::Twins,
         Self::Abort,
+        Self::Stop,
+        Self::Failures,
+        Self::Validated,
         Self::Writers,
         Self::TypeChanged,
         Self::TypeDeleted,
@@ -171,7 +181,10 @@ impl<'world> Staging<'world> {
     async fn play(&mut self, plot: Plot) -> Allowed {
         match plot {
             Plot::Twins => self.twins().await,
-            Plot::Abort => self.abort().await,
+            Plot::Abort => return self.abort().await,
+            Plot::Stop => return self.stop().await,
+            Plot::Failures => return self.failures().await,
+            Plot::Validated => self.validated().await,
             Plot::Writers => self.writers().await,
             Plot::TypeChanged => self.type_changed().await,
             Plot::TypeDeleted => self.type_deleted().await,
@@ -188,8 +201,13 @@ impl<'world> Staging<'world> {
 
     /// A job that is accepted at once.
     async fn post(&mut self, operation: Operation, items: Vec<Value>) {
+        self.post_with(operation, items, |_| {}).await;
+    }
+
+    async fn post_with(&mut self, operation: Operation, items: Vec<Value>, change: impl FnOnce(&mut Posted)) {
         let key = format!("key {}", self.posted.len());
         let mut posted = self.world.posting(operation, items, Some(&key));
+        change(&mut posted);
         let answer = self.world.post(&mut posted).await;
         if answer.as_ref().is_none_or(|answer| answer.status != 201) {
             self.found.push(format!("nothing disturbs the request, and it is answered {answer:?}"));
@@ -260,11 +278,35 @@ impl<'world> Staging<'world> {
         self.world.drain().await;
     }
 
-    async fn abort(&mut self) {
+    async fn abort(&mut self) -> Allowed {
         self.post_two().await;
+        let tasks = self.deliveries(false);
+        self.abort_beside(tasks, true).await;
+        Allowed { stopped: true, ..Allowed::default() }
+    }
+
+    async fn stop(&mut self) -> Allowed {
+        let world = self.world;
+        self.post_two().await;
+        // Some of it may be done.
+        for message in self.messages().into_iter().take(self.random.usize(..3)) {
+            world.deliver(Lane::Main, &message).await;
+        }
+        // Those that were received and not delivered come again.
+        world.clock.pass(VISIBILITY).await;
+        let is_disturbed = self.random.bool();
+        if is_disturbed {
+            self.disturb(&[Function::Consume, Function::Abort]);
+        }
+        let tasks = self.deliveries(true);
+        self.abort_beside(tasks, !is_disturbed).await;
+        Allowed { stopped: true, ..Allowed::default() }
+    }
+
+    /// Aborts the first job once or twice beside other tasks. Without a fault, the answers agree with what comes of the job.
+    async fn abort_beside(&mut self, mut tasks: Vec<Task<'world>>, are_answered: bool) {
         let id = self.posted[0].id.expect("an accepted job");
         let world = self.world;
-        let mut tasks = self.deliveries(false);
         let answers = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
         for _ in 0..self.random.usize(1..3) {
             let answers = std::rc::Rc::clone(&answers);
@@ -275,13 +317,84 @@ impl<'world> Staging<'world> {
         }
         self.random.shuffle(&mut tasks);
         self.interleave(tasks).await;
-        self.world.drain().await;
-        let status = self.world.show(id).await.body["data"]["job_status"].clone();
-        let answers = answers.take();
-        let wanted = if status == "aborted" { 200 } else { 409 };
-        if answers.iter().any(|answer| *answer != wanted) {
-            self.found.push(format!("the job is {status}, and its aborts were answered {answers:?}"));
+        world.drain().await;
+        let job = world.show(id).await.body["data"].clone();
+        let (status, answers) = (job["job_status"].as_str().unwrap_or_default(), answers.take());
+        let all = |allowed: &[u16]| answers.iter().all(|answer| allowed.contains(answer));
+        let agrees = match status {
+            "aborted" => all(&[200]),
+            // It was told to stop, by one of them at least.
+            "failed" => all(&[200, 202]) && answers.contains(&202),
+            // It had ended; or it was told to stop when nothing was left to do.
+            "completed" => all(&[409]) || all(&[200, 202]) && answers.contains(&202),
+            _ => false,
+        };
+        if are_answered && !agrees {
+            self.found.push(format!("the job is {job}, and its aborts were answered {answers:?}"));
         }
+    }
+
+    async fn failures(&mut self) -> Allowed {
+        let operation = self.any_operation();
+        let items = Items(&self.world.account);
+        let most = self.random.u32(..5);
+        let wanted = items.of(operation, self.shape);
+        self.post_with(operation, wanted, |posted| posted.max_failures = Some(most)).await;
+        let (other, theirs) = items.of_other_writer(operation);
+        self.post(other, theirs).await;
+        self.disturb(&[Function::Consume]);
+        let tasks = self.deliveries(true);
+        self.interleave(tasks).await;
+        self.world.drain().await;
+        Allowed { stopped: true, ..Allowed::default() }
+    }
+
+    /// Nobody else writes meanwhile. What the records are is another thing in each run: up to two jobs come before.
+    async fn validated(&mut self) {
+        let world = self.world;
+        let items = Items(&world.account);
+        for _ in 0..self.random.usize(..3) {
+            let operation = self.any_operation();
+            let some = self.some_of(items.of(operation, Shape::One));
+            self.post(operation, some).await;
+            world.drain().await;
+        }
+        let operation = self.any_operation();
+        let mut all = items.of(operation, Shape::One);
+        all.extend(items.of(operation, Shape::Chain));
+        let wanted = self.some_of(all);
+        let before = world.services.watch().changes.iter().filter(|change| change.place.0 == RECORDS).count();
+        self.post_with(operation, wanted.clone(), |posted| posted.validate_only = true).await;
+        self.disturb(&[Function::Consume]);
+        let tasks = self.deliveries(true);
+        self.interleave(tasks).await;
+        world.network.follow(Script::default());
+        world.drain().await;
+        let after = world.services.watch().changes.iter().filter(|change| change.place.0 == RECORDS).count();
+        if after != before {
+            self.found.push(format!("a job that validates changed {} rows", after - before));
+        }
+        self.post(operation, wanted.clone()).await;
+        world.drain().await;
+        let [said, done] = [2, 1].map(|back| self.posted[self.posted.len() - back].id.expect("an accepted job"));
+        let said = world.show(said).await.body["data"]["results"].clone();
+        let mut done = world.show(done).await.body["data"]["results"].clone();
+        for (item, result) in wanted.iter().zip(done.as_array_mut().into_iter().flatten()) {
+            let is_unnamed = operation == Operation::CreateObjects && item.get("external_id").is_none();
+            if is_unnamed && result["success"] == true {
+                result["data"] = json!({});
+            }
+        }
+        if said != done {
+            self.found.push(format!("{operation:?} of {wanted:?} was said to be\n{said}\nand was\n{done}"));
+        }
+    }
+
+    /// Some of these, in any order.
+    fn some_of(&mut self, mut items: Vec<Value>) -> Vec<Value> {
+        self.random.shuffle(&mut items);
+        items.truncate(self.random.usize(1..=items.len()));
+        items
     }
 
     async fn writers(&mut self) {
@@ -474,6 +587,21 @@ fn twins() {
 #[test]
 fn abort() {
     explore(Plot::Abort);
+}
+
+#[test]
+fn stop() {
+    explore(Plot::Stop);
+}
+
+#[test]
+fn failures() {
+    explore(Plot::Failures);
+}
+
+#[test]
+fn validated() {
+    explore(Plot::Validated);
 }
 
 #[test]

@@ -301,6 +301,7 @@ impl<'case> Telling<'case> {
         let allowed = Allowed {
             given_up: self.case.story.is_given_up(),
             unknown: matches!(self.case.story, Story::Swept(_)),
+            stopped: self.case.story == Story::Aborted,
             ..Allowed::default()
         };
         let calls = self.world.network.log();

@@ -52,6 +52,8 @@ pub struct Posted {
     pub operation: Operation,
     pub items: Vec<Value>,
     pub key: Option<String>,
+    pub max_failures: Option<u32>,
+    pub validate_only: bool,
     /// Its id, where the client was told one.
     pub id: Option<JobId>,
 }
@@ -300,9 +302,12 @@ impl World {
 
     /// Posts a job, through accept and its faults. `None` when accept died.
     pub async fn post(&self, posted: &mut Posted) -> Option<Answer> {
-        let body = Self::body(posted.operation, &posted.items);
-        let answer =
-            self.request(Some(Function::Accept), Method::POST, "/jobs", Some(&body), posted.key.as_deref()).await;
+        let mut body = Self::body(posted.operation, &posted.items);
+        if let Some(most) = posted.max_failures {
+            body["max_failures"] = json!(most);
+        }
+        let path = if posted.validate_only { "/jobs?validate_only=true" } else { "/jobs" };
+        let answer = self.request(Some(Function::Accept), Method::POST, path, Some(&body), posted.key.as_deref()).await;
         if let Some(Answer { status: 201, body }) = &answer {
             let id = body["data"]["id"].as_str().and_then(JobId::parse).expect("a job id");
             assert!(posted.id.is_none_or(|known| known == id), "one key made two jobs");
@@ -313,7 +318,7 @@ impl World {
 
     pub fn posting(&self, operation: Operation, items: Vec<Value>, key: Option<&str>) -> Posted {
         let (account, key) = (self.account.clone(), key.map(str::to_owned));
-        Posted { account, operation, items, key, id: None }
+        Posted { account, operation, items, key, max_failures: None, validate_only: false, id: None }
     }
 
     pub async fn show(&self, id: JobId) -> Answer {

@@ -191,7 +191,7 @@ pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
 }
 
 /// Every route, by its path, and the methods it has beside `HEAD`.
-pub const ROUTES: [(&str, &[&str]); 17] = [
+pub const ROUTES: [(&str, &[&str]); 18] = [
     ("/jobs", &["GET", "POST"]),
     ("/jobs/{id}", &["GET"]),
     ("/jobs/{id}/results", &["GET"]),
@@ -203,6 +203,7 @@ pub const ROUTES: [(&str, &[&str]); 17] = [
     ("/objects/records/{id}", &["DELETE", "GET", "PATCH", "PUT"]),
     ("/objects/records/{id}/relationships/{type}", &["GET"]),
     ("/objects/records/{id}/related/{type}", &["GET"]),
+    ("/objects/query", &["POST"]),
     ("/objects/types/{key}/permissions", &["GET"]),
     ("/relationships/types", &["GET", "POST"]),
     ("/relationships/types/{key}", &["DELETE", "GET"]),

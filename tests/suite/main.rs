@@ -27,6 +27,7 @@ mod poison;
 mod redelivery;
 mod relationships;
 mod results;
+mod search;
 mod single;
 mod smoke;
 mod stopping;

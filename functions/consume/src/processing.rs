@@ -31,12 +31,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
+use domain::account::AccountId;
 use domain::chunk::{Chunk, UnreadableChunk};
 use domain::decide::{
     Agreed, Context, Decision, Ends, RelationshipDecision, Write, decide_object, decide_relationship, version_of,
 };
 use domain::item::Item;
-use domain::job::{Job, Operation, Stop};
+use domain::job::{Job, JobStatus, Operation, Stop};
 use domain::operations::Operations;
 use domain::outcome::{Budget, Entry, Outcome, Plan};
 use domain::problem::{Code, Problem};
@@ -44,6 +45,7 @@ use domain::record::{RecordId, Row};
 use lifecycle::{Postponed, Started, Unfinished, conclude, record, start};
 use store::records::Written;
 use store::retry::Backoff;
+use store::rows::JobRow;
 use store::types::TypeLoader;
 use store::usage::UsageCache;
 use store::{Store, StoreError};
@@ -119,7 +121,8 @@ pub async fn process(consumer: &Consumer, chunk: &Chunk<'_>, delivery: Delivery)
     let Some(plan) = Round::new(consumer, chunk, &job).run(delivery.receives, &job).await? else {
         return Ok(ChunkEnd::Dropped("it was given up"));
     };
-    match record(store, &chunk.account, &job, chunk.index, &plan, stopped(&plan, &job).as_ref()).await? {
+    let trouble = stopped(store, &chunk.account, &job, &plan).await?;
+    match record(store, &chunk.account, &job, chunk.index, &plan, trouble.as_ref()).await? {
         Some(job) => {
             conclude(store, queue, &chunk.account, &job, chunk.then, delivery.trace).await?;
             Ok(ChunkEnd::Recorded)
@@ -128,15 +131,37 @@ pub async fn process(consumer: &Consumer, chunk: &Chunk<'_>, delivery: Delivery)
     }
 }
 
-/// Why the job ends `failed`, where the stop of it kept items of this plan from being processed.
-pub(crate) fn stopped(plan: &Plan, job: &Job) -> Option<Problem> {
-    let is_left = |entry: &Entry| matches!(&entry.outcome, Outcome::Failure(problems) if problems.iter().any(|problem| problem.code == Code::NotProcessed));
-    job.stop().filter(|_| plan.entries.iter().any(is_left)).map(Stop::problem)
+/// Why the job ends `failed`, where the stop of it kept items of this plan from being processed. Whoever agreed on that saw the stop; a
+/// worker that began before it and took the plan over looks at the job once more.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn stopped(
+    store: &Store,
+    account: &AccountId,
+    job: &Job,
+    plan: &Plan,
+) -> Result<Option<Problem>, StoreError> {
+    let is_left = |entry: &Entry| match &entry.outcome {
+        Outcome::Failure(problems) => problems.iter().any(|problem| problem.code == Code::NotProcessed),
+        Outcome::Success(_) | Outcome::WouldMake => false,
+    };
+    if !plan.entries.iter().any(is_left) {
+        return Ok(None);
+    }
+    let stop = match (job.stop(), job.status) {
+        (None, JobStatus::Processing) => match store.find_job_row(account, job.id).await? {
+            Some(JobRow::Job(job)) => job.stop(),
+            Some(JobRow::Void) | None => None,
+        },
+        (stop, _) => stop,
+    };
+    Ok(stop.map(Stop::problem))
 }
 
 /// The rounds of one delivery.
 pub(crate) struct Round<'consumer, 'chunk> {
-    store: &'consumer Store,
+    pub(crate) store: &'consumer Store,
     usage: &'consumer UsageCache,
     chunk: &'chunk Chunk<'chunk>,
     /// Of its items, in order.
@@ -178,7 +203,7 @@ where
     /// Goes on until every success that is agreed is written, and answers with what is agreed; `None` when the chunk was
     /// given up meanwhile, so that nothing of it may be written any more.
     async fn run(mut self, receives: u32, job: &Job) -> Result<Option<Plan>, ChunkError> {
-        let (items, refused) = items(self.chunk);
+        let (all, refused) = items(self.chunk);
         if receives > 1 || job.stop().is_some() {
             self.adopt().await?;
         }
@@ -188,8 +213,8 @@ where
         if self.is_given_up() {
             return Ok(None);
         }
-        self.prepare(&items, job).await?;
-        let (mut open, mut stray) = group(self.context(), items, self.plan.as_ref());
+        self.prepare(&all, job).await?;
+        let (mut open, mut stray) = group(self.context(), all, self.plan.as_ref());
         let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
         for round in 0..ROUNDS {
             if round > 0 {
@@ -206,7 +231,14 @@ where
             }
             open = self.write(open, decided.writes).await?;
             if open.is_empty() {
-                return self.plan.map(Some).ok_or(ChunkError::Contended);
+                if !(decided.may_be_outdated && self.catch_up().await?) {
+                    return self.plan.map(Some).ok_or(ChunkError::Contended);
+                }
+                if self.is_given_up() {
+                    return Ok(None);
+                }
+                // Not everything that is agreed now need be written.
+                (open, stray) = group(self.context(), items(self.chunk).0, self.plan.as_ref());
             }
         }
         Err(ChunkError::Contended)
@@ -265,10 +297,17 @@ where
         Ok(())
     }
 
+    /// Reads the plan once more. Answers whether others have agreed on another one meanwhile.
+    async fn catch_up(&mut self) -> Result<bool, StoreError> {
+        let known = self.plan.as_ref().map(|plan| plan.revision);
+        self.adopt().await?;
+        Ok(self.plan.as_ref().map(|plan| plan.revision) != known)
+    }
+
     pub(crate) async fn read(&self, open: &[Group<'_>]) -> Result<Rows, StoreError> {
         let account = &self.chunk.account;
-        // A create needs no read: that its key is free is its condition. Where nothing is written, nothing has a condition.
-        if self.chunk.operation == Operation::CreateObjects && self.plan.is_none() && !self.chunk.validate_only {
+        // A create needs no read: that its key is free is its condition.
+        if self.chunk.operation == Operation::CreateObjects && self.plan.is_none() {
             return Ok(Rows::default());
         }
         let mut wanted: BTreeSet<RecordId> = open.iter().map(|group| group.id).collect();
@@ -325,6 +364,7 @@ where
         let mut writes = Vec::with_capacity(open.len());
         let mut room = self.room.saturating_sub(known.values().filter(|entry| entry.makes).count() as u64);
         let mut steps = 0;
+        let mut may_be_outdated = false;
         for (place, group) in open.iter_mut().enumerate() {
             // Checking attributes may take milliseconds an item. Others may wait for the thread, and the deadline has to be seen.
             steps += group.steps.len();
@@ -356,6 +396,13 @@ where
             };
             let decision = self.within(&mut room, decision, group);
             let base = version_of(row);
+            // It was written, and not on the version that this worker's plan names; or others have written it since. In the first case there
+            // is another plan, which says otherwise what the write made.
+            may_be_outdated |= decision.write.is_none()
+                && group
+                    .steps
+                    .iter()
+                    .any(|step| matches!(step.agreed, Agreed::Success { base: agreed } if agreed + 1 != base));
             let mut after = None;
             let mut makes = decision.write.as_ref().is_some_and(Write::makes);
             for (position, outcome) in decision.outcomes {
@@ -375,7 +422,12 @@ where
         }
         let entries: Vec<Entry> = entries.into_values().collect();
         let changed = self.plan.as_ref().is_none_or(|plan| plan.entries != entries);
-        Ok(Decided { must_agree: changed || writes.iter().any(|planned| !planned.fence), entries, writes })
+        Ok(Decided {
+            must_agree: changed || writes.iter().any(|planned| !planned.fence),
+            entries,
+            writes,
+            may_be_outdated,
+        })
     }
 
     /// `after` is the success of the same record that the item was judged after.
@@ -463,9 +515,16 @@ pub(crate) struct Rows {
     ends: Ends,
 }
 
+impl Rows {
+    /// Rows of items that have no ends.
+    pub(crate) fn of(rows: HashMap<RecordId, Row>) -> Self {
+        Self { rows, ends: Ends::new() }
+    }
+}
+
 /// A write, and which of the open groups it is for.
 pub(crate) struct Planned {
-    place: usize,
+    pub(crate) place: usize,
     pub(crate) write: Write,
     fence: bool,
 }
@@ -474,6 +533,8 @@ pub(crate) struct Decided {
     pub(crate) entries: Vec<Entry>,
     pub(crate) writes: Vec<Planned>,
     must_agree: bool,
+    /// Whether others may have agreed on another plan before they wrote what is found to be written.
+    may_be_outdated: bool,
 }
 
 /// Beyond what a record remembers, nothing is applied a second time. Nor are failures known to be true that were judged after

@@ -8,11 +8,11 @@
 //! chain, 10,000 changes of one record: it takes no writes but two for each chunk. Where it is cut short, the next delivery goes through it anew,
 //! and agrees on what is not agreed yet.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::chunk::Chunk;
 use domain::item::Item;
-use domain::job::Job;
+use domain::job::{Job, Operation};
 use domain::outcome::{Entry, Outcome, Plan};
 use domain::record::{RecordId, Row};
 use lifecycle::{conclude, record};
@@ -20,7 +20,7 @@ use store::StoreError;
 
 use crate::Consumer;
 use crate::groups::{group, items};
-use crate::processing::{ChunkEnd, ChunkError, Delivery, Round, stopped};
+use crate::processing::{ChunkEnd, ChunkError, Decided, Delivery, Planned, Round, Rows, stopped};
 
 /// Rows as the chunks of a chain that came before would have left them.
 type Left = HashMap<RecordId, Row>;
@@ -79,7 +79,7 @@ async fn step(
     if is_recorded {
         return Ok(Some(job));
     }
-    let trouble = stopped(&plan, &job);
+    let trouble = stopped(&consumer.store, &chunk.account, &job, &plan).await?;
     Ok(record(&consumer.store, &chunk.account, &job, chunk.index, &plan, trouble.as_ref()).await?)
 }
 
@@ -106,13 +106,36 @@ async fn plan<'consumer, 'chunk: 'consumer>(
     round.prepare(&items, job).await?;
     let (mut open, stray) = group(round.context(), items, None);
     let mut rows = round.read(&open).await?;
-    rows.rows.extend(left.iter().map(|(id, row)| (*id, row.clone())));
-    let decided = round.decide(&mut open, &rows, &refused, &stray).await?;
-    left.extend(decided.writes.into_iter().map(|planned| (planned.write.id, planned.write.row)));
+    if chunk.operation != Operation::CreateObjects {
+        rows.rows.extend(left.iter().map(|(id, row)| (*id, row.clone())));
+    }
+    let Decided { mut entries, writes, .. } = round.decide(&mut open, &rows, &refused, &stray).await?;
+    let mut written: Vec<Planned> = writes;
+    if chunk.operation == Operation::CreateObjects {
+        // A create reads nothing: whether its key is taken shows when it is written, and then it is judged with what is there. So what is wrong
+        // with an item in itself is told first, here as there.
+        let ids: HashSet<RecordId> = written.iter().map(|planned| planned.write.id).collect();
+        let mut there = Rows::of(round.store.records(&chunk.account, ids).await?);
+        there.rows.extend(left.iter().map(|(id, row)| (*id, row.clone())));
+        let (lost, kept): (Vec<_>, Vec<_>) =
+            written.into_iter().partition(|planned| there.rows.contains_key(&planned.write.id));
+        written = kept;
+        if !lost.is_empty() {
+            let places: HashSet<usize> = lost.iter().map(|planned| planned.place).collect();
+            let mut place = 0..;
+            open.retain(|_| place.next().is_some_and(|place| places.contains(&place)));
+            round.plan = Some(Plan { entries, ..Plan::empty(job.created_at) });
+            let again = round.decide(&mut open, &there, &refused, &stray).await?;
+            round.plan = None;
+            entries = again.entries;
+            written.extend(again.writes);
+        }
+    }
+    left.extend(written.into_iter().map(|planned| (planned.write.id, planned.write.row)));
     if agreed.is_some() {
         return Ok(agreed);
     }
-    let entries = decided.entries.into_iter().map(|entry| {
+    let entries = entries.into_iter().map(|entry| {
         let is_unnamed = entry.outcome.is_success() && makes_unnamed.binary_search(&entry.position).is_ok();
         let outcome = if is_unnamed { Outcome::WouldMake } else { entry.outcome };
         // Nothing depends on the version that it was decided on.

@@ -8,6 +8,7 @@ mod permissions;
 mod relationship_records;
 mod relationship_types;
 mod relationship_writes;
+mod search;
 pub mod settings;
 mod single_write;
 mod type_deletion;
@@ -26,7 +27,7 @@ use store::Store;
 use store::keys::TypeKind;
 use store::page::Page;
 use store::types::SchemaCache;
-use wire::{CursorKeys, Failure, Routes, get};
+use wire::{CursorKeys, Failure, Routes, get, post};
 
 use crate::paging::{PAGE_BYTES, Paging};
 
@@ -100,6 +101,7 @@ pub fn routes(records: Records) -> Routes {
         )
         .route("/objects/records/{id}/relationships/{type}", get(walks::relationships))
         .route("/objects/records/{id}/related/{type}", get(walks::related))
+        .route("/objects/query", post(search::search))
         .route("/objects/types/{key}/permissions", get(permissions::of_object_type))
         .route("/relationships/types/{key}/permissions", get(permissions::of_relationship_type))
         .route("/relationships/types", get(relationship_types::list).post(relationship_types::define))
@@ -115,7 +117,8 @@ mod tests {
 
     use crate::harness::Service;
 
-    const ROUTES: [(&str, &str); 26] = [
+    const ROUTES: [(&str, &str); 27] = [
+        ("POST", "/objects/query"),
         ("POST", "/objects/types"),
         ("GET", "/objects/types"),
         ("GET", "/objects/types/product"),
@@ -152,7 +155,7 @@ mod tests {
             assert_eq!(service.as_nobody().send(method, path, &body).await.status, 401, "{method} {path}");
             assert_eq!(service.as_end_user().send(method, path, &body).await.status, 403, "{method} {path}");
             let reply = service.send(method, path, &body).await;
-            assert!([200, 404, 422].contains(&reply.status), "{method} {path}: {reply:?}");
+            assert!([200, 400, 404, 422].contains(&reply.status), "{method} {path}: {reply:?}");
         }
     }
 

@@ -47,14 +47,31 @@ impl<S: Send + Sync, const LIMIT: usize> FromRequest<S> for DataBody<LIMIT> {
     }
 }
 
+/// A whole body of JSON of at most `LIMIT` bytes, as the text that was sent.
+///
+/// Answers 415 for another content type, 413 over the limit, and 400 when the body is not JSON.
+#[derive(Clone, Debug)]
+pub struct JsonBody<const LIMIT: usize>(pub Box<RawValue>);
+
+impl<S: Send + Sync, const LIMIT: usize> FromRequest<S> for JsonBody<LIMIT> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
+        let body = read_json(request, LIMIT).await?;
+        whole(&body).map(|whole| Self(whole.to_owned()))
+    }
+}
+
+fn whole(body: &[u8]) -> Result<&RawValue, Failure> {
+    serde_json::from_slice(json::without_byte_order_mark(body)).map_err(|error| not_json(&error))
+}
+
 /// The text of the object `data` in a body `{"data": {…}}`.
 ///
 /// # Errors
 /// 400 when the body is not JSON, saying where; or when it has no `data`, or two, or one that is not an object.
 pub fn data_member(body: &[u8]) -> Result<&RawValue, Failure> {
-    let whole: &RawValue =
-        serde_json::from_slice(json::without_byte_order_mark(body)).map_err(|error| not_json(&error))?;
-    match members(whole.get(), ["data"]) {
+    match members(whole(body)?.get(), ["data"]) {
         Ok([Some(data)]) if data.get().starts_with('{') => Ok(data),
         Ok(_) | Err(NoMembers::NotAnObject) => {
             Err(Failure::bad_request("The body must be a JSON object with one member `data`, which is an object"))

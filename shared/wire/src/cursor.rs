@@ -21,7 +21,7 @@ use sha2::Sha256;
 use store::{Store, StoreError};
 
 use crate::failure::Failure;
-use crate::page::Order;
+use domain::query::Order;
 
 const SIGNATURE_BYTES: usize = 32;
 const BACKWARDS: u8 = 1;

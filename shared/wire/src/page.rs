@@ -1,5 +1,6 @@
 //! Which page of a list a request asks for.
 
+use domain::query::Order;
 use store::page::{Page, PageQuery};
 
 use crate::answer::Links;
@@ -12,26 +13,6 @@ pub const MAX_PER_PAGE: usize = 1_000;
 
 /// The page of a request without `per_page`: as large as any, so that a client that knows no pages sees all its jobs.
 pub const DEFAULT_PER_PAGE: usize = MAX_PER_PAGE;
-
-/// The order of a list, by creation.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Order {
-    /// Oldest first.
-    Ascending,
-    /// Newest first.
-    Descending,
-}
-
-impl Order {
-    /// The word on the wire.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ascending => "asc",
-            Self::Descending => "desc",
-        }
-    }
-}
 
 /// What `per_page`, `order` and `cursor` say together.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -50,7 +31,20 @@ impl PageRequest {
     /// # Errors
     /// 400 naming the parameter, what it may be and what it was.
     pub fn parse(query: &Query, scope: &CursorScope<'_>, default_order: Order) -> Result<Self, Failure> {
-        let per_page = query.get("per_page")?.map_or(Ok(DEFAULT_PER_PAGE), per_page)?;
+        Self::parse_with(query, scope, default_order, DEFAULT_PER_PAGE)
+    }
+
+    /// As [`parse`](Self::parse), of a list whose pages have so many items unless the request says otherwise.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse_with(
+        query: &Query,
+        scope: &CursorScope<'_>,
+        default_order: Order,
+        default_per_page: usize,
+    ) -> Result<Self, Failure> {
+        let per_page = query.get("per_page")?.map_or(Ok(default_per_page), per_page)?;
         let order = query.get("order")?.map(order).transpose()?;
         let cursor = query.get("cursor")?.map(|text| scope.open(text)).transpose()?;
         if let (Some(order), Some(cursor)) = (order, &cursor)
@@ -118,11 +112,7 @@ fn per_page(given: &str) -> Result<usize, Failure> {
 }
 
 fn order(given: &str) -> Result<Order, Failure> {
-    match given {
-        "asc" => Ok(Order::Ascending),
-        "desc" => Ok(Order::Descending),
-        _ => Err(bad_parameter("order", "asc or desc", given)),
-    }
+    Order::of_word(given).ok_or_else(|| bad_parameter("order", "asc or desc", given))
 }
 
 #[cfg(test)]

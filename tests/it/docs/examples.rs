@@ -1,4 +1,4 @@
-//! The examples of `docs/api.md`, each sent as it stands there.
+//! The examples of `docs/api.md` and `docs/search.md`, each sent as it stands there.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -87,10 +87,18 @@ fn blocks(page: &str) -> Vec<&str> {
     page.split("```http\n").skip(1).map(|rest| rest.split_once("\n```").expect("its end").0).collect()
 }
 
+/// The pages that have examples of requests. Those of one are sent one after the other, to a service of its own.
+const PAGES: [&str; 2] = ["docs/api.md", "docs/search.md"];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_is_answered_as_it_says() {
-    let page = read(&root().join("docs/api.md"));
-    let examples: Vec<Example<'_>> = blocks(&page).into_iter().map(Example::parse).collect();
+    for page in PAGES {
+        check_examples(&read(&root().join(page))).await;
+    }
+}
+
+async fn check_examples(page: &str) {
+    let examples: Vec<Example<'_>> = blocks(page).into_iter().map(Example::parse).collect();
     let home = Home::start_at(START).await;
     let deliveries = Deliveries::of(&home);
     let properties = json!({"name": {"type": "string"}, "price": {"type": "number"}});
@@ -123,7 +131,7 @@ async fn each_is_answered_as_it_says() {
 /// `PUT` of a record does what `PATCH` does, and is said to.
 #[test]
 fn each_route_has_one() {
-    let page = read(&root().join("docs/api.md"));
+    let page = PAGES.map(|page| read(&root().join(page))).concat();
     let shown: BTreeSet<(&str, &str)> = blocks(&page).into_iter().map(|block| Example::parse(block).route()).collect();
     let routes = ROUTES.into_iter().flat_map(|(route, methods)| methods.iter().map(move |method| (route, *method)));
     let missing: Vec<_> = routes
