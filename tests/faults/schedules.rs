@@ -23,6 +23,10 @@ use crate::{ENOUGH, from_environment, report};
 
 const SCHEDULES: u64 = 150;
 
+/// Those beyond that number which have found something: a worker that took over the plan of one that saw the stop, and did not say why; another
+/// error of a create that validates than of the real one.
+const FOUND: [(Plot, u64); 3] = [(Plot::Abort, 465), (Plot::Validated, 159), (Plot::Validated, 806)];
+
 /// What comes together.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Plot {
@@ -566,7 +570,8 @@ impl<'world> Staging<'world> {
 fn explore(plot: Plot) {
     let schedules = from_environment("SUNDIAL_SCHEDULES", SCHEDULES);
     let mut wrong = Vec::new();
-    for seed in 0..schedules {
+    let found = FOUND.into_iter().filter(|(of, seed)| *of == plot && *seed >= schedules).map(|(_, seed)| seed);
+    for seed in (0..schedules).chain(found) {
         if wrong.len() >= ENOUGH {
             break;
         }

@@ -28,3 +28,4 @@ mod strangers;
 mod template;
 mod tenancy;
 mod type_deletion;
+mod waiters;

@@ -19,8 +19,8 @@ use lifecycle::{conclude, record};
 use store::StoreError;
 
 use crate::Consumer;
-use crate::groups::{group, items};
-use crate::processing::{ChunkEnd, ChunkError, Decided, Delivery, Planned, Round, Rows, stopped};
+use crate::groups::{Group, Refused, Stray, group, items};
+use crate::processing::{ChunkEnd, ChunkError, Delivery, Planned, Round, Rows, stopped};
 
 /// Rows as the chunks of a chain that came before would have left them.
 type Left = HashMap<RecordId, Row>;
@@ -104,34 +104,9 @@ async fn plan<'consumer, 'chunk: 'consumer>(
     }
     let makes_unnamed = unnamed(&items);
     round.prepare(&items, job).await?;
-    let (mut open, stray) = group(round.context(), items, None);
-    let mut rows = round.read(&open).await?;
-    if chunk.operation != Operation::CreateObjects {
-        rows.rows.extend(left.iter().map(|(id, row)| (*id, row.clone())));
-    }
-    let Decided { mut entries, writes, .. } = round.decide(&mut open, &rows, &refused, &stray).await?;
-    let mut written: Vec<Planned> = writes;
-    if chunk.operation == Operation::CreateObjects {
-        // A create reads nothing: whether its key is taken shows when it is written, and then it is judged with what is there. So what is wrong
-        // with an item in itself is told first, here as there.
-        let ids: HashSet<RecordId> = written.iter().map(|planned| planned.write.id).collect();
-        let mut there = Rows::of(round.store.records(&chunk.account, ids).await?);
-        there.rows.extend(left.iter().map(|(id, row)| (*id, row.clone())));
-        let (lost, kept): (Vec<_>, Vec<_>) =
-            written.into_iter().partition(|planned| there.rows.contains_key(&planned.write.id));
-        written = kept;
-        if !lost.is_empty() {
-            let places: HashSet<usize> = lost.iter().map(|planned| planned.place).collect();
-            let mut place = 0..;
-            open.retain(|_| place.next().is_some_and(|place| places.contains(&place)));
-            round.plan = Some(Plan { entries, ..Plan::empty(job.created_at) });
-            let again = round.decide(&mut open, &there, &refused, &stray).await?;
-            round.plan = None;
-            entries = again.entries;
-            written.extend(again.writes);
-        }
-    }
-    left.extend(written.into_iter().map(|planned| (planned.write.id, planned.write.row)));
+    let (open, stray) = group(round.context(), items, None);
+    let (entries, writes) = decided(round, chunk, open, left, &refused, &stray).await?;
+    left.extend(writes.into_iter().map(|planned| (planned.write.id, planned.write.row)));
     if agreed.is_some() {
         return Ok(agreed);
     }
@@ -143,6 +118,44 @@ async fn plan<'consumer, 'chunk: 'consumer>(
     });
     let entries = entries.collect();
     Ok(agree(round, entries, job).await?)
+}
+
+/// What comes of the items on the records as they are, and as the chunks before would have left them; and what they would write.
+///
+/// A create reads nothing: whether its key is taken shows when it is written, and only then is it judged with what is there. So what is wrong with an
+/// item in itself is told first, here as in a real run.
+async fn decided<'consumer, 'chunk: 'consumer>(
+    round: &mut Round<'consumer, 'chunk>,
+    chunk: &Chunk<'_>,
+    mut open: Vec<Group<'_>>,
+    left: &Left,
+    refused: &Refused,
+    stray: &Stray<'_>,
+) -> Result<(Vec<Entry>, Vec<Planned>), ChunkError> {
+    let before = || left.iter().map(|(id, row)| (*id, row.clone()));
+    let mut rows = round.read(&open).await?;
+    if chunk.operation != Operation::CreateObjects {
+        rows.rows.extend(before());
+        let decided = round.decide(&mut open, &rows, refused, stray).await?;
+        return Ok((decided.entries, decided.writes));
+    }
+    let alone = round.decide(&mut open, &rows, refused, stray).await?;
+    let ids: HashSet<RecordId> = alone.writes.iter().map(|planned| planned.write.id).collect();
+    let mut there = Rows::of(round.store.records(&chunk.account, ids).await?);
+    there.rows.extend(before());
+    let (lost, mut writes): (Vec<_>, Vec<_>) =
+        alone.writes.into_iter().partition(|planned| there.rows.contains_key(&planned.write.id));
+    if lost.is_empty() {
+        return Ok((alone.entries, writes));
+    }
+    let places: HashSet<usize> = lost.iter().map(|planned| planned.place).collect();
+    let mut place = 0..;
+    open.retain(|_| place.next().is_some_and(|place| places.contains(&place)));
+    round.plan = Some(Plan { entries: alone.entries, ..Plan::empty(round.context().now) });
+    let again = round.decide(&mut open, &there, refused, stray).await?;
+    round.plan = None;
+    writes.extend(again.writes);
+    Ok((again.entries, writes))
 }
 
 /// The positions, in order, of items that would make a record of which nobody knows the id before.

@@ -204,7 +204,7 @@ impl Looking<'_> {
             .map(|key| Stream { key, from: from.clone(), buffer: VecDeque::new(), has_more: true })
             .collect();
         // Little at first, since most pages are short and full at once; more where few records match.
-        let mut wanted = (self.limit + 1).div_ceil(types.len().max(1)).clamp(25, READ_AT_ONCE);
+        let mut wanted = (self.limit + 1).div_ceil(types.len().max(1)).clamp(PER_PAGE + 1, READ_AT_ONCE);
         let mut last = None;
         loop {
             if streams.iter().any(Stream::is_hungry) {
@@ -398,5 +398,134 @@ impl Stream<'_> {
             .extend(placed.map(|record| (keys::listed_at(record.created_at, record.position, record.id), record)));
         self.from = self.buffer.back().map(|(place, _)| place.clone());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::{Reply, Service};
+
+    /// A service with so many records of each of these types, one a millisecond, whose name is `rare` for one in a hundred.
+    async fn stocked(types: &[&str], records: usize) -> Service {
+        let service = Service::start().await;
+        for key in types {
+            service.define(key).await;
+        }
+        for number in 0..records {
+            for key in types {
+                let name = if number % 100 == 50 { "rare" } else { "common" };
+                service.put(key, Some(&number.to_string()), json!({"name": name})).await;
+            }
+            service.ambient().advance(1);
+        }
+        // What cursors are signed with is made and read once.
+        service.send("POST", "/objects/query?per_page=1", &json!({"query": {"_type": types[0]}})).await;
+        service
+    }
+
+    /// Every page of a search, with the read units and the requests of each.
+    async fn pages(service: &Service, parameters: &str, body: &Value) -> Vec<(Reply, f64)> {
+        let meter = service.store().meter();
+        let mut path = format!("/objects/query{parameters}");
+        let mut pages = Vec::new();
+        loop {
+            let before = meter.read();
+            let reply = service.send("POST", &path, body).await;
+            let reads = (meter.read() - before).reads;
+            let next = reply.link("next");
+            pages.push((reply, reads.table_units + reads.index_units));
+            match next {
+                Some(next) => path = next.strip_prefix("/api/sunshine").unwrap().to_owned(),
+                None => return pages,
+            }
+            assert!(pages.len() < 1_000, "the search does not end");
+        }
+    }
+
+    fn found(pages: &[(Reply, f64)]) -> Vec<String> {
+        pages.iter().flat_map(|(page, _)| page.members("id")).map(str::to_owned).collect()
+    }
+
+    #[tokio::test]
+    async fn a_page_costs_the_same_from_the_first_to_the_last() {
+        let service = stocked(&["product"], 400).await;
+        let pages = pages(&service, "?per_page=10", &json!({"query": {"_type": "product", "name": "common"}})).await;
+        assert_eq!(found(&pages).len(), 396);
+        let costs: Vec<f64> = pages[..pages.len() - 2].iter().map(|(_, units)| *units).collect();
+        // Half a unit for each of eight shards, once or twice, and one for each record that is looked at, which are 11 and then 22 more at the most.
+        assert!(costs.iter().all(|units| *units <= 8.0 * 0.5 * 4.0 + 11.0 + 22.0), "{costs:?}");
+        let (most, least) = (costs.iter().copied().fold(0.0, f64::max), costs.iter().copied().fold(f64::MAX, f64::min));
+        assert!(most - least <= 30.0, "{costs:?}");
+        assert!(costs.iter().sum::<f64>() / f64::from(38) <= 20.0, "{costs:?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_named_by_id_is_read_and_nothing_else() {
+        let service = stocked(&["product", "shop"], 60).await;
+        let id = service.put("product", Some("another"), json!({"name": "rare"})).await;
+        for (query, units) in [
+            (json!({"_id": id.to_string()}), 1.0),
+            (json!({"_type": "product", "_external_id": {"$in": ["1", "2", "none"]}}), 3.0),
+            (json!({"_id": {"$in": []}}), 0.0),
+        ] {
+            let pages = pages(&service, "", &json!({"query": query})).await;
+            assert_eq!((pages.len(), pages[0].1), (1, units), "{query}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_looks_at_so_many_and_goes_on_from_there() {
+        let service = stocked(&["product"], 2_300).await;
+        let body = json!({"query": {"_type": "product", "name": "rare"}});
+        let all = pages(&service, "?per_page=100", &body).await;
+        // The first has looked at as many as it may, and is not full.
+        assert_eq!(all.len(), 2);
+        assert!(all[0].0.members("id").len() < 23 && all[0].1 < 2_000.0 * 1.0 + 400.0, "{}", all[0].1);
+        assert_eq!(found(&all).len(), 23);
+        let nothing = json!({"query": {"_type": "product", "name": "nothing"}});
+        let empty = pages(&service, "", &nothing).await;
+        assert_eq!((empty.len(), found(&empty).len()), (2, 0));
+        // And a range of the creation is no way through what is outside of it.
+        let start = Timestamp::from_millis(1_509_724_806_123 + 1_000).in_millis().to_string();
+        let end = Timestamp::from_millis(1_509_724_806_123 + 1_100).in_millis().to_string();
+        for order in ["asc", "desc"] {
+            let body = json!({"query": {"_type": "product"}, "_created_at": {"start": start, "end": end}});
+            let within = pages(&service, &format!("?per_page=1000&order={order}"), &body).await;
+            assert_eq!((within.len(), found(&within).len()), (1, 100));
+            assert!(within[0].1 < 8.0 * 2.0 + 400.0 * 1.2, "{order}: {}", within[0].1);
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_learns_anything_of_another_account() {
+        let service = stocked(&["product"], 30).await;
+        let stranger = service.as_stranger();
+        let id = service.put("product", Some("another"), json!({"name": "rare"})).await.to_string();
+        for query in [json!({}), json!({"_type": "product"}), json!({"_id": id}), json!({"name": "rare"})] {
+            let reply = stranger.send("POST", "/objects/query", &json!({"query": query})).await;
+            assert_eq!(reply.text, r#"{"data":[],"links":{"next":null,"previous":null}}"#, "{query}");
+        }
+        let body = json!({"query": {"_type": "product"}});
+        let next = service.send("POST", "/objects/query?per_page=1", &body).await.link("next").unwrap();
+        let theirs = stranger.send("POST", next.strip_prefix("/api/sunshine").unwrap(), &body).await;
+        theirs.check_error(400, "BadRequest", "cursor");
+    }
+
+    #[tokio::test]
+    async fn a_search_by_update_reads_no_more_than_it_may() {
+        let service = stocked(&["product"], 40).await;
+        service.ambient().advance(1_000);
+        let since = service.ambient().now().in_millis().to_string();
+        for number in [3, 1, 2] {
+            let item = json!({"type": "product", "external_id": number.to_string(), "attributes": {"name": "changed"}});
+            assert_eq!(service.send("PATCH", "/objects/records", &json!({"data": item})).await.status, 200);
+            service.ambient().advance(1);
+        }
+        let body =
+            json!({"query": {"_type": "product"}, "_updated_at": {"start": since}, "sort_by": "_updated_at asc"});
+        let pages = pages(&service, "?per_page=2", &body).await;
+        let names: Vec<_> = pages.iter().flat_map(|(page, _)| page.members("external_id")).collect();
+        assert_eq!(names, ["3", "1", "2"]);
     }
 }

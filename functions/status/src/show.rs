@@ -23,8 +23,7 @@ const LONGEST_WAIT: u64 = 20;
 /// What is kept of the function's time for the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
 
-/// The first and the longest time between two looks at a job. A waiter of 20 s looks some 25 times, at half a read unit each and more for a
-/// job of many chunks.
+/// The first and the longest time between two looks at a job. A waiter of 20 s looks some 24 times, at a read unit each.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 pub(crate) async fn show(

@@ -42,7 +42,7 @@ impl Outcome {
         match self {
             Self::Success(id) => {
                 json.extend_from_slice(br#""success":true,"data":{"id":""#);
-                json.extend_from_slice(id.to_string().as_bytes());
+                id.append_to(json);
                 json.extend_from_slice(br#""}"#);
             }
             Self::WouldMake => json.extend_from_slice(br#""success":true,"data":{}"#),

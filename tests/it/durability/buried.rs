@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use bury::Bury;
 use domain::job::Operation;
+use domain::record::RecordId;
+use domain::types::TypeKey;
 use serde_json::{Value, json};
 use store::records::Written;
 use tests::{Client, Deliveries, Delivery, Home, LastStep, agreed_writes, crash_after, outcomes};
@@ -260,4 +262,44 @@ async fn what_a_dead_worker_still_has_on_the_way_comes_too_late() {
         assert_eq!(written.expect("the database"), vec![Written::Lost; writes.len()], "{operation:?}");
         assert_eq!(scene.traces().await.contents(), before, "{operation:?}");
     }
+}
+
+/// Bury moves the row of each agreed write on, so that the write can never follow. Of a job that validates none follows, and no row is touched,
+/// wherever its worker died.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn burying_what_only_validates_touches_no_row() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
+    acme.define_product().await;
+    let item =
+        |external_id: &str| json!({"type": "product", "external_id": external_id, "attributes": {"name": "Gum"}});
+    deliveries.run_job(&acme, "resources", "post", json!([item("there")])).await;
+    let id = |external_id: &str| {
+        RecordId::of_external_id(&acme.account, &TypeKey::parse("product").expect("a key"), external_id)
+    };
+    let row =
+        async |external_id: &str| home.run.store().record(&acme.account, id(external_id)).await.expect("an answer");
+    let before = row("there").await;
+    let (mut finished, mut told) = (false, 0);
+    for wakes in 0.. {
+        let body = json!({"type": "resources", "action": "external_id_set", "data": [item("there"), item("new")]});
+        let job = acme.post("/jobs?validate_only=true", &body).await.data(201);
+        let chunk = deliveries.take_one().await;
+        finished = deliveries.deliver_to_mortal(&chunk, wakes).await;
+        if !finished {
+            bury(&home, &chunk).await;
+        }
+        assert_eq!((row("there").await, row("new").await), (before.clone(), None), "after {wakes} wakes");
+        let ended = acme.show(&job).await;
+        let outcomes = outcomes(&ended);
+        // What was agreed is what a real run would have done.
+        told += usize::from(ended["job_status"] == "failed" && outcomes == ["done", "done"]);
+        assert!(outcomes == ["done", "done"] || outcomes == [NOT_APPLIED, NOT_APPLIED], "{ended}");
+        assert!(!finished || ended["job_status"] == "completed", "{ended}");
+        if finished || wakes > 500 {
+            break;
+        }
+    }
+    assert!(finished && told > 0, "no worker died between its agreement and its record");
+    assert_eq!(acme.active_jobs().await, 0);
 }
