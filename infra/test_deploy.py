@@ -314,6 +314,14 @@ class Prerequisites(Scripts):
         shutil.move(self.machine.bin / "sam", folder / "sam")
         self.assertEqual(self.machine.run("deploy", "--dry-run").returncode, 0)
 
+    def test_what_would_be_run_shows_no_secret(self) -> None:
+        secret = "s3cret-of-a-proxy-that-has-32-letters"
+        done = self.machine.run("deploy", "--dry-run", "--yes", f"TrustedProxySecret={secret}", "ThrottleRate=7")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn(secret, done.stdout + done.stderr)
+        self.assertIn("TrustedProxySecret=…", done.stdout)
+        self.assertIn("ThrottleRate=", done.stdout)
+
     def test_a_parameter_that_the_template_does_not_have_is_refused(self) -> None:
         self.refuses("ThrotleRate is no parameter of infra/template.yaml", "--yes", "ThrotleRate=1")
         self.refuses("CaBundle may have no quotation mark", "--yes", 'CaBundle=/a"b')
