@@ -89,7 +89,12 @@ fn of_an_agent(method: &str, path: &str) -> u16 {
         | ("DELETE", "/objects/records")
         | (
             "POST",
-            "/jobs" | "/objects/types" | "/objects/records" | "/relationships/types" | "/relationships/records",
+            "/jobs"
+            | "/objects/types"
+            | "/objects/records"
+            | "/objects/query"
+            | "/relationships/types"
+            | "/relationships/records",
         )
         | ("PUT" | "PATCH", "/objects/types/{key}" | "/objects/records" | "/objects/records/{id}") => 400,
         _ => 404,

@@ -104,9 +104,9 @@ async fn jobs_are_listed_by_what_they_are_and_when_they_were_made() {
     check(&format!("created_after={}&created_before={}", at(3), at(1)), &[]).await;
     check("created_before=2017-11-03T16:00:06Z", &[]).await;
     check("created_after=2017-11-03T16:00:06%2B01:00&type=&action=", &[4, 3, 2, 1, 0]).await;
+    check("type=product&action=delete", &[3, 1]).await;
     check_pages(&agent, "/jobs?action=post&type=resources&", 2).await;
     for (query, detail) in [
-        ("type=things", "`type` must be resources or relationships, not \"things\""),
         (
             "action=put",
             "`action` must be one of post, update, external_id_set, delete, external_id_delete, not \"put\"",

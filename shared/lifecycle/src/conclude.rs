@@ -3,7 +3,7 @@
 use domain::account::AccountId;
 use domain::job::{Job, JobStatus};
 use domain::outcome::Plan;
-use domain::problem::Problem;
+use domain::problem::{Code, Problem};
 use store::jobs::Results;
 use store::queue::{Outgoing, Queue};
 use store::rows::JobRow;
@@ -81,7 +81,10 @@ pub async fn end(store: &Store, account: &AccountId, job: &Job) -> Result<bool, 
         Some(why) => (JobStatus::Failed, store.fail(account, job, JobStatus::Processing, why, now).await?),
     };
     if ended {
-        telemetry::job_ended(status);
+        match &job.error {
+            Some(why) if matches!(why.code, Code::Aborted | Code::TooManyFailures) => telemetry::job_stopped(),
+            Some(_) | None => telemetry::job_ended(status),
+        }
         tracing::info!(account.id = %account, job.id = %job.id, job.status = status.as_str(), "job ended");
     }
     Ok(ended)

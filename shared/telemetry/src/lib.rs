@@ -16,8 +16,8 @@ mod trace;
 
 pub use invocation::{Invocation, Observed};
 pub use measured::{
-    capacity_consumed, chunk_buried, chunk_processed, dynamodb_throttled, items, job_ended, job_unreadable,
-    jobs_accepted, queue_waited, redelivered, request_answered,
+    capacity_consumed, chunk_buried, chunk_processed, dynamodb_throttled, items, job_ended, job_stopped,
+    job_unreadable, jobs_accepted, queue_waited, redelivered, request_answered,
 };
 pub use start::{StartError, Telemetry, log_filter, start};
 pub use trace::{TraceContext, TraceId, X_AMZN_TRACE_ID};

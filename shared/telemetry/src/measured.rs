@@ -76,6 +76,11 @@ pub fn job_ended(last: JobStatus) {
     }
 }
 
+/// A job has ended `failed` because its client stopped it, or set the failures at which it stops: that is no trouble of the service's, and no alarm is raised.
+pub fn job_stopped() {
+    counter!(JOBS_ABORTED).increment(1);
+}
+
 /// So many items have their results.
 pub fn items(operation: Operation, succeeded: u64, failed: u64) {
     let action = action(operation);

@@ -70,6 +70,11 @@ pub fn conventions(routes: Routes, entrance: impl Into<Entrance>, origins: Allow
         .layer(map_response(secured))
 }
 
+/// Gives pages that anybody may read what they share with the API: gzip and the security headers, but for those that they set themselves.
+pub fn for_anybody(pages: Router) -> Router {
+    pages.layer(compression::layer()).layer(map_request(compression::plainly)).layer(map_response(secured))
+}
+
 /// Adds the security headers. One that the route has set itself stays.
 async fn secured(mut response: Response) -> Response {
     for (name, value) in SECURITY_HEADERS {

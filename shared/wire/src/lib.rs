@@ -34,7 +34,7 @@ pub use answer::{Data, Links, List, Rendered, RenderedList};
 pub use authentication::Agent;
 pub use body::{DataBody, JsonBody, data_member, read_body};
 pub use content_type::{BodyForm, body_form, check_content_type};
-pub use conventions::conventions;
+pub use conventions::{conventions, for_anybody};
 pub use cursor::{Cursor, CursorKey, CursorKeys, CursorScope, Direction};
 pub use domain::query::Order;
 pub use failure::Failure;
