@@ -133,3 +133,39 @@ async fn jobs_of_a_thousand_items_stay_within_the_targets() {
 async fn jobs_of_ten_thousand_items_stay_within_the_targets() {
     jobs_stay_within_the_targets(10_000, MOST_REQUESTS).await;
 }
+
+/// Whatever comes before it, and in either direction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_results_costs_the_same_at_the_end_as_at_the_start() {
+    let home = Home::start().await;
+    let acme = home.acme().await;
+    acme.define_product().await;
+    let product =
+        |number| json!({"type": "product", "external_id": format!("{number}"), "attributes": {"name": "Gum"}});
+    let job = acme.run_job("resources", "post", (0..10_000).map(product).collect()).await;
+    let meter = acme.store.meter();
+    let path = format!("/jobs/{}/results?per_page=1000", job["id"].as_str().expect("an id"));
+    // What cursors are signed with is read once.
+    let _ = acme.get(&format!("{path}&success=true")).await.data(200);
+    for order in ["asc", "desc"] {
+        let mut page = acme.get("/limits").await;
+        let mut costs = Vec::new();
+        loop {
+            let before = meter.read();
+            page = match page.json()["links"]["next"].as_str() {
+                Some(next) => acme.follow(&json!(next)).await,
+                None if costs.is_empty() => acme.get(&format!("{path}&order={order}")).await,
+                None => break,
+            };
+            let reads = (meter.read() - before).reads;
+            assert_eq!(page.data(200).as_array().map(Vec::len), Some(1_000));
+            costs.push(reads.table_units + reads.index_units);
+        }
+        assert_eq!(costs.len(), 10);
+        let (least, most) = (costs.iter().copied().fold(f64::MAX, f64::min), costs.iter().copied().fold(0.0, f64::max));
+        eprintln!("a page of 1,000 of 10,000 results, {order}: {least} to {most} read units");
+        // The job, and two chunks of ten kilobytes.
+        assert!(most - least <= 1.0 && most <= 9.0, "{costs:?}");
+    }
+    home.run.stop().await;
+}

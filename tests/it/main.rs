@@ -2,6 +2,7 @@
 
 mod abort;
 mod alarms;
+mod console;
 mod conventions;
 mod cost;
 mod create;

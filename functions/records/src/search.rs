@@ -46,6 +46,9 @@ const ROWS_LOOKED_AT: usize = 2_000;
 /// Records that a search by update reads, of which each page sorts all that match.
 const ROWS_SORTED: usize = 10_000;
 
+/// Types that a query may name without having them looked up: as many as an account can have.
+const TYPES: usize = 50;
+
 /// How long one page looks. An everyday query takes microseconds a record and is never stopped by it; the dearest takes a tenth of a second.
 const TIME: Duration = Duration::from_secs(6);
 
@@ -140,9 +143,14 @@ impl Way {
         }
         // What is no key is the key of no type.
         let named = |types: BTreeSet<String>| types.iter().filter_map(|key| TypeKey::parse(key).ok()).collect();
-        let types: Vec<TypeKey> = match search.types() {
-            Some(types) => named(types),
-            None => store.object_types(account).await?.into_iter().map(|defined| defined.key).collect(),
+        let named: Option<Vec<TypeKey>> = search.types().map(named);
+        // Of more than there can be, each of which would be looked for in eight parts of an index, those that there are.
+        let types = match named {
+            Some(types) if types.len() <= TYPES => types,
+            named => {
+                let defined = store.object_types(account).await?.into_iter().map(|defined| defined.key);
+                defined.filter(|key| named.as_ref().is_none_or(|named| named.contains(key))).collect()
+            }
         };
         if let Some(external_ids) = search.external_ids()
             && external_ids.len() * types.len() <= READ_AT_ONCE

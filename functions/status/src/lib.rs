@@ -1,5 +1,6 @@
 //! Status: shows a job with its results or in pages of them, lists jobs, and says how many of each thing an account has and may have.
 
+pub mod console;
 mod limits;
 mod list;
 mod results;

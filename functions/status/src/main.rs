@@ -3,7 +3,7 @@
 use access::Access;
 use domain::ambient::Ambient;
 use lambda_http::{Error, run};
-use status::{Status, routes, routes_of_accept, settings::Settings};
+use status::{Status, console, routes, routes_of_accept, settings::Settings};
 use store::{Store, clients};
 
 #[tokio::main(flavor = "current_thread")]
@@ -15,5 +15,6 @@ async fn main() -> Result<(), Error> {
         Store::open(&settings.aws, clients::http_client_with(&settings.aws.roots), settings.tables, ambient.clone());
     let routes = routes(Status::new(store.clone())).merge(routes_of_accept());
     let entrance = (Access::new(store.clone(), settings.access), settings.proxy);
-    run(telemetry.observe(&store, wire::conventions(routes, entrance, settings.origins, ambient))).await
+    let api = wire::conventions(routes, entrance, settings.origins, ambient);
+    run(telemetry.observe(&store, console::in_front_of(api))).await
 }

@@ -97,18 +97,25 @@ fn name(job: JobId, success: Option<bool>) -> String {
 struct Place {
     chunk: u32,
     position: u32,
+    /// Whether nothing of the chunk comes after it, in the order of reading: then the chunk need not be read again.
+    is_end: bool,
 }
 
 impl Place {
+    const END: char = '!';
+
     fn parse(text: &str) -> Option<Self> {
         let (chunk, position) = text.split_once('.')?;
-        Some(Self { chunk: chunk.parse().ok()?, position: position.parse().ok()? })
+        let is_end = position.ends_with(Self::END);
+        let position = position.trim_end_matches(Self::END).parse().ok()?;
+        Some(Self { chunk: chunk.parse().ok()?, position, is_end })
     }
 }
 
 impl std::fmt::Display for Place {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}.{}", self.chunk, self.position)
+        write!(formatter, "{}.{}", self.chunk, self.position)?;
+        if self.is_end { write!(formatter, "{}", Self::END) } else { Ok(()) }
     }
 }
 
@@ -154,7 +161,7 @@ impl Walk<'_> {
                 let entries = plan.unwrap_or_else(|| Plan::empty(self.job.created_at)).entries;
                 let is_last = chunks.last() == Some(chunk);
                 let edge = if self.reversed { entries.first() } else { entries.last() };
-                let end = edge.map(|entry| Place { chunk: *chunk, position: entry.position });
+                let end = edge.map(|entry| Place { chunk: *chunk, position: entry.position, is_end: true });
                 if self.take(&mut found, *chunk, entries, is_last) {
                     return Ok(found);
                 }
@@ -166,7 +173,10 @@ impl Walk<'_> {
 
     /// Whether something of the chunk is still ahead.
     fn reaches(&self, chunk: u32) -> bool {
-        self.from.is_none_or(|from| if self.reversed { chunk <= from.chunk } else { chunk >= from.chunk })
+        self.from.is_none_or(|from| {
+            let is_after = if self.reversed { chunk < from.chunk } else { chunk > from.chunk };
+            is_after || (chunk == from.chunk && !from.is_end)
+        })
     }
 
     /// From all that is known, with what nobody knows anything of.
@@ -191,10 +201,11 @@ impl Walk<'_> {
             let mut json = Vec::new();
             entry.render_with_position(&mut json);
             found.bytes += size_in_answer(&json) + 1;
-            let place = Place { chunk, position: entry.position };
+            let place = Place { chunk, position: entry.position, is_end: false };
             found.entries.push((place, entry));
             if found.entries.len() >= self.limit || found.bytes >= PAGE_BYTES {
-                found.ahead = (entries.peek().is_some() || !is_last).then_some(place);
+                let is_end = entries.peek().is_none();
+                found.ahead = (!is_end || !is_last).then_some(Place { is_end, ..place });
                 return true;
             }
         }
@@ -202,10 +213,9 @@ impl Walk<'_> {
     }
 
     fn wants(&self, chunk: u32, entry: &Entry) -> bool {
-        let place = Place { chunk, position: entry.position };
         let from = self.from.filter(|from| from.chunk == chunk || self.job.status == JobStatus::Failed);
         let is_ahead = from.is_none_or(|from| {
-            if self.reversed { place.position < from.position } else { place.position > from.position }
+            if self.reversed { entry.position < from.position } else { entry.position > from.position }
         });
         is_ahead && self.success.is_none_or(|success| success == entry.outcome.is_success())
     }

@@ -205,7 +205,8 @@ impl LocalRun {
         let mut sweeping = JoinSet::new();
         sweeping.spawn(sweep_for_ever(sweep.clone()));
         let table = routes.table().to_vec();
-        let router = wire::conventions(routes, access, origins, ambient.clone()).layer(map_request(drain::to_the_end));
+        let api = wire::conventions(routes, access, origins, ambient.clone());
+        let router = status::console::in_front_of(api).layer(map_request(drain::to_the_end));
         let (stop_serving, stopping) = oneshot::channel::<()>();
         let stopped = async move { drop(stopping.await) };
         let server = tokio::spawn(server::serve(listener, router, Patience::default(), stopped));
