@@ -109,13 +109,18 @@ fn the_limits_are_those_of_the_code() {
 }
 
 /// Every block of shell lines that a page has, and what runs it, or why nothing can.
-const BLOCKS: [(&str, &str, &str); 10] = [
+const BLOCKS: [(&str, &str, &str); 15] = [
     ("README.md", "cargo run -- demo", "infra/local/tests/readme.rs"),
     ("README.md", "tests/run", ".ci/run"),
     ("README.md", "cargo run", "infra/local/tests/restart.rs"),
     ("README.md", "curl", "infra/local/tests/readme.rs"),
     ("README.md", "infra/deploy", "nothing: it needs an AWS account"),
     ("docs/access.md", "account create", "infra/admin/tests/life.rs"),
+    ("docs/cli.md", "cargo install", "nothing: the program that the tests run is built by them"),
+    ("docs/cli.md", "sundial login", "cli/tests/import.rs"),
+    ("docs/cli.md", "sundial types create", "tests/suite/cli.rs"),
+    ("docs/cli.md", "--retry-failed", "tests/suite/cli.rs"),
+    ("docs/cli.md", "sundial jobs list", "tests/suite/cli.rs"),
     ("docs/deploy.md", "infra/deploy", "nothing: it needs an AWS account"),
     ("docs/operations.md", "infra/deploy", "nothing: it needs an AWS account"),
     ("docs/operations.md", "infra/deploy", "nothing: it needs an AWS account"),

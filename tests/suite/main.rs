@@ -10,6 +10,7 @@
 mod access;
 mod alarms;
 mod bodies;
+mod cli;
 mod clients;
 mod errors;
 mod expiry;

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use arbitrary::{Arbitrary, Unstructured};
 use domain::chunk::{Chunk, Content, Packing, pack};
-use domain::item::Item;
+use domain::item::{Item, client_ref};
 use domain::job::Operation;
 use domain::limits;
 use domain::problem::{Code, Problem};
@@ -107,10 +107,10 @@ fn check_chunks(request: &JobRequest<'_>, chunks: &[Chunk<'_>]) {
         for item in &chunk.items {
             assert!(positions.insert(item.position), "an item is there twice");
             let sent = request.items[item.position as usize].get();
-            let expected = match Item::parse(request.operation, sent) {
-                Ok(_) if sent.len() <= limits::PLAIN_ITEM_BYTES => Ok(sent.to_owned()),
-                Ok(read) => read.rewritten(),
-                Err(problem) => Err(problem),
+            let expected = match (client_ref(sent), Item::parse(request.operation, sent)) {
+                (Ok(_), Ok(_)) if sent.len() <= limits::PLAIN_ITEM_BYTES => Ok(sent.to_owned()),
+                (Ok(name), Ok(read)) => read.rewritten(name.as_deref()),
+                (Err(problem), _) | (Ok(_), Err(problem)) => Err(problem),
             };
             match (&item.content, expected) {
                 (Content::Raw(json), Ok(expected)) => {
@@ -178,10 +178,10 @@ fn check_message(chunk: &Chunk<'_>) {
 fn check_meaning(operation: Operation, here: &str, there: &str) {
     let (here, there) = (parsed(operation, here), parsed(operation, there));
     assert_eq!(here.ordering_key(&account()), there.ordering_key(&account()));
-    let (here, there) = (here.rewritten(), there.rewritten());
+    let (here, there) = (here.rewritten(None), there.rewritten(None));
     assert_eq!(here, there, "an item means something else once it has travelled");
     if let Ok(rewritten) = here {
-        assert_eq!(parsed(operation, &rewritten).rewritten().as_ref(), Ok(&rewritten));
+        assert_eq!(parsed(operation, &rewritten).rewritten(None).as_ref(), Ok(&rewritten));
     }
 }
 

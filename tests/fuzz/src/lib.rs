@@ -42,6 +42,7 @@ pub fn as_carried(chunk: &Chunk<'_>) -> Chunk<'static> {
                 }
                 Content::Refused(problem) => Content::Refused(problem.clone()),
             },
+            client_ref: item.client_ref.as_deref().map(|client_ref| client_ref.to_owned().into()),
         })
         .collect();
     items.sort_by_key(|item| item.position);
@@ -52,6 +53,7 @@ pub fn as_carried(chunk: &Chunk<'_>) -> Chunk<'static> {
         index: chunk.index,
         total: chunk.total,
         then: chunk.then,
+        validate_only: chunk.validate_only,
         items,
     }
 }

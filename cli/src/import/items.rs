@@ -1,0 +1,572 @@
+//! Rows made into items of a job, by the schema of their type.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Number, Value};
+
+use super::rows::{Raw, Row};
+use crate::arguments::{Action, ImportArguments};
+use crate::failure::Failure;
+
+/// What a column is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Target {
+    Nothing,
+    Id,
+    ExternalId,
+    Attribute { path: Vec<String>, rule: Rule },
+}
+
+/// What a schema says of one attribute, as far as it is needed to read a cell.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Rule {
+    kinds: Vec<String>,
+}
+
+/// What is wrong with a row.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Problem {
+    /// Empty when it is about the row as a whole.
+    pub(crate) column: String,
+    pub(crate) text: String,
+}
+
+/// The rules by which the rows of a file become items.
+pub(crate) struct Converter {
+    object_type: String,
+    action: Action,
+    schema: Value,
+    columns: Vec<(String, Target)>,
+    maps: HashMap<String, String>,
+    ignored: Vec<String>,
+    id: String,
+    external_id: String,
+    constants: Vec<(Vec<String>, Value)>,
+    required: Vec<String>,
+}
+
+impl Converter {
+    /// `columns` are those of a table; rows that are JSON name theirs themselves.
+    pub(crate) fn new(options: &ImportArguments, schema: &Value, columns: Option<&[String]>) -> Result<Self, Failure> {
+        let mut converter = Self {
+            object_type: options.object_type.clone(),
+            action: options.action,
+            schema: schema.clone(),
+            columns: Vec::new(),
+            maps: options.maps.iter().cloned().collect(),
+            ignored: options.ignored.clone(),
+            id: options.id.clone().unwrap_or_else(|| "id".to_owned()),
+            external_id: options.external_id.clone().unwrap_or_else(|| "external_id".to_owned()),
+            constants: Vec::new(),
+            required: Vec::new(),
+        };
+        if options.action == Action::Post
+            && let Some(required) = schema["required"].as_array()
+        {
+            converter.required = required.iter().filter_map(|name| name.as_str().map(ToOwned::to_owned)).collect();
+        }
+        for (name, text) in &options.sets {
+            let (path, rule) =
+                converter.attribute(name).ok_or_else(|| Failure::Usage(converter.no_attribute("--set", name)))?;
+            let value = rule.read(text).map_err(|why| Failure::Usage(format!("--set {name}={text}: {why}")))?;
+            converter.constants.push((path, value));
+        }
+        if let Some(columns) = columns {
+            converter.match_columns(options, columns)?;
+        }
+        Ok(converter)
+    }
+
+    pub(crate) fn columns(&self) -> &[(String, Target)] {
+        &self.columns
+    }
+
+    fn match_columns(&mut self, options: &ImportArguments, columns: &[String]) -> Result<(), Failure> {
+        let named = options.maps.iter().map(|(column, _)| column).chain(&options.ignored);
+        for name in named.chain(&options.id).chain(&options.external_id) {
+            if !columns.contains(name) {
+                return Err(Failure::Usage(format!(
+                    "the file has no column {name}: its columns are {}",
+                    columns.join(", ")
+                )));
+            }
+        }
+        let mut unknown = Vec::new();
+        for (index, name) in columns.iter().enumerate() {
+            if columns[..index].contains(name) {
+                return Err(Failure::NotDone(format!("the file has two columns {name}: give one another name")));
+            }
+            let target = self.target(name).unwrap_or_else(|| {
+                unknown.push(name.clone());
+                Target::Nothing
+            });
+            if target != Target::Nothing
+                && let Some((other, _)) = self.columns.iter().find(|(_, taken)| *taken == target)
+            {
+                return Err(Failure::Usage(format!(
+                    "the columns {other} and {name} are the same attribute: --ignore one"
+                )));
+            }
+            self.columns.push((name.clone(), target));
+        }
+        if !unknown.is_empty() {
+            return Err(Failure::NotDone(format!(
+                "nothing was sent: the type {} has no attribute for {}. Its attributes are {}. Say which one a column is with \
+                 --map COLUMN=ATTRIBUTE, or leave it out with --ignore COLUMN",
+                self.object_type,
+                unknown.join(", "),
+                self.attributes().join(", ")
+            )));
+        }
+        let has = |wanted: &Target| self.columns.iter().any(|(_, target)| target == wanted);
+        if self.action.needs_id() && !has(&Target::Id) {
+            return Err(Failure::Usage(format!("{} needs the column of the id: --id COLUMN", self.action.name())));
+        }
+        if self.action.needs_external_id() && !has(&Target::ExternalId) {
+            return Err(Failure::Usage(format!(
+                "{} needs the column of the external id: --external-id COLUMN",
+                self.action.name()
+            )));
+        }
+        Ok(())
+    }
+
+    /// What a column is, or nothing when it is nothing that the type has.
+    fn target(&self, name: &str) -> Option<Target> {
+        if self.ignored.iter().any(|ignored| ignored == name) {
+            return Some(Target::Nothing);
+        }
+        if let Some(attribute) = self.maps.get(name) {
+            return self.attribute(attribute).map(|(path, rule)| Target::Attribute { path, rule });
+        }
+        if self.action.needs_id() && name == self.id {
+            return Some(Target::Id);
+        }
+        if self.action.takes_external_id() && name == self.external_id {
+            return Some(Target::ExternalId);
+        }
+        if self.action.is_delete() {
+            return Some(Target::Nothing);
+        }
+        self.attribute(name).map(|(path, rule)| Target::Attribute { path, rule })
+    }
+
+    /// The attribute of this name, or the only one whose name differs in case, blanks and the like alone.
+    fn attribute(&self, name: &str) -> Option<(Vec<String>, Rule)> {
+        let properties = self.schema["properties"].as_object()?;
+        if let Some(property) = properties.get(name) {
+            return Some((vec![name.to_owned()], Rule::of(property)));
+        }
+        if let Some(found) = nested(&self.schema, name) {
+            return Some(found);
+        }
+        let mut alike = properties.iter().filter(|(key, _)| folded(key) == folded(name));
+        match (alike.next(), alike.next()) {
+            (Some((key, property)), None) => Some((vec![key.clone()], Rule::of(property))),
+            _ => None,
+        }
+    }
+
+    fn attributes(&self) -> Vec<String> {
+        self.schema["properties"].as_object().map(|names| names.keys().cloned().collect()).unwrap_or_default()
+    }
+
+    fn no_attribute(&self, option: &str, name: &str) -> String {
+        format!(
+            "{option}: the type {} has no attribute {name}; it has {}",
+            self.object_type,
+            self.attributes().join(", ")
+        )
+    }
+
+    /// The row as an item on a line, without the line's end, or all that is wrong with it.
+    pub(crate) fn item(&self, row: &Row) -> Result<String, Vec<Problem>> {
+        if let Some(damage) = &row.damage {
+            return Err(vec![problem("", damage)]);
+        }
+        let mut draft = Draft::default();
+        match &row.raw {
+            Raw::Cells(cells) => {
+                for ((name, target), cell) in self.columns.iter().zip(cells) {
+                    if !cell.is_empty() {
+                        draft.put(name, target, |rule| rule.read(cell), || cell.to_owned());
+                    }
+                }
+            }
+            Raw::Json(text) => self.draft_json(text, &mut draft)?,
+        }
+        for (path, value) in &self.constants {
+            if let Err(text) = put(&mut draft.attributes, path, value.clone()) {
+                draft.problems.push(problem(&path.join("."), &text));
+            }
+        }
+        for name in &self.required {
+            if draft.attributes.get(name).is_none_or(Value::is_null)
+                && !draft.problems.iter().any(|known| known.column == *name)
+            {
+                let column = self
+                    .columns
+                    .iter()
+                    .find(|(_, target)| matches!(target, Target::Attribute { path, .. } if path.first() == Some(name)));
+                let column = column.map_or(name, |(column, _)| column);
+                if !draft.problems.iter().any(|known| known.column == *column) {
+                    draft.problems.push(problem(column, &format!("{name} is required, and there is none")));
+                }
+            }
+        }
+        if self.action.needs_id() && draft.id.is_none() {
+            draft.problems.push(problem(&self.id, "there is no id"));
+        }
+        if self.action.needs_external_id() && draft.external_id.is_none() {
+            draft.problems.push(problem(&self.external_id, "there is no external id"));
+        }
+        if draft.problems.is_empty() { Ok(self.line(draft, row.number)) } else { Err(draft.problems) }
+    }
+
+    fn draft_json(&self, text: &str, draft: &mut Draft) -> Result<(), Vec<Problem>> {
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| vec![problem("", &format!("it is not JSON: {error}"))])?;
+        let object = match value {
+            Value::Object(object) => object,
+            Value::String(id) if self.action == Action::Delete => {
+                draft.id = Some(id);
+                return Ok(());
+            }
+            _ => return Err(vec![problem("", "it is not a JSON object")]),
+        };
+        // An item as the API has it, unless the type itself has such an attribute.
+        let is_item = object.get("attributes").is_some_and(Value::is_object) && self.attribute("attributes").is_none();
+        let is_named = |name: &str| name == self.id || name == self.external_id;
+        let members: Vec<(String, Value)> = if is_item {
+            let (inner, outer): (Vec<_>, Vec<_>) = object.into_iter().partition(|(name, _)| name == "attributes");
+            let outer = outer.into_iter().filter(|(name, _)| is_named(name));
+            let inner = inner.into_iter().filter_map(|(_, value)| match value {
+                Value::Object(attributes) => Some(attributes),
+                _ => None,
+            });
+            outer.chain(inner.flatten()).collect()
+        } else {
+            object.into_iter().collect()
+        };
+        for (name, value) in members {
+            let Some(target) = self.target(&name) else {
+                // An id or external id that this action has no use for, in an item of the API.
+                if !(is_item && is_named(&name)) {
+                    draft.problems.push(problem(&name, "the type has no such attribute"));
+                }
+                continue;
+            };
+            let text = match &value {
+                Value::String(text) => text.clone(),
+                Value::Null => String::new(),
+                other => other.to_string(),
+            };
+            if !text.is_empty() || !matches!(target, Target::Id | Target::ExternalId) {
+                draft.put(&name, &target, |rule| rule.accept(&value), || text);
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&self, draft: Draft, number: u64) -> String {
+        let mut item = Map::new();
+        if self.action != Action::Update && self.action != Action::Delete {
+            item.insert("type".to_owned(), Value::String(self.object_type.clone()));
+        }
+        if let Some(id) = draft.id {
+            item.insert("id".to_owned(), Value::String(id));
+        }
+        if let Some(external_id) = draft.external_id {
+            item.insert("external_id".to_owned(), Value::String(external_id));
+        }
+        if !self.action.is_delete() {
+            item.insert("attributes".to_owned(), Value::Object(draft.attributes));
+        }
+        item.insert("client_ref".to_owned(), Value::String(number.to_string()));
+        Value::Object(item).to_string()
+    }
+}
+
+/// An item that is being put together.
+#[derive(Default)]
+struct Draft {
+    id: Option<String>,
+    external_id: Option<String>,
+    attributes: Map<String, Value>,
+    problems: Vec<Problem>,
+}
+
+impl Draft {
+    fn put(
+        &mut self,
+        column: &str,
+        target: &Target,
+        value: impl FnOnce(&Rule) -> Result<Value, String>,
+        text: impl FnOnce() -> String,
+    ) {
+        match target {
+            Target::Nothing => {}
+            Target::Id => self.id = Some(text().trim().to_owned()),
+            Target::ExternalId => self.external_id = Some(text()),
+            Target::Attribute { path, rule } => {
+                let result = value(rule).and_then(|value| put(&mut self.attributes, path, value));
+                if let Err(why) = result {
+                    self.problems.push(problem(column, &why));
+                }
+            }
+        }
+    }
+}
+
+fn problem(column: &str, text: &str) -> Problem {
+    Problem { column: column.to_owned(), text: text.to_owned() }
+}
+
+fn put(attributes: &mut Map<String, Value>, path: &[String], value: Value) -> Result<(), String> {
+    let (name, parents) = path.split_last().ok_or("the attribute has no name")?;
+    let mut object = attributes;
+    for parent in parents {
+        object = object
+            .entry(parent)
+            .or_insert_with(|| Value::Object(Map::new()))
+            .as_object_mut()
+            .ok_or_else(|| format!("{parent} is a value already, and no object"))?;
+    }
+    object.insert(name.clone(), value);
+    Ok(())
+}
+
+/// The attribute that dots lead to.
+fn nested(schema: &Value, name: &str) -> Option<(Vec<String>, Rule)> {
+    let mut path = Vec::new();
+    let mut schema = schema;
+    for part in name.split('.') {
+        schema = schema["properties"].as_object()?.get(part)?;
+        path.push(part.to_owned());
+    }
+    Some((path, Rule::of(schema)))
+}
+
+fn folded(name: &str) -> String {
+    name.chars().filter(|char| char.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+impl Rule {
+    fn of(property: &Value) -> Self {
+        let kinds = match &property["type"] {
+            Value::String(kind) => vec![kind.clone()],
+            Value::Array(kinds) => kinds.iter().filter_map(|kind| kind.as_str().map(ToOwned::to_owned)).collect(),
+            _ => Vec::new(),
+        };
+        Self { kinds }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        if self.kinds.is_empty() { "anything".to_owned() } else { self.kinds.join(" or ") }
+    }
+
+    /// The value that a cell means. Where a text is allowed beside others, it is what nothing else fits.
+    fn read(&self, cell: &str) -> Result<Value, String> {
+        let allows = |kind: &str| self.kinds.iter().any(|allowed| allowed == kind);
+        let trimmed = cell.trim();
+        let mut value = None;
+        if allows("integer") || allows("number") {
+            value = number(trimmed, !allows("number"));
+        }
+        if value.is_none() && allows("boolean") {
+            value = boolean(trimmed);
+        }
+        if value.is_none() && (allows("array") || allows("object")) {
+            value = serde_json::from_str(trimmed).ok().filter(|parsed: &Value| {
+                parsed.is_array() && allows("array") || parsed.is_object() && allows("object")
+            });
+        }
+        match value {
+            Some(value) => Ok(value),
+            None if self.kinds.is_empty() || allows("string") => Ok(Value::String(cell.to_owned())),
+            None => {
+                let hint = if (allows("number") || allows("integer")) && trimmed.contains(',') {
+                    ": write decimals with a point, and no thousands separators"
+                } else if allows("array") || allows("object") {
+                    ": write it as JSON"
+                } else {
+                    ""
+                };
+                Err(format!("{} is not {}{hint}", quoted(cell), self.name()))
+            }
+        }
+    }
+
+    /// A value that is JSON already, if it is of a kind that is allowed. A null takes an attribute away.
+    fn accept(&self, value: &Value) -> Result<Value, String> {
+        let is_integer = |number: &Number| {
+            number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|number| number.fract() == 0.0)
+        };
+        let fits = self.kinds.is_empty()
+            || value.is_null()
+            || self.kinds.iter().any(|kind| match (kind.as_str(), value) {
+                ("string", Value::String(_))
+                | ("number", Value::Number(_))
+                | ("boolean", Value::Bool(_))
+                | ("array", Value::Array(_))
+                | ("object", Value::Object(_)) => true,
+                ("integer", Value::Number(number)) => is_integer(number),
+                _ => false,
+            });
+        if fits { Ok(value.clone()) } else { Err(format!("{} is not {}", quoted(&value.to_string()), self.name())) }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(60).collect();
+    let dots = if short.len() < text.len() { "…" } else { "" };
+    format!("\"{short}{dots}\"")
+}
+
+/// A number as JSON writes it, or with a plus or zeros in front; without loss where it is an integer of 64 bits.
+fn number(text: &str, is_whole: bool) -> Option<Value> {
+    let unsigned = text.strip_prefix('+').unwrap_or(text);
+    if !unsigned.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) {
+        return None;
+    }
+    if let Ok(integer) = unsigned.parse::<i64>() {
+        return Some(Value::from(integer));
+    }
+    if let Ok(integer) = unsigned.parse::<u64>() {
+        return Some(Value::from(integer));
+    }
+    let double: f64 = unsigned.parse().ok()?;
+    if is_whole && (double.fract() != 0.0 || double.abs() > 9_007_199_254_740_992.0) {
+        return None;
+    }
+    Number::from_f64(double).map(Value::Number)
+}
+
+fn boolean(text: &str) -> Option<Value> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "1" => Some(Value::Bool(true)),
+        "false" | "no" | "0" => Some(Value::Bool(false)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use csv::StringRecord;
+    use serde_json::{Value, json};
+
+    use super::{Converter, Raw, Row};
+    use crate::arguments::{Arguments, Command, ImportArguments};
+    use crate::failure::Failure;
+
+    fn options(arguments: &[&str]) -> ImportArguments {
+        let all = ["sundial", "import", "f", "--type", "shop"].iter().chain(arguments);
+        match Arguments::try_parse_from(all).unwrap().command {
+            Command::Import(options) => options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn schema() -> Value {
+        json!({"required": ["name"], "properties": {
+            "name": {"type": "string"}, "Open Days": {"type": "integer"}, "price": {"type": "number"},
+            "open": {"type": "boolean"}, "tags": {"type": "array"}, "either": {"type": ["integer", "string"]},
+            "address": {"type": "object", "properties": {"city": {"type": "string"}}},
+        }})
+    }
+
+    fn converter(arguments: &[&str], columns: &[&str]) -> Result<Converter, Failure> {
+        let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
+        Converter::new(&options(arguments), &schema(), Some(&columns))
+    }
+
+    fn convert(arguments: &[&str], columns: &[&str], cells: &[&str]) -> Result<Value, Vec<(String, String)>> {
+        let row = Row { number: 7, raw: Raw::Cells(StringRecord::from(cells)), damage: None };
+        result(&converter(arguments, columns).unwrap(), &row)
+    }
+
+    fn convert_json(arguments: &[&str], text: &str) -> Result<Value, Vec<(String, String)>> {
+        let row = Row { number: 7, raw: Raw::Json(text.to_owned()), damage: None };
+        result(&Converter::new(&options(arguments), &schema(), None).unwrap(), &row)
+    }
+
+    fn result(converter: &Converter, row: &Row) -> Result<Value, Vec<(String, String)>> {
+        match converter.item(row) {
+            Ok(line) => Ok(serde_json::from_str(&line).unwrap()),
+            Err(problems) => Err(problems.into_iter().map(|problem| (problem.column, problem.text)).collect()),
+        }
+    }
+
+    fn attributes(columns: &[&str], cells: &[&str]) -> Value {
+        convert(&["--set", "name=x"], columns, cells).unwrap()["attributes"].take()
+    }
+
+    #[test]
+    fn cells_become_what_the_schema_says() {
+        assert_eq!(attributes(&["open days"], &[" 007 "]), json!({"Open Days": 7, "name": "x"}));
+        assert_eq!(attributes(&["OPEN_DAYS"], &["3.0"]), json!({"Open Days": 3.0, "name": "x"}));
+        assert_eq!(
+            attributes(&["price"], &["9007199254740993"]),
+            json!({"price": 9_007_199_254_740_993_i64, "name": "x"})
+        );
+        assert_eq!(
+            attributes(&["price", "open"], &["-1.5e3", "No"]),
+            json!({"price": -1500.0, "open": false, "name": "x"})
+        );
+        assert_eq!(attributes(&["tags"], &["[1, \"a\"]"]), json!({"tags": [1, "a"], "name": "x"}));
+        assert_eq!(attributes(&["address.city"], &["Leoti"]), json!({"address": {"city": "Leoti"}, "name": "x"}));
+        assert_eq!(attributes(&["either"], &["12"]), json!({"either": 12, "name": "x"}));
+        assert_eq!(attributes(&["either"], &["12a"]), json!({"either": "12a", "name": "x"}));
+        assert_eq!(attributes(&["price", "open"], &["", ""]), json!({"name": "x"}));
+    }
+
+    #[test]
+    fn a_row_is_an_item_with_its_number() {
+        let item = convert(&["--external-id", "code"], &["code", "name"], &["A 1", " gum "]).unwrap();
+        let expected = json!({
+            "type": "shop", "external_id": "A 1", "attributes": {"name": " gum "}, "client_ref": "7",
+        });
+        assert_eq!(item, expected);
+        let item = convert(&["--action", "update"], &["id", "price"], &["u", "2"]).unwrap();
+        assert_eq!(item, json!({"id": "u", "attributes": {"price": 2}, "client_ref": "7"}));
+        let item = convert(&["--action", "delete"], &["row", "id"], &["1", "u"]).unwrap();
+        assert_eq!(item, json!({"id": "u", "client_ref": "7"}));
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said() {
+        let columns = ["name", "price", "open", "tags", "Open Days"];
+        let problems = convert(&[], &columns, &["", "1,5", "maybe", "a", "1.5"]).unwrap_err();
+        let columns: Vec<&str> = problems.iter().map(|(column, _)| column.as_str()).collect();
+        assert_eq!(columns, ["price", "open", "tags", "Open Days", "name"]);
+        assert!(problems[0].1.contains("\"1,5\" is not number"), "{problems:?}");
+        assert!(convert(&[], &["name", "price"], &["a", "NaN"]).is_err());
+        assert!(convert(&["--action", "external_id_set"], &["external_id"], &[""]).is_err());
+    }
+
+    #[test]
+    fn columns_that_nobody_knows_stop_the_import() {
+        assert!(converter(&[], &["name", "colour"]).is_err_and(|failure| failure.to_string().contains("colour")));
+        assert!(converter(&["--ignore", "colour"], &["name", "colour"]).is_ok());
+        assert!(converter(&["--map", "colour=name"], &["colour"]).is_ok());
+        assert!(converter(&["--map", "colour=color"], &["colour"]).is_err());
+        assert!(converter(&["--ignore", "color"], &["name"]).is_err());
+        assert!(converter(&[], &["name", "NAME"]).is_err());
+        assert!(converter(&["--action", "update"], &["name"]).is_err());
+    }
+
+    #[test]
+    fn json_rows_are_flat_or_items_of_the_api() {
+        let expected = json!({"type": "shop", "external_id": "3", "attributes": {"name": "x"}, "client_ref": "7"});
+        assert_eq!(convert_json(&[], r#"{"external_id": 3, "name": "x"}"#).unwrap(), expected);
+        let item = r#"{"type": "other", "id": "u", "external_id": "3", "attributes": {"name": "x"}}"#;
+        assert_eq!(convert_json(&[], item).unwrap(), expected);
+        assert_eq!(convert_json(&["--action", "delete"], "\"u\"").unwrap(), json!({"id": "u", "client_ref": "7"}));
+        let patch = convert_json(&["--action", "update"], r#"{"id": "u", "price": null}"#).unwrap();
+        assert_eq!(patch["attributes"], json!({"price": null}));
+        assert_eq!(convert_json(&[], r#"{"name": 5, "colour": 1}"#).unwrap_err().len(), 2);
+        assert!(convert_json(&[], "[1]").is_err());
+        assert!(convert_json(&[], "{").is_err());
+    }
+}

@@ -1,0 +1,195 @@
+//! A service that knows one type and takes jobs, and that answers as badly as it is told to.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// What happens to a request that posts a job, in place of what should.
+#[derive(Clone, Copy, Debug)]
+pub enum Twist {
+    /// It is refused, with a `Retry-After`.
+    Status(u16, Option<u64>),
+    /// The connection breaks before anything was done.
+    HangUp,
+    /// The job is made, and the connection breaks.
+    AcceptAndHangUp,
+    /// The job is made, and the answer never comes.
+    AcceptAndWait,
+}
+
+#[derive(Default)]
+struct State {
+    requests: usize,
+    twists: VecDeque<Twist>,
+    /// Of the requests that post a job, in order.
+    keys: Vec<String>,
+    jobs: Vec<Vec<Value>>,
+    dry_jobs: Vec<Vec<Value>>,
+    job_of_key: HashMap<String, String>,
+}
+
+pub struct Service {
+    pub url: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl Service {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || serve(stream, &shared));
+            }
+        });
+        Self { url, state }
+    }
+
+    pub fn twist(&self, twists: impl IntoIterator<Item = Twist>) {
+        self.state().twists.extend(twists);
+    }
+
+    pub fn requests(&self) -> usize {
+        self.state().requests
+    }
+
+    pub fn keys(&self) -> Vec<String> {
+        self.state().keys.clone()
+    }
+
+    /// The names of all items of all jobs, in the order of the rows of each import.
+    pub fn items(&self) -> Vec<String> {
+        let state = self.state();
+        let mut jobs: Vec<&Vec<Value>> = state.jobs.iter().collect();
+        // Jobs that are under way together come in any order: within one import the first row says which is first.
+        if jobs.iter().all(|job| job.len() <= 2) {
+            jobs.sort_by_key(|job| row(&job[0]));
+        }
+        jobs.into_iter().flatten().map(|item| name(item).to_owned()).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+fn row(item: &Value) -> u64 {
+    item["client_ref"].as_str().unwrap().parse().unwrap()
+}
+
+fn name(item: &Value) -> &str {
+    item["attributes"]["name"].as_str().unwrap()
+}
+
+/// Answers one request, and closes the connection.
+fn serve(stream: TcpStream, state: &Mutex<State>) {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    if reader.read_line(&mut line).unwrap_or(0) == 0 {
+        return;
+    }
+    let (method, target) = {
+        let mut words = line.split_whitespace();
+        (words.next().unwrap().to_owned(), words.next().unwrap().to_owned())
+    };
+    let mut headers = HashMap::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let Some((name, value)) = line.trim().split_once(':') else { break };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    let mut stream = reader.into_inner();
+    state.lock().unwrap().requests += 1;
+    let path = target.strip_prefix("/api/sunshine").unwrap();
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let (status, retry_after, answer) = match (method.as_str(), path) {
+        ("GET", "/limits") => (200, None, json!({"data": []})),
+        ("GET", "/objects/types/shop") => {
+            let properties = json!({"name": {"type": "string"}, "price": {"type": "number"}});
+            (200, None, json!({"data": {"schema": {"properties": properties, "required": ["name"]}}}))
+        }
+        ("POST", "/jobs") => match post(state, &headers, query, &body) {
+            Some(answer) => answer,
+            None => return,
+        },
+        ("GET", path) => {
+            let id = path.strip_prefix("/jobs/").unwrap();
+            (200, None, job(&state.lock().unwrap(), id))
+        }
+        _ => (404, None, json!({"errors": [{"detail": "no such route"}]})),
+    };
+    let answer = answer.to_string();
+    let retry_after = retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
+    let head = format!("HTTP/1.1 {status} X\r\nX-Request-Id: 1\r\nConnection: close\r\n{retry_after}");
+    let _ = write!(stream, "{head}Content-Length: {}\r\n\r\n{answer}", answer.len());
+}
+
+/// Makes the job, unless its key was seen or something is to go wrong. Without an answer the connection breaks.
+fn post(
+    state: &Mutex<State>,
+    headers: &HashMap<String, String>,
+    query: &str,
+    body: &[u8],
+) -> Option<(u16, Option<u64>, Value)> {
+    let key = headers["idempotency-key"].clone();
+    let mut guard = state.lock().unwrap();
+    guard.keys.push(key.clone());
+    let twist = guard.twists.pop_front();
+    match twist {
+        Some(Twist::Status(status, retry_after)) => {
+            return Some((status, retry_after, json!({"errors": [{"detail": "not now"}]})));
+        }
+        Some(Twist::HangUp) => return None,
+        _ => {}
+    }
+    let id = match guard.job_of_key.get(&key) {
+        Some(id) => id.clone(),
+        None => {
+            let mut text = String::new();
+            flate2::read::GzDecoder::new(body).read_to_string(&mut text).unwrap();
+            let items = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let is_dry = query.contains("validate_only=true");
+            let jobs = if is_dry { &mut guard.dry_jobs } else { &mut guard.jobs };
+            jobs.push(items);
+            let id = format!("{}-{}", if is_dry { "dry" } else { "job" }, jobs.len() - 1);
+            guard.job_of_key.insert(key, id.clone());
+            id
+        }
+    };
+    drop(guard);
+    match twist {
+        Some(Twist::AcceptAndHangUp) => None,
+        Some(Twist::AcceptAndWait) => {
+            thread::sleep(Duration::from_secs(30));
+            None
+        }
+        _ => Some((201, None, json!({"data": {"id": id, "job_status": "queued"}}))),
+    }
+}
+
+fn job(state: &State, id: &str) -> Value {
+    let (kind, index) = id.split_once('-').unwrap();
+    let jobs = if kind == "dry" { &state.dry_jobs } else { &state.jobs };
+    let results: Vec<Value> = jobs[index.parse::<usize>().unwrap()]
+        .iter()
+        .map(|item| {
+            if name(item).starts_with("bad") {
+                return json!({"success": false, "errors": [{"code": "UnprocessableEntity", "detail": "it is bad"}]});
+            }
+            json!({"success": true, "data": {"id": format!("id-{}", name(item))}})
+        })
+        .collect();
+    json!({"data": {"id": id, "job_status": "completed", "progress": {}, "results": results}})
+}
