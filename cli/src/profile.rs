@@ -184,17 +184,21 @@ fn token_from_stdin() -> Result<String, Failure> {
     if token.is_empty() { Err(Failure::Usage("standard input has no token".to_owned())) } else { Ok(token) }
 }
 
-/// Scheme and host of an address, with or without the API's path behind it.
+/// What stands before the API's own path: scheme and host, and the path that a gateway or a proxy puts before it, if there is one.
 fn origin(url: &str) -> Result<String, Failure> {
-    let wrong = || Failure::Usage("the address must be as https://acme.example.com, and nothing behind it".to_owned());
+    let wrong = || {
+        let form = "the address must be as https://acme.example.com, without a user and without a query";
+        Failure::Usage(form.to_owned())
+    };
     let parsed = reqwest::Url::parse(url.trim()).map_err(|_| wrong())?;
     let path = parsed.path().trim_end_matches('/');
-    let is_whole = matches!(path, "" | "/api" | "/api/sunshine") && parsed.query().is_none();
+    let path = path.strip_suffix("/api/sunshine").or_else(|| path.strip_suffix("/api")).unwrap_or(path);
+    let has_more = parsed.query().is_some() || parsed.fragment().is_some();
     let has_user = !parsed.username().is_empty() || parsed.password().is_some();
-    if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() || !is_whole || has_user {
+    if !matches!(parsed.scheme(), "http" | "https") || !parsed.has_host() || has_more || has_user {
         return Err(wrong());
     }
-    Ok(parsed.origin().ascii_serialization())
+    Ok(format!("{}{path}", parsed.origin().ascii_serialization()))
 }
 
 fn refuse_plain_http(origin: &str, is_allowed: bool) -> Result<(), Failure> {
@@ -222,7 +226,10 @@ mod tests {
         {
             assert_eq!(origin(url).unwrap(), "https://a.example", "{url}");
         }
-        for url in ["a.example", "ftp://a.example", "https://user:secret@a.example", "https://a.example/other"] {
+        assert_eq!(origin("http://127.0.0.1:4566/stage/one/api/sunshine").unwrap(), "http://127.0.0.1:4566/stage/one");
+        for url in
+            ["a.example", "ftp://a.example", "https://user:secret@a.example", "https://a.example/?x", "https://a/#x"]
+        {
             assert!(origin(url).is_err(), "{url}");
         }
     }
