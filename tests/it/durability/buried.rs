@@ -268,6 +268,8 @@ async fn what_a_dead_worker_still_has_on_the_way_comes_too_late() {
 /// wherever its worker died.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn burying_what_only_validates_touches_no_row() {
+    /// Where a worker is after so many wakes hangs on what else this machine does: it is tried until one has died where it matters.
+    const SWEEPS: usize = 20;
     let home = Home::start().await;
     let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
     acme.define_product().await;
@@ -280,26 +282,31 @@ async fn burying_what_only_validates_touches_no_row() {
     let row =
         async |external_id: &str| home.run.store().record(&acme.account, id(external_id)).await.expect("an answer");
     let before = row("there").await;
-    let (mut finished, mut told) = (false, 0);
-    for wakes in 0.. {
-        let body = json!({"type": "resources", "action": "external_id_set", "data": [item("there"), item("new")]});
-        let job = acme.post("/jobs?validate_only=true", &body).await.data(201);
-        let chunk = deliveries.take_one().await;
-        finished = deliveries.deliver_to_mortal(&chunk, wakes).await;
-        if !finished {
-            bury(&home, &chunk).await;
+    let mut told = 0;
+    for _ in 0..SWEEPS {
+        for wakes in 0..500 {
+            let body = json!({"type": "resources", "action": "external_id_set", "data": [item("there"), item("new")]});
+            let job = acme.post("/jobs?validate_only=true", &body).await.data(201);
+            let chunk = deliveries.take_one().await;
+            let finished = deliveries.deliver_to_mortal(&chunk, wakes).await;
+            if !finished {
+                bury(&home, &chunk).await;
+            }
+            assert_eq!((row("there").await, row("new").await), (before.clone(), None), "after {wakes} wakes");
+            let ended = acme.show(&job).await;
+            let outcomes = outcomes(&ended);
+            // What was agreed is what a real run would have done.
+            told += usize::from(ended["job_status"] == "failed" && outcomes == ["done", "done"]);
+            assert!(outcomes == ["done", "done"] || outcomes == [NOT_APPLIED, NOT_APPLIED], "{ended}");
+            assert!(!finished || ended["job_status"] == "completed", "{ended}");
+            if finished {
+                break;
+            }
         }
-        assert_eq!((row("there").await, row("new").await), (before.clone(), None), "after {wakes} wakes");
-        let ended = acme.show(&job).await;
-        let outcomes = outcomes(&ended);
-        // What was agreed is what a real run would have done.
-        told += usize::from(ended["job_status"] == "failed" && outcomes == ["done", "done"]);
-        assert!(outcomes == ["done", "done"] || outcomes == [NOT_APPLIED, NOT_APPLIED], "{ended}");
-        assert!(!finished || ended["job_status"] == "completed", "{ended}");
-        if finished || wakes > 500 {
+        if told > 0 {
             break;
         }
     }
-    assert!(finished && told > 0, "no worker died between its agreement and its record");
+    assert!(told > 0, "no worker died between its agreement and its record");
     assert_eq!(acme.active_jobs().await, 0);
 }
