@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use domain::account::AccountId;
+use domain::job::JobId;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{Answer, BASE, Deliveries, Home, ROUTES, answer};
@@ -108,6 +110,12 @@ async fn check_examples(page: &str) {
 
     let (mut id, mut wrong) = (String::new(), Vec::new());
     for (place, example) in examples.iter().enumerate() {
+        // A job that is told to stop while it is processing has been begun, and none of its chunks has.
+        if example.path.ends_with("/abort") && example.status == 202 {
+            let (store, job) = (home.run.store(), JobId::parse(&id).expect("a job"));
+            let account = AccountId::parse("local").expect("an account");
+            let _ = store.start(&account, job, store.ambient().now()).await.expect("the database");
+        }
         let answer = example.send(&home, &id).await;
         let actual = answer.json();
         let shown =
