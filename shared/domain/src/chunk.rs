@@ -210,9 +210,12 @@ fn carried_by_sqs(text: Cow<'_, str>) -> Cow<'_, str> {
 /// How much of a message an item takes. Its name is counted once more, because it takes room in the results as well: see
 /// [`limits::CLIENT_REFS_PER_CHUNK`].
 fn cost(item: &ChunkItem<'_>) -> usize {
-    let refs = item.client_ref.as_ref().map_or(0, |client_ref| client_ref.len());
-    let is_refused = matches!(item.content, Content::Refused(_));
-    cost_of_content(&item.content) + refs * if is_refused { 4 } else { 1 }
+    let name = item.client_ref.as_ref().map_or(0, |client_ref| match item.content {
+        Content::Raw(_) => client_ref.len(),
+        // It is written once more, with its position and with escapes, of which the queue may need some besides.
+        Content::Refused(_) => 16 + 2 * serde_json::to_vec(client_ref).map_or(0, |json| json.len()),
+    });
+    cost_of_content(&item.content) + name
 }
 
 fn cost_of_content(content: &Content<'_>) -> usize {
@@ -458,6 +461,20 @@ mod tests {
                 r#""refused":[[1,8,"item must be an object, not a number"]]}"#,
             )
         );
+    }
+
+    /// Names of refused items are escaped in the message, control characters to six bytes each.
+    #[test]
+    fn names_of_refused_items_keep_to_the_room_of_a_message() {
+        let name = "\\u0007".repeat(limits::CLIENT_REF_CHARACTERS);
+        let items: Vec<String> = (0..600).map(|_| format!(r#"{{"client_ref":"{name}"}}"#)).collect();
+        packed(Operation::SetObjects, &items, |chunks| {
+            for chunk in chunks {
+                let message = chunk.to_message();
+                assert!(message.len() <= limits::CHUNK_BYTES + 1_024, "{} bytes", message.len());
+                assert_eq!(Chunk::from_message(&message).unwrap(), *chunk);
+            }
+        });
     }
 
     #[test]
