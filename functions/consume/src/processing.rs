@@ -37,7 +37,7 @@ use domain::decide::{
     Agreed, Context, Decision, Ends, RelationshipDecision, Write, decide_object, decide_relationship, version_of,
 };
 use domain::item::Item;
-use domain::job::{Job, JobStatus, Operation, Stop};
+use domain::job::{Job, Operation, Stop};
 use domain::operations::Operations;
 use domain::outcome::{Budget, Entry, Outcome, Plan};
 use domain::problem::{Code, Problem};
@@ -149,12 +149,12 @@ pub(crate) async fn stopped(
     if !plan.entries.iter().any(is_left) {
         return Ok(None);
     }
-    let stop = match (job.stop(), job.status) {
-        (None, JobStatus::Processing) => match store.find_job_row(account, job.id).await? {
+    let stop = match job.stop() {
+        None => match store.find_job_row(account, job.id).await? {
             Some(JobRow::Job(job)) => job.stop(),
             Some(JobRow::Void) | None => None,
         },
-        (stop, _) => stop,
+        stop => stop,
     };
     Ok(stop.map(Stop::problem))
 }

@@ -212,14 +212,16 @@ impl Looking<'_> {
             .map(|key| Stream { key, from: from.clone(), buffer: VecDeque::new(), has_more: true })
             .collect();
         // Little at first, since most pages are short and full at once; more where few records match.
-        let mut wanted = (self.limit + 1).div_ceil(types.len().max(1)).clamp(PER_PAGE + 1, READ_AT_ONCE);
+        // All types together have hardly more on their way than a page looks at.
+        let most = READ_AT_ONCE.div_ceil(types.len().max(1)).max(PER_PAGE + 1);
+        let mut wanted = (self.limit + 1).div_ceil(types.len().max(1)).clamp(PER_PAGE + 1, most);
         let mut last = None;
         loop {
             if streams.iter().any(Stream::is_hungry) {
                 let (store, account, descending) = (self.store, self.account, self.descending);
                 let hungry = streams.iter_mut().filter(|stream| stream.is_hungry());
                 try_join_all(hungry.map(|stream| stream.feed(store, account, descending, wanted))).await?;
-                wanted = (wanted * 2).min(READ_AT_ONCE);
+                wanted = (wanted * 2).min(most);
             }
             let next = streams.iter_mut().filter(|stream| !stream.buffer.is_empty()).min_by(|left, right| {
                 let order = left.place().cmp(&right.place());

@@ -4,7 +4,7 @@
 //! only when the one before is recorded: see [`Chunk::then`].
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use serde::Deserialize;
@@ -143,7 +143,8 @@ impl<'json> Chunk<'json> {
             text.push_str(r#","refused":"#);
             text.push_str(&serde_json::json!(refused).to_string());
         }
-        let refs: HashMap<u32, &str> = (self.items.iter())
+        // In order, so that one chunk is always one message.
+        let refs: BTreeMap<u32, &str> = (self.items.iter())
             .filter(|item| !raw(item))
             .filter_map(|item| Some((item.position, item.client_ref.as_deref()?)))
             .collect();
@@ -472,7 +473,9 @@ mod tests {
             for chunk in chunks {
                 let message = chunk.to_message();
                 assert!(message.len() <= limits::CHUNK_BYTES + 1_024, "{} bytes", message.len());
-                assert_eq!(Chunk::from_message(&message).unwrap(), *chunk);
+                let read = Chunk::from_message(&message).unwrap();
+                assert_eq!(read, *chunk);
+                assert_eq!(read.to_message(), message);
             }
         });
     }

@@ -346,7 +346,7 @@ impl Budget {
         // What else is in the answer: the job object, at most a few hundred bytes, and a comma after each result.
         const JOB_OBJECT: usize = 4 * 1024;
         let total = total.max(1) as usize;
-        let of_answer = ((limits::ANSWER_BYTES - JOB_OBJECT - refs_of_answer) / total).saturating_sub(1);
+        let of_answer = ((limits::ANSWER_BYTES - JOB_OBJECT).saturating_sub(refs_of_answer) / total).saturating_sub(1);
         let of_row = (limits::RESULTS_BYTES - refs_of_row) / total.min(limits::ITEMS_PER_CHUNK);
         Self(of_answer.min(of_row).min(limits::RESULT_BYTES))
     }
