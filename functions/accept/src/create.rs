@@ -24,8 +24,7 @@ use store::jobs::{Commit, Earlier, Fenced, IdempotencyKey};
 use store::queue::Outgoing;
 use tokio::time::Instant;
 use wire::{
-    Agent, BASE, BodyForm, Failure, Query, Rendered, TraceContext, bad_parameter, body_form, hashed_key,
-    idempotency_key, read_body,
+    Agent, BASE, BodyForm, Failure, Query, Rendered, TraceContext, body_form, hashed_key, idempotency_key, read_body,
 };
 
 use crate::Accept;
@@ -48,11 +47,7 @@ struct Asked {
 impl Asked {
     fn of(headers: &HeaderMap, query: &Query) -> Result<Self, Failure> {
         let form = body_form(headers)?;
-        let validate_only = match query.get("validate_only")? {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(other) => return Err(bad_parameter("validate_only", "true or false", other)),
-        };
+        let validate_only = query.flag("validate_only")?.unwrap_or(false);
         let of_lines = |name| match form {
             BodyForm::Json => Ok(None),
             BodyForm::Lines => query.get(name).map(|given| given.map(str::to_owned)),

@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use store::keys::{self, TypeKind};
 use store::page::PageQuery;
 use store::{Store, StoreError};
-use wire::{Agent, Data, Direction, Failure, JsonBody, List, PageRequest, Query, bad_parameter};
+use wire::{Agent, Data, Direction, Failure, JsonBody, List, PageRequest, Query};
 
 use crate::Records;
 use crate::object_records::READ_AT_ONCE;
@@ -63,12 +63,10 @@ pub(crate) async fn search(
     JsonBody(body): JsonBody<BODY_BYTES>,
 ) -> Result<Response, Failure> {
     let mut search = Search::parse(&body, None)?;
-    let explain = match parameters.get("explain")? {
-        None | Some("false") => false,
-        Some("true") if caller.role == Role::Admin => true,
-        Some("true") => return Err(Failure::forbidden("Only admins may have a search explained")),
-        Some(other) => return Err(bad_parameter("explain", "true or false", other)),
-    };
+    let explain = parameters.flag("explain")?.unwrap_or(false);
+    if explain && caller.role != Role::Admin {
+        return Err(Failure::forbidden("Only admins may have a search explained"));
+    }
     let (keys, name) = (records.cursors.get().await?, list_name(&body)?);
     let scope = keys.scope(&caller.account, &name);
     let request = PageRequest::parse_with(&parameters, &scope, search.sort.order, PER_PAGE)?;
@@ -255,10 +253,8 @@ impl Looking<'_> {
     /// The place where the range of `_created_at` begins, in the order of reading.
     fn edge(&self) -> Option<String> {
         let Window { start, end } = self.search.created_at;
-        // After every place of the millisecond before, or before every place of the millisecond itself: positions and ids are between these.
-        let after = |at: Timestamp| keys::listed_at(at.minus_millis(1), None, RecordId::from_bytes([0xff; 16]));
         let before = |at: Timestamp| keys::listed_at(at, Some(0), RecordId::from_bytes([0; 16]));
-        if self.descending { end.map(before) } else { start.filter(|at| at.as_millis() > 0).map(after) }
+        if self.descending { end.map(before) } else { start.and_then(after_all_before) }
     }
 
     /// Whether nothing that was created then, or is read after it, is within the range of `_created_at`.
@@ -275,8 +271,7 @@ impl Looking<'_> {
         let Window { start, end } = self.search.created_at;
         // What was created later was updated later, too.
         let end = end.into_iter().chain(self.search.updated_at.end).min();
-        let start = start.filter(|at| at.as_millis() > 0);
-        let start = start.map(|at| keys::listed_at(at.minus_millis(1), None, RecordId::from_bytes([0xff; 16])));
+        let start = start.and_then(after_all_before);
         let mut matching = Vec::new();
         for key in types {
             let mut stream = Stream { key, from: start.clone(), buffer: VecDeque::new(), has_more: true };
@@ -367,6 +362,11 @@ fn object(state: RowState) -> Option<ObjectRecord> {
         RowState::Object(record) => Some(record),
         RowState::Relationship(_) | RowState::Tombstone => None,
     }
+}
+
+/// The place behind every record that was created before this moment; `None` for the first moment there is. Positions and ids are below it.
+fn after_all_before(at: Timestamp) -> Option<String> {
+    (at.as_millis() > 0).then(|| keys::listed_at(at.minus_millis(1), None, RecordId::from_bytes([0xff; 16])))
 }
 
 fn too_many() -> Failure {

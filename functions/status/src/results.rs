@@ -19,9 +19,7 @@ use domain::outcome::{Entry, Outcome, Plan, size_in_answer};
 use domain::problem::Problem;
 use futures_util::future::try_join_all;
 use store::{Store, StoreError};
-use wire::{
-    Agent, Failure, Links, Order, PageRequest, Query, RenderedList, Segments, bad_parameter, link_header, preferred,
-};
+use wire::{Agent, Failure, Links, Order, PageRequest, Query, RenderedList, Segments, link_header, preferred};
 
 use crate::Status;
 
@@ -47,7 +45,7 @@ pub(crate) async fn results(
 ) -> Result<Response, Failure> {
     let missing = || Failure::not_found(format!("No job has the id {}", quoted(&id)));
     let job_id = JobId::parse(&id).ok_or_else(missing)?;
-    let success = query.get("success")?.map(success).transpose()?;
+    let success = query.flag("success")?;
     let (keys, name) = (status.cursors.get().await?, name(job_id, success));
     let scope = keys.scope(&identity.account, &name);
     let request = PageRequest::parse(&query, &scope, Order::Ascending)?;
@@ -77,14 +75,6 @@ pub(crate) async fn results(
         request.links(&query, &scope, ahead, first)
     };
     Ok(render(&page.entries, links, preferred(&headers, FORMS), walk.from.is_none()))
-}
-
-fn success(given: &str) -> Result<bool, Failure> {
-    match given {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(bad_parameter("success", "true or false", given)),
-    }
 }
 
 /// The list's name: a cursor belongs to one.

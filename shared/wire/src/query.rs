@@ -43,6 +43,19 @@ impl Query {
         }
     }
 
+    /// What a parameter says that is `true` or `false`; `None` where it is not given.
+    ///
+    /// # Errors
+    /// 400 for any other value, and as [`get`](Self::get).
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, Failure> {
+        match self.get(name)? {
+            None => Ok(None),
+            Some("true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
+            Some(other) => Err(bad_parameter(name, "true or false", other)),
+        }
+    }
+
     /// The same path and parameters with `cursor` in place of the present one, or last when there is none.
     pub(crate) fn with_cursor(&self, cursor: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
