@@ -31,8 +31,7 @@ pub(crate) async fn abort(
             return Err(Failure::conflict(detail));
         }
     };
-    let results =
-        if job.status.shows_results() { accept.store.results(&identity.account, job_id).await? } else { Vec::new() };
+    let results = accept.store.shown_results(&identity.account, &job).await?;
     Ok(Rendered(status, render::job(&job, &results).into()))
 }
 

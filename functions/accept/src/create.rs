@@ -266,7 +266,7 @@ impl Accepting<'_> {
         let Some(job) = store.find_job(self.account, earlier.job, store.ambient().now()).await? else {
             return Err(Failure::unavailable(RETRY).because("an idempotency key leads to no job"));
         };
-        let results = if job.status.shows_results() { store.results(self.account, job.id).await? } else { Vec::new() };
+        let results = store.shown_results(self.account, &job).await?;
         Ok(created(&job, render::job(&job, &results)))
     }
 }

@@ -39,8 +39,7 @@ pub(crate) async fn show(
     let job_id = JobId::parse(&id).ok_or_else(missing)?;
     let until = until.min(Instant::now() + wait.time);
     let job = ended(&status, &identity.account, job_id, until).await?.ok_or_else(missing)?;
-    let results =
-        if job.status.shows_results() { status.store.results(&identity.account, job_id).await? } else { Vec::new() };
+    let results = status.store.shown_results(&identity.account, &job).await?;
     let mut answer = Rendered(StatusCode::OK, render::job(&job, &results).into()).into_response();
     if let Some(applied) = wait.preference {
         answer.headers_mut().insert("preference-applied", applied);

@@ -596,6 +596,14 @@ impl Store {
         }
     }
 
+    /// The results that a job shows: none until it has completed or failed.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn shown_results(&self, account: &AccountId, job: &Job) -> Result<Vec<Plan>, StoreError> {
+        if job.status.shows_results() { self.results(account, job.id).await } else { Ok(Vec::new()) }
+    }
+
     /// Keeps chunks that wait for the one before them, by index.
     ///
     /// # Errors
