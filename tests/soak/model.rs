@@ -15,6 +15,8 @@ use serde_json::{Map, Value, json};
 
 pub type Attributes = Map<String, Value>;
 
+const NOT_PROCESSED: &str = "The job was stopped before it came to this item: it was not applied";
+
 /// One item of a job.
 #[derive(Clone, Debug)]
 pub enum Item {
@@ -82,6 +84,8 @@ pub enum Expected {
     FailsEither(Vec<String>, Vec<String>),
     /// That depends on other lanes.
     Open,
+    /// The job was stopped before: exactly that error, and no trace.
+    Left,
 }
 
 /// An object record that the lane has named once, whether or not it exists.
@@ -150,8 +154,9 @@ impl Model {
         RecordId::of_relationship(&self.account, &key("likes"), Cardinality::OneToMany, &hub, &target)
     }
 
-    /// Applies a whole job that is completed, and answers with what must have come of each item.
-    pub fn apply(&mut self, job: JobId, items: &[Item]) -> Vec<Expected> {
+    /// Applies a job whose chunks were all recorded, but for the items that are `left` (one flag an item): those that the job was
+    /// stopped before. Answers with what must have come of each item.
+    pub fn apply(&mut self, job: JobId, items: &[Item], left: &[bool]) -> Vec<Expected> {
         let ids: Vec<Option<RecordId>> =
             (0..).zip(items).map(|(position, item)| self.object_of(job, position, item)).collect();
         let mut sizes: HashMap<RecordId, usize> = HashMap::new();
@@ -162,8 +167,8 @@ impl Model {
         let mut seen: HashMap<RecordId, usize> = HashMap::new();
         let mut written: BTreeSet<(RecordId, usize)> = BTreeSet::new();
         let mut expected = Vec::with_capacity(items.len());
-        for (item, id) in items.iter().zip(ids) {
-            let outcome = self.apply_one(item, id);
+        for ((item, id), left) in items.iter().zip(ids).zip(left) {
+            let outcome = if *left { Expected::Left } else { self.apply_one(item, id) };
             if let Some(id) = id {
                 let before = seen.entry(id).or_default();
                 let chunk = if sizes[&id] > ITEMS_PER_CHUNK { *before / ITEMS_PER_CHUNK } else { 0 };
@@ -353,6 +358,7 @@ impl Expected {
             (Self::Fails(expected), Err(details)) => are_those(expected, &details),
             (Self::FailsEither(one, other), Err(details)) => are_those(one, &details) || are_those(other, &details),
             (Self::Open, _) => true,
+            (Self::Left, Err(details)) => details == [NOT_PROCESSED],
             _ => false,
         }
     }
