@@ -7,6 +7,7 @@ mod crash;
 mod deliveries;
 mod gate;
 pub mod refusals;
+mod specification;
 pub mod throttle;
 mod watch;
 
@@ -182,12 +183,17 @@ impl Home {
 /// Reads an answer to its end.
 ///
 /// # Panics
-/// When there is none.
+/// When there is none, or one that the specification does not have.
 pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
-    let answer = request.send().await.expect("an answer");
+    let (client, request) = request.build_split();
+    let request = request.expect("a request");
+    let (method, path) = (request.method().clone(), request.url().path().to_owned());
+    let answer = client.execute(request).await.expect("an answer");
     let (status, headers) = (answer.status(), answer.headers().clone());
     let body = answer.bytes().await.expect("a whole answer").to_vec();
-    Answer { status, headers, body }
+    let answer = Answer { status, headers, body };
+    specification::check(&method, &path, &answer);
+    answer
 }
 
 /// Every route, by its path, and the methods it has beside `HEAD`.

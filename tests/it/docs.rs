@@ -109,7 +109,7 @@ fn the_limits_are_those_of_the_code() {
 }
 
 /// Every block of shell lines that a page has, and what runs it, or why nothing can.
-const BLOCKS: [(&str, &str, &str); 15] = [
+const BLOCKS: [(&str, &str, &str); 17] = [
     ("README.md", "cargo run -- demo", "infra/local/tests/readme.rs"),
     ("README.md", "tests/run", ".ci/run"),
     ("README.md", "cargo run", "infra/local/tests/restart.rs"),
@@ -121,6 +121,8 @@ const BLOCKS: [(&str, &str, &str); 15] = [
     ("docs/cli.md", "sundial types create", "tests/suite/cli.rs"),
     ("docs/cli.md", "--retry-failed", "tests/suite/cli.rs"),
     ("docs/cli.md", "sundial jobs list", "tests/suite/cli.rs"),
+    ("docs/clients.md", "client/bin/python client.py", "tests/specification/run"),
+    ("docs/clients.md", "node client.mjs", "tests/specification/run"),
     ("docs/deploy.md", "infra/deploy", "nothing: it needs an AWS account"),
     ("docs/operations.md", "infra/deploy", "nothing: it needs an AWS account"),
     ("docs/operations.md", "infra/deploy", "nothing: it needs an AWS account"),

@@ -25,6 +25,7 @@ mod roles;
 mod scale;
 mod secrets;
 mod show;
+mod specification;
 mod strangers;
 mod template;
 mod tenancy;

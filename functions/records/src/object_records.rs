@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use axum::extract::State;
 use domain::account::AccountId;
 use domain::item::{no_such_id, parse_object_type};
+use domain::limits::RECORDS_NAMED;
 use domain::record::{ObjectRecord, RecordId, State as RowState};
 use domain::types::TypeKey;
 use http::StatusCode;
@@ -15,9 +16,6 @@ use wire::{Agent, Data, Failure, List, Query, Segments};
 use crate::Records;
 use crate::object_types;
 use crate::paging::{PAGE_BYTES, Paging};
-
-/// Records that one request may name.
-const NAMED_AT_ONCE: usize = 1_000;
 
 /// Rows that are read together when records are named: at 32 KiB each 13 MB, of which a page keeps what fits.
 pub(crate) const READ_AT_ONCE: usize = 400;
@@ -169,8 +167,8 @@ fn entries(list: &str) -> impl Iterator<Item = &str> {
 /// Checks that a parameter does not name too much.
 fn check_count(name: &str, given: &str) -> Result<(), Failure> {
     let count = given.split(',').count();
-    if count > NAMED_AT_ONCE {
-        return Err(Failure::bad_request(format!("`{name}` may name at most {NAMED_AT_ONCE} records, not {count}")));
+    if count > RECORDS_NAMED {
+        return Err(Failure::bad_request(format!("`{name}` may name at most {RECORDS_NAMED} records, not {count}")));
     }
     Ok(())
 }

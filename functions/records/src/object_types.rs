@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use domain::account::AccountId;
 use domain::item::{object_type_not_found, parse_object_type};
 use domain::json;
-use domain::limits;
+use domain::limits::TYPE_BODY_BYTES;
 use domain::problem::Problem;
 use domain::types::{EndType, ObjectTypeDefinition, Schema, TypeKey};
 use domain::usage::over_limit;
@@ -20,10 +20,6 @@ use crate::Records;
 use crate::paging::{Paging, type_position};
 use crate::type_deletion::Deletion;
 
-/// The body of a definition: a schema of at most 32 KiB as compact JSON, eight times that so that a generously indented
-/// one fits too.
-pub(crate) const BODY_BYTES: usize = 8 * limits::SCHEMA_BYTES;
-
 /// No place becomes free by waiting: it takes somebody to delete a type. A minute keeps a client that repeats by itself
 /// from being a burden.
 const RETRY_WITHOUT_PLACE_SECONDS: u32 = 60;
@@ -32,7 +28,7 @@ const RETRY_WITHOUT_PLACE_SECONDS: u32 = 60;
 pub(crate) async fn define(
     Agent(caller): Agent,
     State(records): State<Records>,
-    DataBody(data): DataBody<BODY_BYTES>,
+    DataBody(data): DataBody<TYPE_BODY_BYTES>,
 ) -> Result<Response, Failure> {
     let data = json::read_members(&data, ["key", "schema"])?;
     let key = key_of(&data)?.ok_or_else(key_required)?;
@@ -75,7 +71,7 @@ pub(crate) async fn replace_schema(
     Agent(caller): Agent,
     State(records): State<Records>,
     Segments(key): Segments<String>,
-    DataBody(data): DataBody<BODY_BYTES>,
+    DataBody(data): DataBody<TYPE_BODY_BYTES>,
 ) -> Result<Data<ObjectTypeDefinition>, Failure> {
     let wanted = parse_object_type(&key)?;
     let data = json::read_members(&data, ["key", "schema"])?;

@@ -14,16 +14,12 @@ use wire::{Agent, DataBody, Failure, Query, Segments};
 use crate::Records;
 use crate::single_write::{Request, key_of};
 
-/// The body of a write: attributes of at most 32 KiB as compact JSON, eight times that so that they fit with every character
-/// escaped, which takes six bytes, or generously indented.
-pub(crate) const BODY_BYTES: usize = 8 * limits::ATTRIBUTES_BYTES;
-
 /// `POST /objects/records`
 pub(crate) async fn create(
     Agent(caller): Agent,
     State(records): State<Records>,
     headers: HeaderMap,
-    DataBody(data): DataBody<BODY_BYTES>,
+    DataBody(data): DataBody<{ limits::RECORD_BODY_BYTES }>,
 ) -> Result<Response, Failure> {
     as_item(Operation::CreateObjects, &records, &caller.account, &headers, &data).await
 }
@@ -33,7 +29,7 @@ pub(crate) async fn set(
     Agent(caller): Agent,
     State(records): State<Records>,
     headers: HeaderMap,
-    DataBody(data): DataBody<BODY_BYTES>,
+    DataBody(data): DataBody<{ limits::RECORD_BODY_BYTES }>,
 ) -> Result<Response, Failure> {
     as_item(Operation::SetObjects, &records, &caller.account, &headers, &data).await
 }
@@ -57,7 +53,7 @@ pub(crate) async fn update(
     State(records): State<Records>,
     Segments(id): Segments<String>,
     headers: HeaderMap,
-    DataBody(data): DataBody<BODY_BYTES>,
+    DataBody(data): DataBody<{ limits::RECORD_BODY_BYTES }>,
 ) -> Result<Response, Failure> {
     let operation = Operation::UpdateObjects;
     let key = key_of(&headers, operation, &[&id], &data)?;

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use domain::account::AccountId;
 use domain::item::relationship_type_not_found;
 use domain::json;
+use domain::limits::TYPE_BODY_BYTES;
 use domain::problem::Problem;
 use domain::types::{EndType, RelationshipType, TypeKey};
 use http::StatusCode;
@@ -15,7 +16,7 @@ use store::keys::TypeKind;
 use wire::{Agent, Data, DataBody, Failure, List, Query, Segments};
 
 use crate::Records;
-use crate::object_types::{BODY_BYTES, defined_as_wanted};
+use crate::object_types::defined_as_wanted;
 use crate::paging::{Paging, type_position};
 use crate::type_deletion::Deletion;
 
@@ -23,7 +24,7 @@ use crate::type_deletion::Deletion;
 pub(crate) async fn define(
     Agent(caller): Agent,
     State(records): State<Records>,
-    DataBody(data): DataBody<BODY_BYTES>,
+    DataBody(data): DataBody<TYPE_BODY_BYTES>,
 ) -> Result<Response, Failure> {
     let account = &caller.account;
     let data = json::read_members(&data, ["key", "source", "target"])?;

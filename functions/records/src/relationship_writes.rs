@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use domain::item::Item;
 use domain::job::Operation;
+use domain::limits::RELATIONSHIP_BODY_BYTES;
 use http::HeaderMap;
 use serde_json::value::RawValue;
 use wire::{Agent, DataBody, Failure, Segments};
@@ -11,16 +12,12 @@ use wire::{Agent, DataBody, Failure, Segments};
 use crate::Records;
 use crate::single_write::{Request, key_of};
 
-/// The body of a create: two external ids of 255 characters, each of which takes at most twelve bytes when it is escaped, and a
-/// few keys around them, generously indented.
-pub(crate) const BODY_BYTES: usize = 16 * 1024;
-
 /// `POST /relationships/records`
 pub(crate) async fn create(
     Agent(caller): Agent,
     State(records): State<Records>,
     headers: HeaderMap,
-    DataBody(data): DataBody<BODY_BYTES>,
+    DataBody(data): DataBody<RELATIONSHIP_BODY_BYTES>,
 ) -> Result<Response, Failure> {
     let operation = Operation::CreateRelationships;
     let key = key_of(&headers, operation, &[], &data)?;

@@ -17,6 +17,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::account::{AccountId, Role};
 use domain::json::read_members;
+use domain::limits::QUERY_BODY_BYTES;
 use domain::problem::Problem;
 use domain::query::{Candidate, Order, Query as Search, SortBy, Window};
 use domain::record::{ObjectRecord, RecordId, State as RowState};
@@ -33,9 +34,6 @@ use wire::{Agent, Data, Direction, Failure, JsonBody, List, PageRequest, Query};
 use crate::Records;
 use crate::object_records::READ_AT_ONCE;
 use crate::paging::PAGE_BYTES;
-
-/// A query, as it is sent. Its values are kept in memory while records are matched.
-const BODY_BYTES: usize = 256 * 1024;
 
 /// Records of a page, unless the request says otherwise: as published.
 const PER_PAGE: usize = 10;
@@ -60,7 +58,7 @@ pub(crate) async fn search(
     Agent(caller): Agent,
     State(records): State<Records>,
     parameters: Query,
-    JsonBody(body): JsonBody<BODY_BYTES>,
+    JsonBody(body): JsonBody<QUERY_BODY_BYTES>,
 ) -> Result<Response, Failure> {
     let mut search = Search::parse(&body, None)?;
     let explain = parameters.flag("explain")?.unwrap_or(false);

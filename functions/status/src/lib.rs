@@ -1,8 +1,8 @@
 //! Status: shows a job with its results or in pages of them, lists jobs, and says how many of each thing an account has and may have.
 
-pub mod console;
 mod limits;
 mod list;
+pub mod pages;
 mod results;
 pub mod settings;
 mod show;

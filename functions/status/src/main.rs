@@ -3,7 +3,7 @@
 use access::Access;
 use domain::ambient::Ambient;
 use lambda_http::{Error, run};
-use status::{Status, console, routes, routes_of_accept, settings::Settings};
+use status::{Status, pages, routes, routes_of_accept, settings::Settings};
 use store::{Store, clients};
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,5 +16,5 @@ async fn main() -> Result<(), Error> {
     let routes = routes(Status::new(store.clone())).merge(routes_of_accept());
     let entrance = (Access::new(store.clone(), settings.access), settings.proxy);
     let api = wire::conventions(routes, entrance, settings.origins, ambient);
-    run(telemetry.observe(&store, console::in_front_of(api))).await
+    run(telemetry.observe(&store, pages::in_front_of(api))).await
 }

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::account::AccountId;
 use domain::job::{Job, JobId, quoted};
+use domain::limits::WAIT_SECONDS;
 use domain::render;
 use lambda_http::Context;
 use store::StoreError;
@@ -15,10 +16,6 @@ use tokio::time::Instant;
 use wire::{Agent, Failure, Query, Rendered, Segments, bad_parameter};
 
 use crate::Status;
-
-/// The longest that a request may wait, in seconds: a function is stopped after 29 and the gateway answers after 30, and before and after
-/// the waiting there is work.
-const LONGEST_WAIT: u64 = 20;
 
 /// What is kept of the function's time for the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
@@ -73,8 +70,8 @@ impl Wait {
     /// 400 for a bad `wait`. A preference that cannot be read is none, as the standard has it.
     fn of(query: &Query, headers: &HeaderMap) -> Result<Self, Failure> {
         if let Some(given) = query.get("wait")? {
-            let allowed = format!("a whole number of seconds from 0 to {LONGEST_WAIT}");
-            let time = seconds(given).filter(|seconds| *seconds <= LONGEST_WAIT);
+            let allowed = format!("a whole number of seconds from 0 to {WAIT_SECONDS}");
+            let time = seconds(given).filter(|seconds| *seconds <= WAIT_SECONDS);
             let time = time.ok_or_else(|| bad_parameter("wait", &allowed, given))?;
             return Ok(Self { time: Duration::from_secs(time), preference: None });
         }
@@ -84,7 +81,7 @@ impl Wait {
             if name.trim().eq_ignore_ascii_case("wait") { seconds(value.trim().trim_matches('"')) } else { None }
         });
         let Some(wait) = wait else { return Ok(Self { time: Duration::ZERO, preference: None }) };
-        let time = wait.min(LONGEST_WAIT);
+        let time = wait.min(WAIT_SECONDS);
         let preference = HeaderValue::try_from(format!("wait={time}")).ok();
         Ok(Self { time: Duration::from_secs(time), preference })
     }
@@ -105,6 +102,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Until {
             let end = context.deadline();
             end.duration_since(std::time::SystemTime::now()).unwrap_or_default().saturating_sub(TIME_TO_ANSWER)
         });
-        Ok(Self(Instant::now() + left.unwrap_or(Duration::from_secs(LONGEST_WAIT))))
+        Ok(Self(Instant::now() + left.unwrap_or(Duration::from_secs(WAIT_SECONDS))))
     }
 }

@@ -206,7 +206,7 @@ impl LocalRun {
         sweeping.spawn(sweep_for_ever(sweep.clone()));
         let table = routes.table().to_vec();
         let api = wire::conventions(routes, access, origins, ambient.clone());
-        let router = status::console::in_front_of(api).layer(map_request(drain::to_the_end));
+        let router = status::pages::in_front_of(api).layer(map_request(drain::to_the_end));
         let (stop_serving, stopping) = oneshot::channel::<()>();
         let stopped = async move { drop(stopping.await) };
         let server = tokio::spawn(server::serve(listener, router, Patience::default(), stopped));

@@ -21,6 +21,33 @@ pub const BODY_BYTES: usize = 6_000_000;
 /// A body once it is decompressed: 32 MiB.
 pub const DECOMPRESSED_BODY_BYTES: usize = 32 * 1024 * 1024;
 
+/// Items on a page of a list, at the most and where a request does not say: so that a client that knows no pages sees all its jobs.
+pub const ITEMS_PER_PAGE: usize = 1_000;
+
+/// Records that one request may name, by id or by external id.
+pub const RECORDS_NAMED: usize = 1_000;
+
+/// The longest that a request may wait for the end of a job, in seconds: a function is stopped after 29 and the gateway answers after
+/// 30, and before and after the waiting there is work.
+pub const WAIT_SECONDS: u64 = 20;
+
+/// Characters of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_CHARACTERS: usize = 255;
+
+/// The body of a write of one record: attributes of at most 32 KiB as compact JSON, eight times that so that they fit with every
+/// character escaped, which takes six bytes, or generously indented.
+pub const RECORD_BODY_BYTES: usize = 8 * ATTRIBUTES_BYTES;
+
+/// The body of a type: the same of a schema.
+pub const TYPE_BODY_BYTES: usize = 8 * SCHEMA_BYTES;
+
+/// The body of a relationship: two external ids of 255 characters, each of which takes at most twelve bytes when it is escaped, and
+/// a few keys around them, generously indented.
+pub const RELATIONSHIP_BODY_BYTES: usize = 16 * 1024;
+
+/// A query, as it is sent. Its values are kept in memory while records are matched.
+pub const QUERY_BODY_BYTES: usize = 256 * 1024;
+
 /// One record's attributes as compact JSON: 32 KiB.
 pub const ATTRIBUTES_BYTES: usize = 32 * 1024;
 

@@ -31,7 +31,8 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 14] = [
+    /// Every code.
+    pub const ALL: [Self; 14] = [
         Self::BadRequest,
         Self::Forbidden,
         Self::NotFound,

@@ -1,5 +1,6 @@
 //! `Idempotency-Key`: the same key and request within a day have their effect once.
 
+use domain::limits::IDEMPOTENCY_KEY_CHARACTERS;
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 use store::jobs::IdempotencyKey;
@@ -7,7 +8,6 @@ use store::jobs::IdempotencyKey;
 use crate::failure::Failure;
 
 const HEADER: &str = "idempotency-key";
-const MOST_CHARACTERS: usize = 255;
 
 /// The key that a request carries, if it carries one.
 ///
@@ -18,9 +18,9 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<&[u8]>, Failure> {
     let Some(value) = values.next() else { return Ok(None) };
     let key = value.as_bytes();
     let is_printable = key.iter().all(|byte| (b' '..=b'~').contains(byte));
-    if values.next().is_some() || key.is_empty() || key.len() > MOST_CHARACTERS || !is_printable {
+    if values.next().is_some() || key.is_empty() || key.len() > IDEMPOTENCY_KEY_CHARACTERS || !is_printable {
         return Err(Failure::bad_request(format!(
-            "Idempotency-Key must be one header of 1 to {MOST_CHARACTERS} printable ASCII characters, not {} bytes",
+            "Idempotency-Key must be one header of 1 to {IDEMPOTENCY_KEY_CHARACTERS} printable ASCII characters, not {} bytes",
             key.len()
         )));
     }

@@ -40,7 +40,7 @@ pub use domain::query::Order;
 pub use failure::Failure;
 pub use idempotency::{hashed_key, idempotency_key};
 pub use origins::{AllowedOrigins, NoOrigin};
-pub use page::{DEFAULT_PER_PAGE, MAX_PER_PAGE, PageRequest};
+pub use page::PageRequest;
 pub use query::{Query, bad_parameter};
 pub use request_id::{RequestId, X_REQUEST_ID};
 pub use routes::{Caller, ChecksRole, Methods, Route, Routes, delete, get, patch, post, put};

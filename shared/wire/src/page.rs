@@ -1,5 +1,6 @@
 //! Which page of a list a request asks for.
 
+use domain::limits::ITEMS_PER_PAGE;
 use domain::query::Order;
 use store::page::{Page, PageQuery};
 
@@ -8,16 +9,10 @@ use crate::cursor::{Cursor, CursorScope, Direction};
 use crate::failure::Failure;
 use crate::query::{Query, bad_parameter};
 
-/// The largest page.
-pub const MAX_PER_PAGE: usize = 1_000;
-
-/// The page of a request without `per_page`: as large as any, so that a client that knows no pages sees all its jobs.
-pub const DEFAULT_PER_PAGE: usize = MAX_PER_PAGE;
-
 /// What `per_page`, `order` and `cursor` say together.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PageRequest {
-    /// 1 to [`MAX_PER_PAGE`].
+    /// 1 to [`ITEMS_PER_PAGE`].
     pub per_page: usize,
     pub order: Order,
     /// The first page when there is none.
@@ -31,7 +26,7 @@ impl PageRequest {
     /// # Errors
     /// 400 naming the parameter, what it may be and what it was.
     pub fn parse(query: &Query, scope: &CursorScope<'_>, default_order: Order) -> Result<Self, Failure> {
-        Self::parse_with(query, scope, default_order, DEFAULT_PER_PAGE)
+        Self::parse_with(query, scope, default_order, ITEMS_PER_PAGE)
     }
 
     /// As [`parse`](Self::parse), of a list whose pages have so many items unless the request says otherwise.
@@ -106,8 +101,8 @@ impl PageRequest {
 fn per_page(given: &str) -> Result<usize, Failure> {
     let is_number = given.bytes().all(|byte| byte.is_ascii_digit());
     match given.parse() {
-        Ok(number) if is_number && (1..=MAX_PER_PAGE).contains(&number) => Ok(number),
-        _ => Err(bad_parameter("per_page", &format!("a whole number from 1 to {MAX_PER_PAGE}"), given)),
+        Ok(number) if is_number && (1..=ITEMS_PER_PAGE).contains(&number) => Ok(number),
+        _ => Err(bad_parameter("per_page", &format!("a whole number from 1 to {ITEMS_PER_PAGE}"), given)),
     }
 }
 

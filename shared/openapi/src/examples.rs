@@ -1,0 +1,110 @@
+//! Examples of requests and answers: those of the documentation, each of which a test sends.
+
+use domain::ambient::Ambient;
+use domain::job::JobId;
+use domain::time::Timestamp;
+use serde_json::{Map, Value};
+
+/// The pages that have them.
+const PAGES: [&str; 2] = [include_str!("../../../docs/api.md"), include_str!("../../../docs/search.md")];
+
+const BASE: &str = "/api/sunshine";
+
+/// A request and its answer.
+pub struct Example {
+    /// In lower case.
+    pub method: String,
+    /// Beneath `/api/sunshine`, without its query.
+    pub path: String,
+    /// The request's first line, as people read it.
+    pub title: String,
+    pub content_type: String,
+    /// JSON, or the text of lines.
+    pub body: Option<Value>,
+    pub status: u16,
+    pub answer: Option<Value>,
+}
+
+/// Every example, in the order of the documentation.
+pub fn all() -> Vec<Example> {
+    PAGES.iter().flat_map(|page| page.split("```http\n").skip(1)).filter_map(example).collect()
+}
+
+/// Reads a block: a request line, headers and a body, an empty line, a status and a body.
+fn example(block: &str) -> Option<Example> {
+    let (block, _) = block.split_once("\n```")?;
+    let (request, answer) = block.split_once("\n\n")?;
+    let (line, rest) = request.split_once('\n').unwrap_or((request, ""));
+    let (method, target) = line.split_once(' ')?;
+    let path = target.split('?').next()?.strip_prefix(BASE)?;
+    let mut content_type = "application/json";
+    let mut body = String::new();
+    for line in rest.lines() {
+        match line.split_once(": ") {
+            Some((name, value)) if body.is_empty() && !name.starts_with(['{', '[', ' ']) => {
+                if name.eq_ignore_ascii_case("content-type") {
+                    content_type = value;
+                }
+            }
+            _ => {
+                body.push_str(line);
+                body.push('\n');
+            }
+        }
+    }
+    let (status, answer) = answer.split_once('\n').unwrap_or((answer, ""));
+    let is_json = content_type == "application/json";
+    let body = if body.is_empty() {
+        None
+    } else if is_json {
+        serde_json::from_str(&body).ok()
+    } else {
+        Some(Value::String(body))
+    };
+    Some(Example {
+        method: method.to_lowercase(),
+        path: path.to_owned(),
+        title: format!("{method} {}", target.strip_prefix(BASE)?),
+        content_type: content_type.to_owned(),
+        body,
+        status: status.trim().parse().ok()?,
+        answer: serde_json::from_str(answer).ok().map(filled),
+    })
+}
+
+/// Puts something in place of each `…`, which stands for what is another each time.
+fn filled(answer: Value) -> Value {
+    fn fill(name: &str, value: &mut Value) {
+        match value {
+            Value::String(text) if text == "…" => {
+                *text = match name {
+                    "next" | "previous" => {
+                        format!("{BASE}/objects/types?per_page=1&order=desc&cursor=AXsib2JqZWN0cyJ9")
+                    }
+                    _ => job_id(),
+                };
+            }
+            Value::Object(members) => members.iter_mut().for_each(|(name, value)| fill(name, value)),
+            Value::Array(values) => values.iter_mut().for_each(|value| fill("", value)),
+            _ => {}
+        }
+    }
+    let mut answer = answer;
+    fill("", &mut answer);
+    answer
+}
+
+/// The id that a job made at the time of the examples may have.
+pub fn job_id() -> String {
+    const SEED: u64 = 1;
+    JobId::new(&Ambient::manual(Timestamp::from_millis(1_509_724_806_400), SEED)).to_string()
+}
+
+/// Examples as a media type has them: by a name that is made of their number.
+pub fn named<'example>(examples: impl Iterator<Item = (&'example str, &'example Value)>) -> Map<String, Value> {
+    let mut named = Map::new();
+    for (number, (title, value)) in (1..).zip(examples) {
+        named.insert(format!("example-{number}"), serde_json::json!({"summary": title, "value": value}));
+    }
+    named
+}
