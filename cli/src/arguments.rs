@@ -13,6 +13,8 @@ const EXIT_CODES: &str = "Exit codes:
 
 Address and token come from `sundial login`, or from SUNDIAL_URL and SUNDIAL_TOKEN, which win.";
 
+const WATCH_CODES: &str = "Without --exit-status the exit code is 0 once the job has ended, whatever came of it.";
+
 /// Custom objects from the command line: imports files, follows jobs, shows records and types
 #[derive(Debug, Parser)]
 #[command(name = "sundial", version, after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
@@ -32,23 +34,23 @@ pub(crate) struct Arguments {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ConnectionArguments {
     /// Where the service is, as `https://acme.example.com`
-    #[arg(long, global = true, env = "SUNDIAL_URL", value_name = "URL")]
+    #[arg(long, global = true, help_heading = "The service", env = "SUNDIAL_URL", value_name = "URL")]
     pub(crate) url: Option<String>,
 
     /// Which of the services that you logged in to
-    #[arg(long, global = true, env = "SUNDIAL_PROFILE", value_name = "NAME")]
+    #[arg(long, global = true, help_heading = "The service", env = "SUNDIAL_PROFILE", value_name = "NAME")]
     pub(crate) profile: Option<String>,
 
     /// Read the token from standard input
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "The service")]
     pub(crate) token_stdin: bool,
 
     /// How many seconds to go on trying while the service is busy or not reached
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, global = true, help_heading = "The service", value_name = "SECONDS", default_value_t = 300)]
     pub(crate) retry_for: u64,
 
     /// Send the token over http:// to another machine, where anybody between can read it
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "The service")]
     pub(crate) insecure_http: bool,
 }
 
@@ -56,7 +58,7 @@ pub(crate) struct ConnectionArguments {
 pub(crate) enum Command {
     /// Import CSV, TSV, NDJSON or JSON files, so that every row is sent once
     Import(ImportArguments),
-    /// Keep an address and a token for later commands
+    /// Keep an address, and a token or a password, for later commands
     Login(LoginArguments),
     /// Show which service is called, and whether it lets you in
     Whoami,
@@ -76,9 +78,13 @@ pub(crate) enum Command {
     Limits,
     /// Print the completions of a shell
     Completions { shell: clap_complete::Shell },
-    /// Print the manual page, for `man`
+    /// Print the manual page, for `man`, or write one of each command
     #[command(name = "man")]
-    Manual,
+    Manual {
+        /// The folder that gets a page of each command, as `sundial-import.1`
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -86,6 +92,14 @@ pub(crate) struct LoginArguments {
     /// Keep this service under a name of its own, and make it the one that is used
     #[arg(value_name = "PROFILE")]
     pub(crate) name: Option<String>,
+
+    /// Log in by this email and its password, which is asked for, instead of by a token
+    #[arg(long, value_name = "EMAIL")]
+    pub(crate) email: Option<String>,
+
+    /// Read the password from standard input
+    #[arg(long, requires = "email")]
+    pub(crate) password_stdin: bool,
 }
 
 /// What is done with each row.
@@ -238,6 +252,7 @@ pub(crate) enum JobsCommand {
     /// Show a job
     Show { id: String },
     /// Wait until a job has ended
+    #[command(after_help = WATCH_CODES)]
     Watch {
         id: String,
         /// End with 1 when an item failed, and 3 when the job did not complete
@@ -292,8 +307,26 @@ pub(crate) enum RecordsCommand {
         #[command(flatten)]
         page: Page,
     },
+    /// Write all records of a type, as NDJSON or CSV
+    Export {
+        /// The object type whose records are written
+        #[arg(long = "type", value_name = "TYPE")]
+        object_type: String,
+        /// A record on each line, or a table of its ids and attributes
+        #[arg(long, value_enum, default_value_t = ExportFormat::Ndjson, conflicts_with = "json")]
+        format: ExportFormat,
+        /// Where to write, once all is there; otherwise to standard output
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Delete the record of an id
     Delete { id: String },
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    Ndjson,
+    Csv,
 }
 
 #[derive(Debug, Subcommand)]
@@ -325,17 +358,60 @@ pub(crate) enum TypesCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RelationshipsCommand {
+    /// Show and change relationship types
+    #[command(subcommand)]
+    Types(RelationshipTypesCommand),
     /// List the relationship records of a type
     List {
         #[arg(long = "type", value_name = "TYPE")]
         relationship_type: String,
+        /// Only those that have this id as their source
+        #[arg(long, value_name = "ID")]
+        source: Option<String>,
         #[command(flatten)]
         page: Page,
     },
     /// Show the relationship record of an id
     Get { id: String },
+    /// Link two things
+    Create {
+        #[arg(long = "type", value_name = "TYPE")]
+        relationship_type: String,
+        /// An id
+        #[arg(long, value_name = "ID")]
+        source: String,
+        /// An id
+        #[arg(long, value_name = "ID")]
+        target: String,
+    },
     /// Delete the relationship record of an id
     Delete { id: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RelationshipTypesCommand {
+    /// List the relationship types
+    List {
+        #[command(flatten)]
+        page: Page,
+    },
+    /// Show a relationship type
+    Show { key: String },
+    /// Define a relationship type, which is never changed
+    Create {
+        key: String,
+        /// The object type of its sources, or a name such as `zen:user`
+        #[arg(long, value_name = "TYPE")]
+        source: String,
+        /// The object type of its targets, or a name such as `zen:user`
+        #[arg(long, value_name = "TYPE")]
+        target: String,
+        /// Let a source have many targets; without it a second one is refused
+        #[arg(long)]
+        many: bool,
+    },
+    /// Delete a relationship type that has no records
+    Delete { key: String },
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

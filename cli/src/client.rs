@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode, redirect};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -91,21 +94,60 @@ pub(crate) enum Answer {
     NotFound(String),
 }
 
-/// A service and the right to call it. Its token is in a header that is marked as secret, and nowhere else.
+/// Who calls, and by what secret. It has no `Debug`, so that no message shows one by mistake.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Credentials {
+    Token { token: String },
+    Password { email: String, password: String },
+}
+
+impl Credentials {
+    fn header(&self) -> Result<HeaderValue, Failure> {
+        let mut header = match self {
+            Self::Token { token } => HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
+                Failure::Usage("the token has characters that no token has: log in again with another".to_owned())
+            })?,
+            Self::Password { email, password } => {
+                // What stands behind the first colon is the password.
+                if email.contains(':') {
+                    return Err(Failure::Usage("an email with a colon cannot log in: use a token".to_owned()));
+                }
+                let basic = format!("Basic {}", STANDARD.encode(format!("{email}:{password}")));
+                HeaderValue::from_str(&basic)
+                    .map_err(|_| Failure::Usage("the password cannot be sent: use a token".to_owned()))?
+            }
+        };
+        header.set_sensitive(true);
+        Ok(header)
+    }
+
+    /// What is said when the service does not know them. It never says which part is wrong.
+    fn refusal(&self) -> &'static str {
+        match self {
+            Self::Token { .. } => "the service does not accept the token: log in again with `sundial login`",
+            Self::Password { .. } => {
+                "the service does not accept the email and password: one of them is wrong, or the account allows no \
+                 passwords. Log in again with `sundial login`, or ask the operator for a token"
+            }
+        }
+    }
+}
+
+/// A service and the right to call it. The secret is in a header that is marked as secret, and nowhere else.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     origin: String,
     authorization: HeaderValue,
+    refusal: &'static str,
     retry_for: Duration,
 }
 
 impl Client {
     /// `origin` is scheme and host, without a path.
-    pub(crate) fn new(origin: String, token: &str, retry_for: Duration) -> Result<Self, Failure> {
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {token}"))
-            .map_err(|_| Failure::Usage("the token has characters that no token has: log in again".to_owned()))?;
-        authorization.set_sensitive(true);
+    pub(crate) fn new(origin: String, credentials: &Credentials, retry_for: Duration) -> Result<Self, Failure> {
+        let authorization = credentials.header()?;
         // A second call finds the provider installed, and that is as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -115,7 +157,7 @@ impl Client {
             .redirect(redirect::Policy::none())
             .build()
             .map_err(|error| Failure::NotDone(format!("no connection can be made: {}", causes(&error))))?;
-        Ok(Self { http, origin, authorization, retry_for })
+        Ok(Self { http, origin, authorization, refusal: credentials.refusal(), retry_for })
     }
 
     pub(crate) fn origin(&self) -> &str {
@@ -196,11 +238,9 @@ impl Client {
             }));
         }
         match status {
-            StatusCode::UNAUTHORIZED => Attempt::Done(Err(Failure::Refused(
-                "the service does not accept the token: log in again with `sundial login`".to_owned(),
-            ))),
+            StatusCode::UNAUTHORIZED => Attempt::Done(Err(Failure::Refused(self.refusal.to_owned()))),
             StatusCode::FORBIDDEN => Attempt::Done(Err(Failure::Refused(format!(
-                "access refused: {}; ask the operator for a token of an agent",
+                "access refused: {}; ask the operator to let you in as an agent",
                 detail()
             )))),
             StatusCode::TOO_MANY_REQUESTS => Attempt::Trouble(Trouble { text: detail(), is_safe: true, retry_after }),
@@ -301,7 +341,28 @@ pub(crate) fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Request, detail, escape, url};
+    use serde_json::json;
+
+    use super::{Credentials, Request, detail, escape, url};
+
+    #[test]
+    fn a_secret_is_sent_as_the_service_reads_it_and_shown_by_nothing() {
+        let token = Credentials::Token { token: "t".to_owned() }.header().unwrap();
+        assert_eq!(token, "Bearer t");
+        let password = |email: &str| Credentials::Password { email: email.to_owned(), password: "p:ü".to_owned() };
+        let header = password("a@b").header().unwrap();
+        assert_eq!(header, "Basic YUBiOnA6w7w=");
+        assert_eq!(format!("{header:?}"), "Sensitive");
+        assert!(password("a:b").header().is_err());
+    }
+
+    #[test]
+    fn kept_credentials_are_read_again() {
+        for kept in [json!({"token": "t"}), json!({"email": "a@b", "password": "p"})] {
+            let credentials: Credentials = serde_json::from_value(kept.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&credentials).unwrap(), kept);
+        }
+    }
 
     #[test]
     fn a_next_page_is_asked_for_as_it_was_given() {

@@ -4,12 +4,11 @@ mod batches;
 mod items;
 mod job;
 mod ledger;
-mod progress;
 mod report;
 mod rows;
 mod source;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -25,12 +24,12 @@ use crate::arguments::{Action, ImportArguments};
 use crate::client::{Client, Request, escape};
 use crate::failure::{Failure, Verdict};
 use crate::output::{Output, write_json};
+use crate::progress::Progress;
 use crate::text::{grouped, printable, rows as count_rows};
 use batches::{Batch, Batches};
 use items::{Converter, Target};
 use job::{Order, Outcome};
 use ledger::{Done, Entry, Header, Ledger, Posting};
-use progress::Progress;
 use report::{Reports, beside, described};
 use rows::{BEGINNING, Layout, Rows};
 use source::Source;
@@ -203,7 +202,7 @@ impl Import<'_> {
         let mut done = ledger.done;
         let columns = Rows::new(source.text()?, layout)?.columns().map(<[String]>::to_vec);
         let mut reports = Reports::open(&self.reports_path(), columns.as_deref(), &done)?;
-        let progress = Progress::new(header.rows, done.end, done.failed);
+        let progress = Progress::new("rows", header.rows, done.end, done.failed);
         let ledger = Arc::new(Mutex::new(ledger));
         let sender = Sender {
             client: self.client.clone(),
@@ -316,7 +315,7 @@ impl Import<'_> {
         if count == 0 {
             return Err(Failure::NotDone("the file has no rows".to_owned()));
         }
-        let progress = Progress::new(count, 0, 0);
+        let progress = Progress::new("rows", count, 0, 0);
         let order =
             Order { action: self.options.action.name(), validate_only: true, max_failures: self.options.max_failures };
         let seed = random()?;
@@ -325,22 +324,24 @@ impl Import<'_> {
             .map(|batch| async {
                 let batch = batch?;
                 if batch.rows.is_empty() {
-                    return Ok((batch, Vec::new()));
+                    return Ok((batch, Vec::new(), Effects::default()));
                 }
                 // Another key each time: what was true of an earlier run may not be true any more.
                 let key = key(&seed, &batch);
                 let job = job::post(self.client, &order, &key, job::compressed(&batch.lines)?).await?;
                 let outcomes = job::outcomes(self.client, &job, batch.first, batch.rows.len(), &progress).await?;
-                Ok::<_, Failure>((batch, outcomes))
+                let effects = self.effects(&batch, &outcomes, &seed).await?;
+                Ok::<_, Failure>((batch, outcomes, effects))
             })
             .buffered(usize::from(self.options.in_flight));
         let mut asked = Box::pin(asked);
-        let mut succeeded = 0u64;
+        let mut effects = Effects::default();
         let mut unknown = 0u64;
         let mut end = 0;
         let mut reasons: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         while let Some(result) = asked.next().await {
-            let (batch, outcomes) = result?;
+            let (batch, outcomes, more) = result?;
+            effects.add(more);
             let mut fail = |number: u64, reason: String| {
                 let (count, _) = reasons.entry(reason).or_insert((0, number));
                 *count += 1;
@@ -350,7 +351,7 @@ impl Import<'_> {
             }
             for (row, outcome) in batch.rows.iter().zip(outcomes) {
                 match outcome {
-                    Outcome::Succeeded { .. } => succeeded += 1,
+                    Outcome::Succeeded { .. } => {}
                     Outcome::Failed { detail, .. } => fail(row.number, detail),
                     Outcome::Unknown => unknown += 1,
                 }
@@ -364,12 +365,45 @@ impl Import<'_> {
         }
         progress.clear();
         drop(asked);
-        let failed = end - succeeded - unknown;
-        self.show_dry_run(&DryRun { rows: count, succeeded, failed, invalid, unknown }, &reasons)
+        let failed = end - effects.all() - unknown;
+        self.show_dry_run(&DryRun { rows: count, effects, failed, invalid, unknown }, &reasons)
+    }
+
+    /// What the rows of a batch that would succeed would do. Whether an external id is taken is not in the answer to `external_id_set`, but it is
+    /// in the answer to whether its record could be deleted, which asks for as many rows at a time.
+    async fn effects(&self, batch: &Batch, outcomes: &[Outcome], seed: &str) -> Result<Effects, Failure> {
+        let succeeded = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Succeeded { .. })).count() as u64;
+        match self.options.action {
+            Action::Post => return Ok(Effects { made: succeeded, ..Effects::default() }),
+            Action::Update => return Ok(Effects { changed: succeeded, ..Effects::default() }),
+            Action::Delete | Action::ExternalIdDelete => {
+                return Ok(Effects { deleted: succeeded, ..Effects::default() });
+            }
+            Action::ExternalIdSet if succeeded == 0 => return Ok(Effects::default()),
+            Action::ExternalIdSet => {}
+        }
+        let (keys, lines) = probe(batch, &self.options.object_type)?;
+        let distinct: BTreeSet<&str> = keys.iter().map(String::as_str).collect();
+        let order = Order { action: Action::ExternalIdDelete.name(), validate_only: true, max_failures: None };
+        let key = format!("{}-ids", key(seed, batch));
+        let job = job::post(self.client, &order, &key, job::compressed(&lines)?).await?;
+        let found = job::outcomes(self.client, &job, batch.first, distinct.len(), &Progress::hidden()).await?;
+        // One that relationships keep from being deleted is there too.
+        let is_there = |outcome: &Outcome| !matches!(outcome, Outcome::Failed { code, .. } if code == "NotFound");
+        let mut there: BTreeSet<&str> =
+            distinct.iter().zip(&found).filter(|(_, outcome)| is_there(outcome)).map(|(key, _)| *key).collect();
+        let mut effects = Effects::default();
+        for (key, outcome) in keys.iter().zip(outcomes) {
+            if matches!(outcome, Outcome::Succeeded { .. }) {
+                // What one row makes, a later one of the same external id changes.
+                if there.insert(key) { effects.made += 1 } else { effects.changed += 1 }
+            }
+        }
+        Ok(effects)
     }
 
     fn show_plan(&self, source: &Source, layout: Layout, converter: &Converter) -> Result<(), Failure> {
-        self.output.line(&format!("The file is {}, {}.", layout.name(), source.encoding()))?;
+        self.output.line(&format!("The file is {} and encoded in {}.", layout.name(), source.encoding()))?;
         let rows: Vec<Vec<String>> = converter
             .columns()
             .iter()
@@ -395,23 +429,32 @@ impl Import<'_> {
                 .map(|(reason, (count, number))| json!({"reason": reason, "rows": count, "first_row": number}))
                 .collect();
             write_json(&json!({
-                "dry_run": true, "rows": run.rows, "would_succeed": run.succeeded, "would_fail": run.failed,
+                "dry_run": true, "rows": run.rows, "would_succeed": run.effects.all(), "would_make": run.effects.made,
+                "would_change": run.effects.changed, "would_delete": run.effects.deleted, "would_fail": run.failed,
                 "unknown": run.unknown, "invalid": run.invalid, "reasons": reasons,
             }))?;
         } else {
-            let verb = match self.options.action {
-                Action::Post => "be made",
-                Action::Update => "be changed",
-                Action::ExternalIdSet => "be changed or made",
-                Action::Delete | Action::ExternalIdDelete => "be deleted",
+            let Effects { made, changed, deleted } = run.effects;
+            let what = match self.options.action {
+                Action::Post => format!("{} would be made", count_rows(made)),
+                Action::Update => format!("{} would be changed", count_rows(changed)),
+                Action::ExternalIdSet => {
+                    format!("{} would be made, {} would be changed", count_rows(made), grouped(changed))
+                }
+                Action::Delete | Action::ExternalIdDelete => format!("{} would be deleted", count_rows(deleted)),
             };
-            self.output.line(&format!(
-                "{} would {verb}, {} would fail. Nothing was changed.",
-                count_rows(run.succeeded),
-                grouped(run.failed)
-            ))?;
+            let mut text = format!("{what}, {} would fail.", grouped(run.failed));
+            if run.unknown > 0 {
+                let _ = write!(text, " Of {} nobody can tell.", grouped(run.unknown));
+            }
+            text.push_str(" Nothing was changed.");
+            self.output.line(&text)?;
             for (reason, (count, number)) in grouped_reasons.iter().take(SHOWN) {
-                let line = format!("{}, first row {number}: {reason}", count_rows(*count));
+                let line = if *count == 1 {
+                    format!("row {number}: {reason}")
+                } else {
+                    format!("{}, the first of them row {number}: {reason}", count_rows(*count))
+                };
                 self.output.line(&printable(&line))?;
             }
             if grouped_reasons.len() > SHOWN {
@@ -451,10 +494,50 @@ fn check(mut rows: Rows, converter: &Converter) -> Result<(u64, u64), Failure> {
     Ok((count, invalid))
 }
 
+/// The external id of each row of a batch, without regard to case, and for each of them once the question whether there is such a record.
+/// The questions are in the order of the ids.
+fn probe(batch: &Batch, object_type: &str) -> Result<(Vec<String>, Vec<u8>), Failure> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        external_id: String,
+    }
+    let lines = batch.lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let named = lines.map(|line| serde_json::from_slice(line).map(|named: Named| named.external_id));
+    let ids: Vec<String> = named.collect::<Result<_, _>>().map_err(std::io::Error::from)?;
+    let keys: Vec<String> = ids.iter().map(|id| id.to_lowercase()).collect();
+    let distinct: BTreeMap<&str, &String> = keys.iter().map(String::as_str).zip(&ids).collect();
+    let mut questions = Vec::new();
+    for id in distinct.values() {
+        questions.extend_from_slice(json!({"type": object_type, "external_id": id}).to_string().as_bytes());
+        questions.push(b'\n');
+    }
+    Ok((keys, questions))
+}
+
+/// How many rows would do what.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Effects {
+    made: u64,
+    changed: u64,
+    deleted: u64,
+}
+
+impl Effects {
+    fn add(&mut self, more: Self) {
+        self.made += more.made;
+        self.changed += more.changed;
+        self.deleted += more.deleted;
+    }
+
+    fn all(self) -> u64 {
+        self.made + self.changed + self.deleted
+    }
+}
+
 /// Counts of what rows would do.
 struct DryRun {
     rows: u64,
-    succeeded: u64,
+    effects: Effects,
     failed: u64,
     invalid: u64,
     unknown: u64,

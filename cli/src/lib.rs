@@ -2,10 +2,13 @@
 
 mod arguments;
 mod client;
+mod export;
 mod failure;
 mod import;
+mod manual;
 mod output;
 mod profile;
+mod progress;
 mod resources;
 mod text;
 
@@ -41,12 +44,7 @@ async fn dispatch(arguments: Arguments) -> Result<Verdict, Failure> {
             output::write(&script)?;
             return Ok(Verdict::Succeeded);
         }
-        Command::Manual => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Arguments::command()).render(&mut page)?;
-            output::write(&page)?;
-            return Ok(Verdict::Succeeded);
-        }
+        Command::Manual { dir } => return manual::write(dir.as_deref(), &output),
         Command::Login(login) => return profile::login(&connection, &login, &output).await,
         Command::Whoami => return profile::whoami(&connection, &output).await,
         _ => {}
@@ -59,6 +57,8 @@ async fn dispatch(arguments: Arguments) -> Result<Verdict, Failure> {
         Command::Types(command) => resources::types(command, &client, &output).await,
         Command::Relationships(command) => resources::relationships(command, &client, &output).await,
         Command::Limits => resources::limits(&client, &output).await,
-        Command::Completions { .. } | Command::Manual | Command::Login(_) | Command::Whoami => Ok(Verdict::Succeeded),
+        Command::Completions { .. } | Command::Manual { .. } | Command::Login(_) | Command::Whoami => {
+            Ok(Verdict::Succeeded)
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Addresses and tokens that `sundial login` keeps, and which of them a command uses.
+//! Addresses and secrets that `sundial login` keeps, and which of them a command uses.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::arguments::{ConnectionArguments, LoginArguments};
-use crate::client::{Client, Request};
+use crate::client::{Client, Credentials, Request};
 use crate::failure::{Failure, Verdict};
 use crate::output::{Output, write_json};
 
@@ -29,14 +29,15 @@ struct Configuration {
 #[derive(Deserialize, Serialize)]
 struct Profile {
     url: String,
-    token: String,
+    #[serde(flatten)]
+    credentials: Credentials,
 }
 
 /// The service that a command calls, from its arguments, the environment or the profile, in this order.
 pub(crate) struct Connection {
     origin: String,
-    token: String,
-    token_from: String,
+    credentials: Credentials,
+    credentials_from: String,
     profile: Option<String>,
     retry_for: Duration,
 }
@@ -67,28 +68,28 @@ impl Connection {
             }
         };
         refuse_plain_http(&origin, arguments.insecure_http)?;
-        let (token, token_from) = if arguments.token_stdin {
-            (token_from_stdin()?, "standard input".to_owned())
+        let (credentials, credentials_from) = if arguments.token_stdin {
+            (Credentials::Token { token: token_from_stdin()? }, "standard input".to_owned())
         } else if let Some(token) = env::var("SUNDIAL_TOKEN").ok().filter(|token| !token.is_empty()) {
-            (token, "SUNDIAL_TOKEN".to_owned())
+            (Credentials::Token { token }, "SUNDIAL_TOKEN".to_owned())
         } else if let (Some(profile), true) = (profile, is_profiles) {
-            (profile.token.clone(), format!("profile {wanted}"))
+            (profile.credentials.clone(), format!("profile {wanted}"))
         } else {
-            // A token is for the service that it was given for, and never sent to another.
+            // A secret is for the service that it was given for, and never sent to another.
             return Err(Failure::Refused(format!(
                 "no token for {origin} is known: run `sundial login --url {origin}`, or set SUNDIAL_TOKEN"
             )));
         };
         let profile = is_profiles.then_some(wanted);
-        Ok(Self { origin, token, token_from, profile, retry_for: Duration::from_secs(arguments.retry_for) })
+        Ok(Self { origin, credentials, credentials_from, profile, retry_for: Duration::from_secs(arguments.retry_for) })
     }
 
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        Client::new(self.origin.clone(), &self.token, self.retry_for)
+        Client::new(self.origin.clone(), &self.credentials, self.retry_for)
     }
 }
 
-/// Asks for the token where nobody sees it, tries it, and keeps it.
+/// Asks for the token or the password where nobody sees it, tries it, and keeps it.
 pub(crate) async fn login(
     arguments: &ConnectionArguments,
     login: &LoginArguments,
@@ -98,25 +99,46 @@ pub(crate) async fn login(
     let url = url.ok_or_else(|| Failure::Usage("say where the service is: --url https://…".to_owned()))?;
     let origin = origin(url)?;
     refuse_plain_http(&origin, arguments.insecure_http)?;
-    let token = if arguments.token_stdin {
-        token_from_stdin()?
-    } else {
-        let mut terminal = Term::stderr();
-        if !terminal.is_term() {
-            return Err(Failure::Usage("no terminal to ask on: send the token by a pipe to --token-stdin".to_owned()));
+    let credentials = match &login.email {
+        Some(_) if arguments.token_stdin => {
+            return Err(Failure::Usage(
+                "--email goes with a password, and --token-stdin without: leave one out".to_owned(),
+            ));
         }
-        terminal.write_all(format!("Token for {origin} (nothing is shown as you type): ").as_bytes())?;
-        terminal.read_secure_line()?.trim().to_owned()
+        Some(email) => {
+            let password = if login.password_stdin {
+                password_from_stdin()?
+            } else {
+                ask(&format!("Password of {email} for {origin}"), "the password by a pipe to --password-stdin")?
+            };
+            if password.is_empty() {
+                return Err(Failure::Usage("there is no password: nothing was kept".to_owned()));
+            }
+            Credentials::Password { email: email.clone(), password }
+        }
+        None if arguments.token_stdin => Credentials::Token { token: token_from_stdin()? },
+        None => {
+            let token = ask(&format!("Token for {origin}"), "the token by a pipe to --token-stdin")?;
+            Credentials::Token { token: token.trim().to_owned() }
+        }
     };
-    let client = Client::new(origin.clone(), &token, Duration::from_secs(arguments.retry_for))?;
+    let client = Client::new(origin.clone(), &credentials, Duration::from_secs(arguments.retry_for))?;
     client.send(Request::get("/limits")).await?;
     let name = login.name.clone().or_else(|| arguments.profile.clone()).filter(|name| !name.is_empty());
     let name = name.unwrap_or_else(|| DEFAULT_PROFILE.to_owned());
     let mut configuration = Configuration::read()?;
-    configuration.profiles.insert(name.clone(), Profile { url: origin.clone(), token });
+    let is_password = matches!(credentials, Credentials::Password { .. });
+    configuration.profiles.insert(name.clone(), Profile { url: origin.clone(), credentials });
     configuration.current = Some(name.clone());
     configuration.write()?;
     output.line(&format!("Logged in to {origin} as profile {name}."))?;
+    if is_password {
+        // The API gives no token for a password, so that every request has to come with it.
+        output.line(&format!(
+            "The password itself is kept, in {}, which only you can read. A token is safer: it can end, and be revoked alone.",
+            Configuration::path()?.display()
+        ))?;
+    }
     Ok(Verdict::Succeeded)
 }
 
@@ -125,11 +147,23 @@ pub(crate) async fn whoami(arguments: &ConnectionArguments, output: &Output) -> 
     let connection = Connection::resolve(arguments)?;
     connection.client()?.send(Request::get("/limits")).await?;
     if output.is_json() {
+        let email = match &connection.credentials {
+            Credentials::Token { .. } => None,
+            Credentials::Password { email, .. } => Some(email),
+        };
         write_json(&json!({
-            "url": connection.origin, "profile": connection.profile, "token_from": connection.token_from,
+            "url": connection.origin, "profile": connection.profile, "email": email,
+            "credentials_from": connection.credentials_from,
         }))?;
     } else {
-        output.line(&format!("{}, with the token of {}: accepted", connection.origin, connection.token_from))?;
+        let from = &connection.credentials_from;
+        let line = match &connection.credentials {
+            Credentials::Token { .. } => format!("{}, with the token of {from}: accepted", connection.origin),
+            Credentials::Password { email, .. } => {
+                format!("{}, as {email} with the password of {from}: accepted", connection.origin)
+            }
+        };
+        output.line(&crate::text::printable(&line))?;
     }
     Ok(Verdict::Succeeded)
 }
@@ -175,6 +209,24 @@ impl Configuration {
         file.persist(&path).map_err(|error| error.error)?;
         Ok(())
     }
+}
+
+/// What is typed after this question, and not shown.
+fn ask(question: &str, otherwise: &str) -> Result<String, Failure> {
+    let mut terminal = Term::stderr();
+    if !terminal.is_term() {
+        return Err(Failure::Usage(format!("no terminal to ask on: send {otherwise}")));
+    }
+    terminal.write_all(format!("{question} (nothing is shown as you type): ").as_bytes())?;
+    Ok(terminal.read_secure_line()?)
+}
+
+/// All of standard input but the end of its line: blanks may be part of a password.
+fn password_from_stdin() -> Result<String, Failure> {
+    let mut password = String::new();
+    io::stdin().lock().take(16_384).read_to_string(&mut password)?;
+    let line = password.strip_suffix('\n').unwrap_or(&password);
+    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }
 
 fn token_from_stdin() -> Result<String, Failure> {

@@ -1,15 +1,21 @@
 //! Commands that show and change one thing at a time.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::arguments::{JobsCommand, Page, RecordsCommand, RelationshipsCommand, TypesCommand};
+use crate::arguments::{
+    JobsCommand, Page, RecordsCommand, RelationshipTypesCommand, RelationshipsCommand, TypesCommand,
+};
 use crate::client::{Client, Repeat, Request, escape};
+use crate::export;
 use crate::failure::{Failure, Verdict};
 use crate::output::{Output, write_json};
+use crate::progress::Progress;
+use crate::text::grouped;
 
 /// The most that the API lists at a time.
 const LARGEST_PAGE: usize = 1_000;
@@ -22,7 +28,7 @@ pub(crate) async fn jobs(command: JobsCommand, client: &Client, output: &Output)
                 request = request.query("status", status);
             }
             let jobs = list(client, request, page, None).await?;
-            show_list(output, &jobs, &["ID", "STATUS", "TYPE", "ACTION", "ITEMS", "FAILED", "CREATED"], job_cells)?;
+            show_list(output, &jobs, &["ID", "STATUS", "ACTION", "ITEMS", "FAILED", "CREATED (UTC)"], job_cells)?;
             Ok(Verdict::Succeeded)
         }
         JobsCommand::Show { id } => {
@@ -55,7 +61,7 @@ pub(crate) async fn jobs(command: JobsCommand, client: &Client, output: &Output)
 }
 
 pub(crate) async fn records(command: RecordsCommand, client: &Client, output: &Output) -> Result<Verdict, Failure> {
-    const HEADINGS: [&str; 5] = ["ID", "TYPE", "EXTERNAL ID", "UPDATED", "ATTRIBUTES"];
+    const HEADINGS: [&str; 5] = ["ID", "TYPE", "EXTERNAL ID", "UPDATED (UTC)", "ATTRIBUTES"];
     match command {
         RecordsCommand::Get { id } => {
             let request = Request::get(&format!("/objects/records/{}", escape(&id)));
@@ -73,6 +79,9 @@ pub(crate) async fn records(command: RecordsCommand, client: &Client, output: &O
             let request = Request::post("/objects/query", &body).repeat(Repeat::Always);
             show_list(output, &list(client, request, page, Some(&body)).await?, &HEADINGS, record_cells)?;
         }
+        RecordsCommand::Export { object_type, format, output: path } => {
+            return export::run(&object_type, format, path.as_deref(), client, output).await;
+        }
         RecordsCommand::Delete { id } => {
             client.send(Request::delete(&format!("/objects/records/{}", escape(&id)))).await?;
             say_deleted(output, &id)?;
@@ -86,11 +95,11 @@ pub(crate) async fn types(command: TypesCommand, client: &Client, output: &Outpu
     match command {
         TypesCommand::List { page } => {
             let types = list(client, Request::get("/objects/types"), page, None).await?;
-            show_list(output, &types, &["KEY", "VERSION", "UPDATED", "ATTRIBUTES"], |object_type| {
+            show_list(output, &types, &["KEY", "VERSION", "UPDATED (UTC)", "ATTRIBUTES"], |object_type| {
                 let names = object_type["schema"]["properties"].as_object();
                 let names = names.map(|names| names.keys().cloned().collect::<Vec<_>>().join(", "));
                 let text = |name: &str| plain(&object_type[name]);
-                vec![text("key"), text("version"), text("updated_at"), names.unwrap_or_default()]
+                vec![text("key"), text("version"), time(&object_type["updated_at"]), names.unwrap_or_default()]
             })?;
         }
         TypesCommand::Show { key } => show_type(output, &data(client.send(Request::get(&path(&key))).await?))?,
@@ -117,12 +126,26 @@ pub(crate) async fn relationships(
 ) -> Result<Verdict, Failure> {
     let path = |id: &str| format!("/relationships/records/{}", escape(id));
     match command {
-        RelationshipsCommand::List { relationship_type, page } => {
-            let request = Request::get("/relationships/records").query("type", relationship_type);
+        RelationshipsCommand::Types(command) => relationship_types(command, client, output).await?,
+        RelationshipsCommand::List { relationship_type, source, page } => {
+            let request = match source {
+                Some(id) => {
+                    // Ids of things that are kept elsewhere have colons, which stand in a path as they are.
+                    let (id, key) = (escape(&id).replace("%3A", ":"), escape(&relationship_type));
+                    Request::get(&format!("/objects/records/{id}/relationships/{key}"))
+                }
+                None => Request::get("/relationships/records").query("type", relationship_type),
+            };
             let found = list(client, request, page, None).await?;
-            show_list(output, &found, &["ID", "TYPE", "SOURCE", "TARGET", "CREATED"], |record| {
-                ["id", "relationship_type", "source", "target", "created_at"].map(|name| plain(&record[name])).to_vec()
+            show_list(output, &found, &["ID", "TYPE", "SOURCE", "TARGET", "CREATED (UTC)"], |record| {
+                let text = |name: &str| plain(&record[name]);
+                vec![text("id"), text("relationship_type"), text("source"), text("target"), time(&record["created_at"])]
             })?;
+        }
+        RelationshipsCommand::Create { relationship_type, source, target } => {
+            let link = json!({"relationship_type": relationship_type, "source": source, "target": target});
+            let request = Request::post("/relationships/records", &json!({"data": link}));
+            show_one(output, &data(client.send(request).await?))?;
         }
         RelationshipsCommand::Get { id } => show_one(output, &data(client.send(Request::get(&path(&id))).await?))?,
         RelationshipsCommand::Delete { id } => {
@@ -131,6 +154,35 @@ pub(crate) async fn relationships(
         }
     }
     Ok(Verdict::Succeeded)
+}
+
+async fn relationship_types(
+    command: RelationshipTypesCommand,
+    client: &Client,
+    output: &Output,
+) -> Result<(), Failure> {
+    let path = |key: &str| format!("/relationships/types/{}", escape(key));
+    match command {
+        RelationshipTypesCommand::List { page } => {
+            let types = list(client, Request::get("/relationships/types"), page, None).await?;
+            show_list(output, &types, &["KEY", "SOURCE", "TARGET", "CREATED (UTC)"], |kind| {
+                let text = |name: &str| plain(&kind[name]);
+                vec![text("key"), text("source"), text("target"), time(&kind["created_at"])]
+            })
+        }
+        RelationshipTypesCommand::Show { key } => {
+            show_one(output, &data(client.send(Request::get(&path(&key))).await?))
+        }
+        RelationshipTypesCommand::Create { key, source, target, many } => {
+            let target = if many { json!([target]) } else { json!(target) };
+            let body = json!({"data": {"key": key, "source": source, "target": target}});
+            show_one(output, &data(client.send(Request::post("/relationships/types", &body)).await?))
+        }
+        RelationshipTypesCommand::Delete { key } => {
+            client.send(Request::delete(&path(&key))).await?;
+            say_deleted(output, &key)
+        }
+    }
 }
 
 pub(crate) async fn limits(client: &Client, output: &Output) -> Result<Verdict, Failure> {
@@ -144,12 +196,23 @@ pub(crate) async fn limits(client: &Client, output: &Output) -> Result<Verdict, 
 
 /// Waits until the job has ended; the service answers at that moment, so that nothing is asked in vain.
 async fn watch(client: &Client, id: &str) -> Result<Value, Failure> {
+    // At once, to learn how much there is to show.
+    let mut wait = "0";
+    let mut progress: Option<Progress> = None;
     loop {
-        let request = Request::get(&format!("/jobs/{}", escape(id))).query("wait", "20");
+        let request = Request::get(&format!("/jobs/{}", escape(id))).query("wait", wait);
         let job = data(client.send(request).await?);
+        let count = |name: &str| job["progress"][name].as_u64().unwrap_or(0);
         if !matches!(job["job_status"].as_str(), Some("queued" | "processing")) {
+            if let Some(progress) = progress {
+                progress.clear();
+            }
             return Ok(job);
         }
+        let shown =
+            progress.get_or_insert_with(|| Progress::new("items", count("total"), count("processed"), count("failed")));
+        shown.done(0, count("processed"), count("failed"));
+        wait = if shown.is_shown() { "1" } else { "20" };
     }
 }
 
@@ -167,20 +230,44 @@ fn job_verdict(job: &Value) -> Verdict {
 async fn list(client: &Client, request: Request, page: Page, body: Option<&Value>) -> Result<Vec<Value>, Failure> {
     let wanted = if page.limit == 0 { usize::MAX } else { page.limit };
     let mut entries = Vec::new();
-    let mut request = request.query("per_page", wanted.min(LARGEST_PAGE).to_string());
-    loop {
-        let mut answer = client.send(request).await?;
-        if let Value::Array(found) = answer["data"].take() {
-            entries.extend(found);
-        }
-        let Some(next) = answer["links"]["next"].as_str().filter(|_| entries.len() < wanted) else {
-            entries.truncate(wanted);
-            return Ok(entries);
-        };
-        request = match body {
+    let mut pages = Pages::of(client, request, wanted.min(LARGEST_PAGE), body);
+    while entries.len() < wanted
+        && let Some(found) = pages.next().await?
+    {
+        entries.extend(found);
+    }
+    entries.truncate(wanted);
+    Ok(entries)
+}
+
+/// The pages of a list, one after the other.
+pub(crate) struct Pages<'a> {
+    client: &'a Client,
+    next: Option<Request>,
+    body: Option<&'a Value>,
+}
+
+impl<'a> Pages<'a> {
+    /// Pages as large as the API has them.
+    pub(crate) fn new(client: &'a Client, request: Request, body: Option<&'a Value>) -> Self {
+        Self::of(client, request, LARGEST_PAGE, body)
+    }
+
+    fn of(client: &'a Client, request: Request, size: usize, body: Option<&'a Value>) -> Self {
+        Self { client, next: Some(request.query("per_page", size.to_string())), body }
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Value>>, Failure> {
+        let Some(request) = self.next.take() else { return Ok(None) };
+        let mut answer = self.client.send(request).await?;
+        self.next = answer["links"]["next"].as_str().map(|next| match self.body {
             Some(body) => Request::post(next, body).repeat(Repeat::Always),
             None => Request::get(next),
-        };
+        });
+        Ok(Some(match answer["data"].take() {
+            Value::Array(found) => found,
+            _ => Vec::new(),
+        }))
     }
 }
 
@@ -240,6 +327,15 @@ fn plain(value: &Value) -> String {
     }
 }
 
+/// A time of the API to the minute, as a person reads it: `2017-11-03 16:00`.
+fn time(value: &Value) -> String {
+    let text = plain(value);
+    match (text.get(..10), text.get(10..11), text.get(11..16)) {
+        (Some(day), Some("T"), Some(minute)) => format!("{day} {minute}"),
+        _ => text,
+    }
+}
+
 fn show_list(
     output: &Output,
     entries: &[Value],
@@ -273,18 +369,27 @@ fn show_job(output: &Output, job: &Value) -> Result<(), Failure> {
     if output.is_json() {
         return write_json(job);
     }
-    let progress = &job["progress"];
-    let mut text = format!(
-        "{}  {} {}: {}, {} of {} items processed, {} succeeded, {} failed",
+    let head = format!(
+        "Job {} ({}{}, {}): {}",
         plain(&job["id"]),
+        if is_dry_run(job) { "dry run, " } else { "" },
         plain(&job["type"]),
         plain(&job["action"]),
-        plain(&job["job_status"]),
-        progress["processed"],
-        progress["total"],
-        progress["succeeded"],
-        progress["failed"]
+        plain(&job["job_status"])
     );
+    output.line(&crate::text::printable(&head))?;
+    let count = |name: &str| job["progress"][name].as_u64().unwrap_or(0);
+    let (total, left) = (count("total"), count("total").saturating_sub(count("processed")));
+    let mut text = format!(
+        "{} item{}: {} succeeded, {} failed",
+        grouped(total),
+        if total == 1 { "" } else { "s" },
+        grouped(count("succeeded")),
+        grouped(count("failed"))
+    );
+    if left > 0 {
+        let _ = write!(text, ", {} not done", grouped(left));
+    }
     if let Some(detail) = job["error"]["detail"].as_str() {
         text.push_str(". ");
         text.push_str(detail);
@@ -315,18 +420,26 @@ fn say_deleted(output: &Output, name: &str) -> Result<(), Failure> {
     if output.is_json() { Ok(()) } else { output.line(&crate::text::printable(&format!("Deleted {name}."))) }
 }
 
+/// The columns of a job leave room for an id on a terminal of a hundred letters. A job is kept for a day, so that its year says nothing.
 fn job_cells(job: &Value) -> Vec<String> {
-    let text = |name: &str| plain(&job[name]);
-    let count = |name: &str| plain(&job["progress"][name]);
-    vec![
-        text("id"),
-        text("job_status"),
-        text("type"),
-        text("action"),
-        count("total"),
-        count("failed"),
-        text("created_at"),
-    ]
+    let count = |name: &str| job["progress"][name].as_u64().map(grouped).unwrap_or_default();
+    // One that changes nothing is told by its status, or it would be taken for the deletion that it only asks about.
+    let status = match job["job_status"].as_str() {
+        Some("completed") if is_dry_run(job) => "validated".to_owned(),
+        Some("processing") if is_dry_run(job) => "validating".to_owned(),
+        _ => plain(&job["job_status"]),
+    };
+    let action = match job["type"].as_str() {
+        Some("relationships") => format!("{} relationships", plain(&job["action"])),
+        _ => plain(&job["action"]),
+    };
+    let created = time(&job["created_at"]);
+    let created = created.get(5..).map_or(created.clone(), ToOwned::to_owned);
+    vec![plain(&job["id"]), status, action, count("total"), count("failed"), created]
+}
+
+fn is_dry_run(job: &Value) -> bool {
+    job["validate_only"] == true
 }
 
 fn result_cells(result: &Value) -> Vec<String> {
@@ -342,14 +455,38 @@ fn result_cells(result: &Value) -> Vec<String> {
 }
 
 fn record_cells(record: &Value) -> Vec<String> {
-    ["id", "type", "external_id", "updated_at", "attributes"].map(|name| plain(&record[name])).to_vec()
+    let text = |name: &str| plain(&record[name]);
+    vec![text("id"), text("type"), text("external_id"), time(&record["updated_at"]), text("attributes")]
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::{Verdict, job_verdict, search_body};
+    use super::{Verdict, job_cells, job_verdict, search_body, time};
+
+    #[test]
+    fn a_dry_run_is_not_taken_for_what_it_asks_about() {
+        let mut job = json!({
+            "id": "1", "type": "resources", "action": "external_id_delete", "job_status": "completed",
+            "created_at": "2017-11-03T16:00:06Z", "progress": {"total": 10_000, "failed": 3},
+        });
+        let cells = ["1", "completed", "external_id_delete", "10,000", "3", "11-03 16:00"];
+        assert_eq!(job_cells(&job), cells);
+        job["validate_only"] = json!(true);
+        assert_eq!(job_cells(&job)[1], "validated");
+        job["type"] = json!("relationships");
+        assert_eq!(job_cells(&job)[2], "external_id_delete relationships");
+        assert_eq!(job_cells(&json!({})), ["", "", "", "", "", ""]);
+    }
+
+    #[test]
+    fn a_time_is_shown_to_the_minute() {
+        assert_eq!(time(&json!("2017-11-03T16:00:06.400Z")), "2017-11-03 16:00");
+        assert_eq!(time(&json!("2017-11-03T16:00:06Z")), "2017-11-03 16:00");
+        assert_eq!(time(&json!("yesterday")), "yesterday");
+        assert_eq!(time(&json!(null)), "");
+    }
 
     #[test]
     fn a_search_puts_its_conditions_together() {

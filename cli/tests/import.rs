@@ -175,8 +175,26 @@ fn a_dry_run_changes_nothing() {
     let desk = Desk::new("name\na\nbad\n");
     let (code, text) = desk.import(&["--dry-run"]);
     assert_eq!(code, 1, "{text}");
-    assert!(text.contains("1 row would be made, 1 would fail") && text.contains("first row 3: it is bad"), "{text}");
+    assert!(text.contains("1 row would be made, 1 would fail") && text.contains("row 3: it is bad"), "{text}");
     assert!(desk.service.items().is_empty() && !is_there(&desk.path("shops.csv.sundial-import")));
+}
+
+#[test]
+fn a_dry_run_tells_what_would_be_made_from_what_would_be_changed() {
+    let desk = Desk::new("external_id,name\nnew-1,a\nold-1,b\nNEW-1,c\nold-1,d\nnew-2,bad\nnew-2,e\n");
+    let set = ["--action", "external_id_set", "--dry-run", "--in-flight", "1"];
+    let (code, text) = desk.import(&set);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("2 rows would be made, 3 would be changed, 1 would fail."), "{text}");
+    assert_eq!(desk.service.keys().len(), 2, "one job asks what would come of the rows, and one which are there");
+    let output = desk.command(&[&["import", "shops.csv", "--type", "shop", "--json"], &set[..]].concat()).output();
+    let told: serde_json::Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+    let count = |name: &str| told[name].as_u64().unwrap();
+    assert_eq!(["would_make", "would_change", "would_delete", "would_fail"].map(count), [2, 3, 0, 1], "{told}");
+    assert!(desk.service.items().is_empty());
+
+    let (code, text) = desk.import(&["--action", "external_id_delete", "--dry-run"]);
+    assert!(code == 1 && text.contains("2 rows would be deleted, 4 would fail"), "{text}");
 }
 
 #[test]
@@ -233,6 +251,117 @@ fn a_login_is_kept_for_its_owner_alone_and_for_its_service_alone() {
 
     let mut elsewhere = desk.command(&["whoami", "--url", "http://127.0.0.1:9"]);
     assert_eq!(ended(&elsewhere.env_remove("SUNDIAL_TOKEN").output().unwrap()).0, 4, "its token goes nowhere else");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_password_logs_in_and_is_kept_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    // Blanks belong to a password.
+    const PASSWORD: &str = " sun shine ";
+    let desk = Desk::new("");
+    let run = |arguments: &[&str], input: &str| {
+        fs::write(desk.path("input"), input).unwrap();
+        let mut command = desk.command(arguments);
+        command.env_remove("SUNDIAL_TOKEN").stdin(fs::File::open(desk.path("input")).unwrap());
+        let (code, text) = ended(&command.output().unwrap());
+        assert!(!text.contains("sun shine") && !text.contains("YWdlbn"), "{text}");
+        (code, text)
+    };
+    let login = ["login", "--email", "agent@example.com", "--password-stdin"];
+    let (code, text) = run(&login, "another");
+    assert!(code == 4 && text.contains("email and password"), "{code} {text}");
+    let kept = desk.path("config/sundial/config.json");
+    assert!(!is_there(&kept), "nothing is kept that was refused");
+    assert_eq!(run(&login, "\n").0, 2);
+    assert_eq!(run(&[&login[..], &["--token-stdin"]].concat(), PASSWORD).0, 2);
+    assert_eq!(run(&["login", "--password-stdin"], PASSWORD).0, 2);
+    // There is nobody to ask.
+    assert_eq!(run(&login[..3], "").0, 2);
+
+    let (code, text) = run(&login, &format!("{PASSWORD}\r\n"));
+    assert!(code == 0 && text.contains("The password itself is kept, in "), "{code} {text}");
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+    let (code, text) = run(&["whoami"], "");
+    assert!(code == 0 && text.contains("as agent@example.com with the password of profile default"), "{code} {text}");
+    assert!(desk.service.authorization().starts_with("Basic "));
+    assert_eq!(run(&["whoami", "--url", "http://127.0.0.1:9"], "").0, 4, "its password goes nowhere else");
+    assert_eq!(desk.run(&["whoami"]).0, 0);
+    assert_eq!(desk.service.authorization(), format!("Bearer {TOKEN}"), "SUNDIAL_TOKEN wins");
+}
+
+#[test]
+fn a_page_of_the_manual_is_written_for_each_command() {
+    let desk = Desk::new("");
+    let (code, text) = desk.run(&["man", "--dir", "pages/man1"]);
+    assert_eq!(code, 0, "{text}");
+    for name in ["sundial", "sundial-import", "sundial-jobs-results", "sundial-relationships-types-create"] {
+        assert!(desk.read(&format!("pages/man1/{name}.1")).contains(".TH"), "{name}");
+    }
+    assert!(desk.run(&["man"]).1.contains(".TH sundial 1"));
+    let (code, text) = desk.run(&["man", "--dir", "shops.csv"]);
+    assert!(code == 3 && text.contains("shops.csv"), "{code} {text}");
+}
+
+#[test]
+fn records_are_exported_as_lines_as_a_table_and_as_an_array() {
+    let desk = Desk::new("");
+    let export = ["records", "export", "--type", "shop"];
+    let run = |more: &[&str]| desk.command(&[&export[..], more].concat()).output().unwrap();
+    let lines = run(&[]);
+    assert_eq!(lines.status.code(), Some(0));
+    let text = String::from_utf8(lines.stdout).unwrap();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.ends_with("{\"id\":\"2\",\"external_id\":null,\"attributes\":{\"name\":\"b, c\"}}\n"), "{text}");
+    let array: serde_json::Value = serde_json::from_slice(&run(&["--json"]).stdout).unwrap();
+    assert_eq!(array[1]["id"], "2");
+    assert_eq!(run(&["--format", "csv", "--output", "out.csv"]).status.code(), Some(0));
+    assert_eq!(desk.read("out.csv"), "id,external_id,name,price\n1,x,a,1.5\n2,,\"b, c\",\n");
+    assert_eq!(run(&["--format", "csv", "--json"]).status.code(), Some(2));
+    assert_eq!(run(&["--output", "nowhere/out"]).status.code(), Some(3));
+}
+
+#[test]
+fn jobs_are_listed_watched_and_stopped() {
+    let desk = Desk::new("");
+    let (code, text) = desk.run(&["jobs", "list"]);
+    assert_eq!(code, 0, "{text}");
+    let expected = "ID         STATUS      ACTION  ITEMS  FAILED  CREATED (UTC)\n\
+                    watched-0  completed   post    3      1       11-03 16:00\n\
+                    watched-0  processing  post    3      0       11-03 16:00\n";
+    assert_eq!(text, expected);
+    let (code, text) = desk.run(&["jobs", "watch", "watched-0", "--exit-status"]);
+    assert!(
+        code == 1 && text.contains("(resources, post): completed\n3 items: 2 succeeded, 1 failed\n"),
+        "{code} {text}"
+    );
+    assert_eq!(desk.run(&["jobs", "watch", "watched-0"]).0, 0);
+    let (code, text) = desk.run(&["jobs", "results", "watched-0", "--failed"]);
+    // What a terminal would obey is shown, and not done.
+    assert!(code == 0 && text.contains("row 4  failed  it is\u{fffd}[31m bad"), "{text}");
+    assert!(desk.service.asked().1.contains("success=false"));
+    let (code, text) = desk.run(&["jobs", "abort", "watched-0", "--json"]);
+    let job: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(code == 0 && job["job_status"] == "processing", "{text}");
+}
+
+#[test]
+fn types_and_relationships_are_changed_as_the_api_wants_it() {
+    let desk = Desk::new("");
+    assert_eq!(desk.run(&["types", "delete", "shop"]).0, 0);
+    let create = ["relationships", "types", "create", "bought", "--source", "zen:user", "--target", "shop", "--many"];
+    assert_eq!(desk.run(&create).0, 0);
+    let (method, target, body) = desk.service.asked();
+    assert_eq!((method.as_str(), target.as_str()), ("POST", "/api/sunshine/relationships/types"));
+    assert_eq!(body, r#"{"data":{"key":"bought","source":"zen:user","target":["shop"]}}"#);
+    let link = ["relationships", "create", "--type", "bought", "--source", "zen:user:7", "--target", "1"];
+    assert_eq!(desk.run(&link).0, 0);
+    let body = desk.service.asked().2;
+    assert_eq!(body, r#"{"data":{"relationship_type":"bought","source":"zen:user:7","target":"1"}}"#);
+    let (code, text) = desk.run(&["relationships", "list", "--type", "bought", "--source", "zen:user:7", "--json"]);
+    assert!(code == 0 && text.contains("zen:user:7"), "{text}");
+    let (code, text) = desk.run(&["relationships", "types", "delete", "bought"]);
+    assert!(code == 0 && text.contains("Deleted bought."), "{text}");
 }
 
 #[test]

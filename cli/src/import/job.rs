@@ -6,9 +6,9 @@ use flate2::{Compression, GzBuilder};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::progress::Progress;
 use crate::client::{Answer, Client, Request, escape};
 use crate::failure::Failure;
+use crate::progress::Progress;
 
 /// What came of one row.
 #[derive(Clone, Debug, Eq, PartialEq)]

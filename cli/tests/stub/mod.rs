@@ -31,6 +31,12 @@ struct State {
     jobs: Vec<Vec<Value>>,
     dry_jobs: Vec<Vec<Value>>,
     job_of_key: HashMap<String, String>,
+    /// Of the last request.
+    authorization: String,
+    /// Method, target and body of the requests that post no job.
+    asked: Vec<(String, String, String)>,
+    /// How often the job that is watched was asked for.
+    looks: u64,
 }
 
 pub struct Service {
@@ -59,6 +65,15 @@ impl Service {
 
     pub fn requests(&self) -> usize {
         self.state().requests
+    }
+
+    pub fn authorization(&self) -> String {
+        self.state().authorization.clone()
+    }
+
+    /// Method, target and body of the last request that posts no job.
+    pub fn asked(&self) -> (String, String, String) {
+        self.state().asked.last().cloned().unwrap()
     }
 
     pub fn keys(&self) -> Vec<String> {
@@ -111,11 +126,58 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
     let mut stream = reader.into_inner();
-    state.lock().unwrap().requests += 1;
+    let is_job = method == "POST" && target.starts_with("/api/sunshine/jobs?");
+    {
+        let mut state = state.lock().unwrap();
+        state.requests += 1;
+        state.authorization = headers.get("authorization").cloned().unwrap_or_default();
+        if !is_job {
+            state.asked.push((method.clone(), target.clone(), String::from_utf8_lossy(&body).into_owned()));
+        }
+    }
     let path = target.strip_prefix("/api/sunshine").unwrap();
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let (status, retry_after, answer) = match (method.as_str(), path) {
+        // The password that is right, and every token.
+        ("GET", "/limits") if state.lock().unwrap().authorization.starts_with("Basic ") => {
+            let is_right = state.lock().unwrap().authorization == "Basic YWdlbnRAZXhhbXBsZS5jb206IHN1biBzaGluZSA=";
+            if is_right { (200, None, json!({"data": []})) } else { (401, None, json!({"error": "no"})) }
+        }
         ("GET", "/limits") => (200, None, json!({"data": []})),
+        ("GET", "/objects/records") => {
+            let is_last = query.contains("cursor=2");
+            let next = (!is_last).then_some("/api/sunshine/objects/records?type=shop&per_page=1000&cursor=2");
+            let record = if is_last {
+                json!({"id": "2", "external_id": null, "attributes": {"name": "b, c"}})
+            } else {
+                json!({"id": "1", "external_id": "x", "attributes": {"name": "a", "price": 1.5}})
+            };
+            (200, None, json!({"data": [record], "links": {"next": next, "previous": null}}))
+        }
+        ("GET", "/jobs") => {
+            let jobs = [job_head("completed", 3), job_head("processing", 1)];
+            (200, None, json!({"data": jobs, "links": {"next": null, "previous": null}}))
+        }
+        ("GET", "/jobs/watched-0") => {
+            let mut state = state.lock().unwrap();
+            state.looks += 1;
+            let looks = state.looks;
+            (200, None, json!({"data": job_head(if looks < 3 { "processing" } else { "completed" }, looks)}))
+        }
+        ("GET", "/jobs/watched-0/results") => {
+            let errors = json!([{"code": "UnprocessableEntity", "detail": "it is\u{1b}[31m bad"}]);
+            let result = json!({"position": 2, "client_ref": "row 4", "success": false, "errors": errors});
+            (200, None, json!({"data": [result], "links": {"next": null, "previous": null}}))
+        }
+        ("POST", "/jobs/watched-0/abort") => (202, None, json!({"data": job_head("processing", 1)})),
+        ("POST", "/relationships/types") => {
+            (201, None, json!({"data": {"key": "bought", "source": "zen:user", "target": ["shop"]}}))
+        }
+        ("POST", "/relationships/records") => (201, None, json!({"data": {"id": "r", "source": "zen:user:7"}})),
+        ("GET", "/objects/records/zen:user:7/relationships/bought") => {
+            (200, None, json!({"data": [{"id": "r", "source": "zen:user:7"}], "links": {"next": null}}))
+        }
+        ("DELETE", "/relationships/types/bought" | "/objects/types/shop") => (204, None, Value::Null),
         ("GET", "/objects/types/shop") => {
             let properties = json!({"name": {"type": "string"}, "price": {"type": "number"}});
             (200, None, json!({"data": {"schema": {"properties": properties, "required": ["name"]}}}))
@@ -130,7 +192,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
         }
         _ => (404, None, json!({"errors": [{"detail": "no such route"}]})),
     };
-    let answer = answer.to_string();
+    let answer = if status == 204 { String::new() } else { answer.to_string() };
     let retry_after = retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n")).unwrap_or_default();
     let head = format!("HTTP/1.1 {status} X\r\nX-Request-Id: 1\r\nConnection: close\r\n{retry_after}");
     let _ = write!(stream, "{head}Content-Length: {}\r\n\r\n{answer}", answer.len());
@@ -179,12 +241,28 @@ fn post(
     }
 }
 
+/// A job of three items, of which one fails.
+fn job_head(status: &str, processed: u64) -> Value {
+    let failed = u64::from(processed > 1);
+    let progress = json!({"total": 3, "processed": processed, "succeeded": processed - failed, "failed": failed});
+    json!({
+        "id": "watched-0", "type": "resources", "action": "post", "job_status": status,
+        "created_at": "2017-11-03T16:00:06Z", "progress": progress,
+    })
+}
+
 fn job(state: &State, id: &str) -> Value {
     let (kind, index) = id.split_once('-').unwrap();
     let jobs = if kind == "dry" { &state.dry_jobs } else { &state.jobs };
     let results: Vec<Value> = jobs[index.parse::<usize>().unwrap()]
         .iter()
         .map(|item| {
+            // Whether it could be deleted: those whose external id says so are not there.
+            if item["attributes"].is_null() {
+                let is_new = item["external_id"].as_str().unwrap().to_lowercase().starts_with("new");
+                let errors = json!([{"code": "NotFound", "detail": "there is none"}]);
+                return json!({"success": !is_new, "data": {"id": "x"}, "errors": if is_new { errors } else { json!([]) }});
+            }
             if name(item).starts_with("bad") {
                 return json!({"success": false, "errors": [{"code": "UnprocessableEntity", "detail": "it is bad"}]});
             }
