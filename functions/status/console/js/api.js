@@ -1,5 +1,7 @@
 // The one place that knows credentials. A session is used up when it ends: its requests are stopped, and what they still bring is dropped.
 
+import { parse } from "./json.js";
+
 export const BASE = "/api/sunshine";
 const KEPT = "sundial.credentials";
 const LONGEST_WAIT = 300;
@@ -7,8 +9,10 @@ const ATTEMPTS = 6;
 
 /** An answer that is none, in words for the reader. */
 export class Problem extends Error {
-  constructor(status, title, detail, id = null) {
+  constructor(status, title, detail, id = null, details = [detail]) {
     super(detail);
+    /** Each thing that is wrong: of a record there is one for each broken rule. */
+    this.details = details;
     this.status = status;
     this.title = title;
     this.detail = detail;
@@ -64,6 +68,8 @@ export class Session {
     this.told = told;
     /** What views leave for when the reader comes back to them. It ends with the session. */
     this.memory = new Map();
+    /** `{limit, remaining, at}` of the last answer that said how many requests the minute has left. */
+    this.rate = null;
   }
 
   get ended() {
@@ -77,7 +83,7 @@ export class Session {
   }
 
   /** An answer of 2xx. Waits when the service asks for it, and asks again. */
-  async request(path, { method = "GET", accept = "application/json", signal = null } = {}) {
+  async request(path, { method = "GET", accept = "application/json", signal = null, body = null, key = null } = {}) {
     const target = new URL(path, location.origin);
     if (target.origin !== location.origin || !target.pathname.startsWith(`${BASE}/`)) {
       throw new Problem(0, "Unexpected link", "The answer leads to another place than the API.");
@@ -89,7 +95,13 @@ export class Session {
       try {
         answer = await fetch(target, {
           method,
-          headers: { Authorization: this.#header, Accept: accept },
+          headers: {
+            Authorization: this.#header,
+            Accept: accept,
+            ...(body === null ? {} : { "Content-Type": "application/json" }),
+            ...(key === null ? {} : { "Idempotency-Key": key }),
+          },
+          body,
           // Without this a browser would ask for a password itself at a 401, and keep it.
           credentials: "omit",
           cache: "no-store",
@@ -102,6 +114,7 @@ export class Session {
         throw new Problem(0, "No answer", "The service cannot be reached. Check the connection.");
       }
       if (ends.aborted) throw new Gone();
+      this.#note(answer);
       if (answer.ok) {
         this.told.answered();
         return answer;
@@ -119,6 +132,12 @@ export class Session {
       if (ends.aborted) throw new Gone();
       throw problem;
     }
+  }
+
+  #note(answer) {
+    const read = (name) => Number.parseInt(answer.headers.get(name) ?? "", 10);
+    const rate = { limit: read("x-rate-limit"), remaining: read("x-rate-limit-remaining"), at: Date.now() };
+    if (Number.isFinite(rate.limit) && Number.isFinite(rate.remaining)) this.rate = rate;
   }
 
   async #wait(answer, ends) {
@@ -142,10 +161,19 @@ export class Session {
   }
 
   async json(path, options) {
+    return this.#read(path, options, (answer) => answer.json());
+  }
+
+  /** As `json`, with whole numbers of 64 bits as they are: what is shown here may be edited and sent back. */
+  async exact(path, options) {
+    return this.#read(path, options, async (answer) => (answer.status === 204 ? null : parse(await answer.text())));
+  }
+
+  async #read(path, options, how) {
     const answer = await this.request(path, options);
     let body;
     try {
-      body = await answer.json();
+      body = await how(answer);
     } catch {
       if (this.ended || options?.signal?.aborted) throw new Gone();
       throw new Problem(answer.status, "Broken answer", "The answer could not be read.");
@@ -157,19 +185,21 @@ export class Session {
 
 async function read(answer) {
   const id = answer.headers.get("x-request-id");
-  let first = null;
+  let errors = [];
   try {
-    first = (await answer.json())?.errors?.[0];
+    errors = (await answer.json())?.errors ?? [];
   } catch {
     // Not one of the API's own.
   }
+  const first = Array.isArray(errors) ? errors[0] : null;
   const status = answer.status;
   if (status === 403) {
     return new Problem(403, "Not for this user", "Only agents and admins may use jobs. This user is known, and is neither.", id);
   }
   const title = typeof first?.title === "string" ? first.title : `Error ${status}`;
   const detail = typeof first?.detail === "string" ? first.detail : "The service gave no reason.";
-  return new Problem(status, title, detail, id);
+  const all = Array.isArray(errors) ? errors.map((error) => error?.detail).filter((text) => typeof text === "string") : [];
+  return new Problem(status, title, detail, id, all.length ? all : [detail]);
 }
 
 /** The `rel="next"` of a Link header. */

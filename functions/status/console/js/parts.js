@@ -1,6 +1,6 @@
 // What more than one view shows.
 
-import { foreign, glyph, h, setAttribute, setText } from "./dom.js";
+import { busy, foreign, glyph, h, setAttribute, setText, visible } from "./dom.js";
 import { age, inUtc, moment, stateWord } from "./format.js";
 
 /** A job's state, by word, shape and colour. */
@@ -67,4 +67,67 @@ export function message({ title, text, action = null, label = null, kind = "empt
     requestId && h("p", { class: "hint" }, "Request ", h("code", null, requestId)),
     action && h("button", { type: "button", class: "button", onclick: action }, label),
   );
+}
+
+/** What stands in the place of what could not be loaded. */
+export function wrong(problem, again) {
+  return message({ kind: "wrong", title: problem.title ?? "Something went wrong", text: problem.detail ?? String(problem.message),
+    requestId: problem.requestId, action: again, label: "Try again" });
+}
+
+/** What is shown while something loads, as high as what comes, about. */
+export function skeletons(rows = 4) {
+  return h("div", { class: "skeletons", "aria-hidden": true }, Array.from({ length: rows }, () => h("div", { class: "skeleton" })));
+}
+
+/** A table that scrolls within itself where it is too wide, also by keyboard. `columns`: `[name, class]`. */
+export function table(label, columns, rows, kind = "") {
+  return h("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": label },
+    h("table", { class: `plain ${kind}` },
+      h("caption", { class: "unseen" }, label),
+      h("thead", null, h("tr", null, columns.map(([name, extra]) => h("th", { scope: "col", class: extra ?? null }, name)))),
+      h("tbody", null, rows)));
+}
+
+let fields = 0;
+
+/** A field with its label. */
+export function field(label, input, hint = null) {
+  const id = `control-${(fields += 1)}`;
+  input.id = id;
+  if (hint) input.setAttribute("aria-describedby", `${id}-hint`);
+  return h("div", { class: "field" }, h("label", { for: id }, label), input, hint && h("p", { class: "hint", id: `${id}-hint` }, hint));
+}
+
+/** `pairs`: `[value, word]`. */
+export function choice(pairs, props = {}) {
+  return h("select", props, pairs.map(([value, word]) => h("option", { value }, visible(String(word).slice(0, 120)))));
+}
+
+/** A question before something is done that cannot be undone. `act` throws what the reader is told. */
+export function question(place, { title, words, yes, no, act, back }) {
+  const complaint = h("p", { class: "complaint", role: "alert" });
+  const go = h("button", { type: "button", class: "button danger", onclick: async () => {
+    if (go.hasAttribute("aria-disabled")) return;
+    busy(go, true);
+    setText(complaint, "");
+    try {
+      await act();
+      dialog.close();
+    } catch (problem) {
+      setText(complaint, problem.detail ?? "");
+    } finally {
+      busy(go, false);
+    }
+  } }, yes);
+  const dialog = h("dialog", { class: "sheet", "aria-labelledby": "question-title", "aria-describedby": "question-words" },
+    h("h2", { id: "question-title" }, title), h("div", { id: "question-words" }, words), complaint,
+    h("div", { class: "dialog-actions" },
+      h("button", { type: "button", class: "button", autofocus: true, onclick: () => dialog.close() }, no), go));
+  dialog.addEventListener("close", () => {
+    dialog.remove();
+    back();
+  });
+  place.appendChild(dialog);
+  dialog.showModal();
 }
