@@ -1,8 +1,10 @@
-//! The console's files, as a browser gets them.
+//! What anybody may read: the console's files and the specification, as a browser gets them.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use flate2::read::GzDecoder;
 use reqwest::Method;
 use tests::{Home, answer};
 
@@ -71,5 +73,29 @@ async fn every_file_of_it_is_there_for_anybody_and_nothing_else() {
         assert_eq!(answer(home.request(Method::GET, path)).await.status, status, "{path}");
     }
     assert_eq!(answer(home.request(Method::POST, "/console")).await.status, 405);
+    home.run.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_specification_is_there_for_anybody() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let home = Home::start().await;
+    for (path, name, content_type) in [
+        ("/api/sunshine/openapi.json", "openapi.json", "application/json; charset=utf-8"),
+        ("/api/sunshine/docs", "reference.html", "text/html; charset=utf-8"),
+        // What the page asks for by its name.
+        ("/api/sunshine/reference.css", "reference.css", "text/css; charset=utf-8"),
+    ] {
+        let plain = answer(home.request(Method::GET, path)).await;
+        assert_eq!((plain.status.as_u16(), plain.header("content-type")), (200, Some(content_type)), "{path}");
+        assert_eq!(plain.body, std::fs::read(docs.join(name)).expect("the file"), "{path}");
+        let zipped = answer(home.request(Method::GET, path).header("accept-encoding", "gzip")).await;
+        assert_eq!(zipped.header("content-encoding"), Some("gzip"), "{path}");
+        let mut unzipped = Vec::new();
+        GzDecoder::new(&*zipped.body).read_to_end(&mut unzipped).expect("gzip");
+        assert_eq!(unzipped, plain.body, "{path}");
+        assert_eq!(answer(home.request(Method::HEAD, path)).await.status, 200, "{path}");
+        assert_eq!(answer(home.request(Method::POST, path)).await.status, 405, "{path}");
+    }
     home.run.stop().await;
 }

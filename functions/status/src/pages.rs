@@ -11,7 +11,7 @@ use axum::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
     LOCATION, REFERRER_POLICY,
 };
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use flate2::read::GzDecoder;
@@ -54,10 +54,6 @@ static FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/files.rs"));
 const CONSOLE: &str = "/console/index.html";
 
 impl File {
-    fn find(path: &str) -> Option<&'static Self> {
-        FILES.iter().find(|file| file.path == path)
-    }
-
     /// A mark of the content: gzip ends with a checksum of it and its length.
     fn mark(&self) -> String {
         let trailer = self.compressed.last_chunk::<8>().map_or(0, |trailer| u64::from_le_bytes(*trailer));
@@ -100,26 +96,26 @@ impl File {
 
 /// Puts the pages in front of the API: what is no page is the API's.
 pub fn in_front_of(api: Router) -> Router {
-    let mut pages = Router::new();
-    for file in FILES {
-        pages = pages.route(file.path, get(move |headers: HeaderMap| ready(file.answer(&headers))));
-    }
-    let console = async |headers: HeaderMap| match File::find(CONSOLE) {
-        Some(file) => file.answer(&headers),
-        None => nothing_here(),
-    };
-    let moved = |path: &'static str| move || ready((StatusCode::PERMANENT_REDIRECT, [(LOCATION, path)]));
-    let pages = pages
-        .route("/console", get(console))
-        .route("/console/", get(moved("/console")))
-        .route("/console/{*path}", get(async || nothing_here()))
-        .route("/api/sunshine/docs/", get(moved("/api/sunshine/docs")))
+    let file = || get(async |uri: Uri, headers: HeaderMap| answer(uri.path(), &headers));
+    let moved = |path: &'static str| get(move || ready((StatusCode::PERMANENT_REDIRECT, [(LOCATION, path)])));
+    // Few, whatever the number of files: the router is made when the function starts.
+    let pages = Router::new()
+        .route("/console", get(async |headers: HeaderMap| answer(CONSOLE, &headers)))
+        .route("/console/", moved("/console"))
+        .route("/console/{*path}", file())
+        .route("/api/sunshine/openapi.json", file())
+        .route("/api/sunshine/docs", file())
+        .route("/api/sunshine/docs/", moved("/api/sunshine/docs"))
+        .route("/api/sunshine/reference.css", file())
         .method_not_allowed_fallback(async || in_words(StatusCode::METHOD_NOT_ALLOWED, "This is only to be read\n"));
     wire::for_anybody(pages).fallback_service(api)
 }
 
-fn nothing_here() -> Response {
-    in_words(StatusCode::NOT_FOUND, "There is nothing here\n")
+fn answer(path: &str, headers: &HeaderMap) -> Response {
+    match FILES.iter().find(|file| file.path == path) {
+        Some(file) => file.answer(headers),
+        None => in_words(StatusCode::NOT_FOUND, "There is nothing here\n"),
+    }
 }
 
 fn in_words(status: StatusCode, words: &'static str) -> Response {

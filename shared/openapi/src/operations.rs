@@ -112,7 +112,7 @@ impl Operation {
 
     /// Takes `Idempotency-Key`, for a write that is to be made once.
     fn once(self) -> Self {
-        self.taking([parameter("Idempotency-Key")])
+        self.taking([parameter("Idempotency-Key")]).refusing([422])
     }
 
     /// A page of a list.
@@ -232,6 +232,11 @@ pub fn all() -> Vec<Operation> {
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// A text that is not empty: an empty parameter is none.
+fn some() -> Value {
+    json!({"type": "string", "minLength": 1})
 }
 
 fn flag() -> Value {
@@ -392,9 +397,11 @@ fn object_types() -> Vec<Operation> {
 
 fn object_records() -> Vec<Operation> {
     let key = || json!({"type": "string"});
-    let external_id = || json!({"type": "string"});
     let changed = || Answer::of(200, "The record as the request left it.", "ObjectRecord");
-    let made = || Answer::made("The record, which was made.", "ObjectRecord");
+    let made = || {
+        let next = ["getObjectRecord", "updateObjectRecord", "deleteObjectRecord"].map(|id| (id, id));
+        Answer::made("The record, which was made.", "ObjectRecord").leading(&next)
+    };
     let set = |method, id, summary| {
         Operation::new(method, "/objects/records", id, summary)
             .saying("A merge patch when there is one of that external id; else it is made.")
@@ -424,7 +431,7 @@ fn object_records() -> Vec<Operation> {
             .taking([
                 in_query("type", "The key of an object type.", key(), json!("product")),
                 in_query("ids", &format!("Ids of records. {named}"), key(), json!("40e83a4e-8438-8bb9-8f6f-51124535ce9f")),
-                in_query("external_id", "The external id of a record.", external_id(), json!("3")),
+                in_query("external_id", "The external id of a record.", key(), json!("3")),
                 in_query("external_ids", &format!("External ids of records. {named}"), key(), json!("3,5")),
             ])
             .answering(Answer::page("A page of records.", "ObjectRecord"))
@@ -439,11 +446,11 @@ fn object_records() -> Vec<Operation> {
         Operation::new("delete", "/objects/records", "deleteObjectRecordByExternalId", "Delete an object record by its external id")
             .once()
             .taking([
-                required_in_query("type", "The key of an object type.", key(), json!("product")),
-                required_in_query("external_id", "The external id of a record.", external_id(), json!("5")),
+                required_in_query("type", "The key of an object type.", some(), json!("product")),
+                required_in_query("external_id", "The external id of a record.", some(), json!("5")),
             ])
             .answering(Answer::empty("It is gone."))
-            .refusing([404, 422]),
+            .refusing([404]),
         Operation::new("get", "/objects/records/{id}", "getObjectRecord", "Show an object record")
             .answering(Answer::of(200, "The record.", "ObjectRecord"))
             .refusing([404]),
@@ -453,7 +460,7 @@ fn object_records() -> Vec<Operation> {
             .saying("Not while relationship records use it.")
             .once()
             .answering(Answer::empty("It is gone."))
-            .refusing([404, 422]),
+            .refusing([404]),
         Operation::new("get", "/objects/records/{id}/relationships/{type}", "listRelationshipsOfRecord", "List a record's relationships")
             .saying("Relationship records that have it as their source.")
             .paged()
@@ -510,18 +517,16 @@ fn relationship_records() -> Vec<Operation> {
             "List relationship records of a type",
         )
         .paged()
-        .taking([required_in_query(
-            "type",
-            "The key of a relationship type.",
-            json!({"type": "string"}),
-            json!("bought"),
-        )])
+        .taking([required_in_query("type", "The key of a relationship type.", some(), json!("bought"))])
         .answering(Answer::page("A page of records.", "RelationshipRecord"))
         .refusing([404]),
         Operation::new("post", "/relationships/records", "createRelationshipRecord", "Make a relationship record")
             .once()
             .reading("RelationshipRecordToCreate", limits::RELATIONSHIP_BODY_BYTES)
-            .answering(Answer::made("The record.", "RelationshipRecord"))
+            .answering(Answer::made("The record.", "RelationshipRecord").leading(&[
+                ("getRelationshipRecord", "getRelationshipRecord"),
+                ("deleteRelationshipRecord", "deleteRelationshipRecord"),
+            ]))
             .refusing([404]),
         Operation::new("get", "/relationships/records/{id}", "getRelationshipRecord", "Show a relationship record")
             .answering(Answer::of(200, "The record.", "RelationshipRecord"))

@@ -3,6 +3,7 @@
 use domain::job::{JobStatus, Operation};
 use domain::limits;
 use domain::problem::Code;
+use domain::query::VALUES_IN_LIST;
 use domain::usage::RecordKind;
 use serde_json::{Map, Value, json};
 
@@ -57,6 +58,9 @@ fn millis(description: &str) -> Value {
 fn count(description: &str) -> Value {
     json!({"type": "integer", "minimum": 0, "description": description})
 }
+
+/// An object type's key, or the name of things that are kept elsewhere.
+const END_TYPE: &str = "^([A-Za-z0-9][A-Za-z0-9_-]{1,31}|zen:[a-z_]{1,32})$";
 
 fn type_key(description: &str) -> Value {
     json!({
@@ -356,8 +360,8 @@ fn types() -> Map<String, Value> {
         json!({
             "description": description,
             "anyOf": [
-                {"type": "string"},
-                {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 1},
+                {"type": "string", "pattern": END_TYPE},
+                {"type": "array", "items": {"type": "string", "pattern": END_TYPE}, "minItems": 1, "maxItems": 1},
             ],
             "examples": ["zen:user"],
         })
@@ -449,18 +453,54 @@ fn queries() -> Map<String, Value> {
             "properties": {"start": edge("From this time on."), "end": edge("Before this time.")},
         })
     };
+    let any_of = |operators: &str| {
+        let description = format!("Records of which {operators} of these queries hold.");
+        json!({"type": "array", "items": reference("Query"), "description": description})
+    };
     let query = json!({
-        "type": "object", "additionalProperties": true,
-        "description": "Comparisons by attribute, `_type`, `_external_id`, `_id` or `*`, with `$and`, `$or` and `$not`. `{}` matches every record.",
+        "type": "object",
+        "description": "Comparisons by attribute (dots reach into nested objects), `_type`, `_external_id`, `_id` or `*`, all of which hold. \
+                        `{}` matches every record.",
+        "properties": {"$and": any_of("all"), "$or": any_of("any"), "$not": reference("Query")},
+        "additionalProperties": reference("Comparison"),
         "examples": [{"_type": "product", "price": {"$gt": 1, "$lte": 2}}],
     });
+    let scalar = json!({"type": ["string", "number", "boolean", "null"]});
+    let edge = |description: &str| json!({"type": ["string", "number"], "description": description});
+    let operators = json!({
+        "type": "object", "description": "Operators, all of which hold.", "additionalProperties": false,
+        "properties": {
+            "$eq": {"description": "An equal value."},
+            "$ne": {"description": "Another value, or none."},
+            "$gt": edge("More than this."), "$gte": edge("This or more."), "$lt": edge("Less than this."), "$lte": edge("This or less."),
+            "$in": {"type": "array", "items": scalar, "maxItems": VALUES_IN_LIST, "description": "One of these."},
+            "$contains": {"type": ["string", "number", "boolean", "null"], "description": "A text with this text in it, or an array with this element."},
+            "$prefix": {"type": "string", "description": "A text that begins so."},
+            "$exists": {"type": "boolean", "description": "What is there, or what is not."},
+        },
+    });
+    let comparison = json!({
+        "description": "A value, which is an equal one, or operators.",
+        "anyOf": [
+            {"type": "string"}, {"type": "number"}, {"type": "boolean"}, {"type": "null"}, reference("Operators"),
+        ],
+    });
+    let fields = ["_created_at", "_updated_at"];
+    let directions = ["asc", "desc"];
+    let with_direction = fields.iter().flat_map(|field| directions.map(|direction| format!("{field} {direction}")));
+    let words: Vec<String> = fields.iter().map(|field| (*field).to_owned()).chain(with_direction).collect();
+    let by_member = fields.map(|field| {
+        json!({
+            "type": "object", "properties": {field: {"type": "string", "enum": directions}}, "required": [field],
+            "additionalProperties": false,
+        })
+    });
     let sort_by = json!({
-        "description": "`_created_at` or `_updated_at`, then `asc` or `desc` after a blank.",
-        "anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}],
-        "examples": ["_updated_at asc"],
+        "description": "Without a direction, `desc`.", "examples": ["_updated_at asc"],
+        "anyOf": [{"type": "string", "enum": words}, by_member[0], by_member[1]],
     });
     let search = with_optional(
-        object("Which object records are wanted.", json!({"query": query})),
+        object("Which object records are wanted.", json!({"query": reference("Query")})),
         json!({
             "_created_at": window("When they were made."), "_updated_at": window("When they were last written."),
             "sort_by": sort_by,
@@ -482,7 +522,13 @@ fn queries() -> Map<String, Value> {
             "has_more": {"type": "boolean"},
         }),
     );
-    group([("Search", search), ("SearchPlan", plan)])
+    group([
+        ("Search", search),
+        ("Query", query),
+        ("Comparison", comparison),
+        ("Operators", operators),
+        ("SearchPlan", plan),
+    ])
 }
 
 fn others() -> Map<String, Value> {
