@@ -61,10 +61,16 @@ fn example(block: &str) -> Option<Example> {
     } else {
         Some(Value::String(body))
     };
+    let mut title = format!("{method} {}", target.strip_prefix(BASE)?);
+    if let Some((job_type, action)) =
+        body.as_ref().and_then(|body| Some((body["type"].as_str()?, body["action"].as_str()?)))
+    {
+        title.push_str(&format!(" of {job_type}, {action}"));
+    }
     Some(Example {
         method: method.to_lowercase(),
         path: path.to_owned(),
-        title: format!("{method} {}", target.strip_prefix(BASE)?),
+        title,
         content_type: content_type.to_owned(),
         body,
         status: status.trim().parse().ok()?,

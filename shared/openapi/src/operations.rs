@@ -4,7 +4,7 @@ use domain::limits;
 use domain::time::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::schemas::{data, job_types, list, reference};
+use crate::schemas::{data, grouped, job_types, list, reference};
 
 /// What every route may answer that asks who is calling.
 const ALWAYS: [u16; 6] = [400, 401, 403, 429, 500, 503];
@@ -95,7 +95,8 @@ impl Operation {
     }
 
     fn reading_plain(mut self, schema: Value, bytes: usize) -> Self {
-        self.body = Some(Body { description: format!("At most {bytes} bytes."), forms: vec![(JSON, schema)] });
+        self.body =
+            Some(Body { description: format!("At most {} bytes.", grouped(bytes)), forms: vec![(JSON, schema)] });
         self.refusals.extend(OF_A_BODY);
         self
     }
@@ -251,10 +252,10 @@ fn jobs() -> Vec<Operation> {
             "At most {} items in at most {} bytes, which `Content-Encoding` may have compressed (gzip, deflate, br or zstd; then at most {} bytes, \
              and {} once it is decompressed). The answer promises that the job will run. A wrong item never fails the request: it fails in its own result. \
              A refusal, or a 503 with `X-Request-Id`, promises that no item will ever be applied.",
-            limits::ITEMS_PER_JOB,
-            limits::BODY_BYTES,
-            limits::BODY_BYTES / 4 * 3,
-            limits::DECOMPRESSED_BODY_BYTES,
+            grouped(limits::ITEMS_PER_JOB),
+            grouped(limits::BODY_BYTES),
+            grouped(limits::BODY_BYTES / 4 * 3),
+            grouped(limits::DECOMPRESSED_BODY_BYTES),
         ))
         .taking([
             parameter("Idempotency-Key"),
@@ -423,7 +424,7 @@ fn object_records() -> Vec<Operation> {
         list(&reference("ObjectRecord")),
         data(&reference("SearchPlan")),
     ]});
-    let named = format!("With commas between them, at most {}.", limits::RECORDS_NAMED);
+    let named = format!("With commas between them, at most {}.", grouped(limits::RECORDS_NAMED));
     vec![
         Operation::new("get", "/objects/records", "listObjectRecords", "List object records")
             .saying("By one of `type`, `ids`, `type` with `external_id` and `type` with `external_ids`; without any of them it is 400.")
@@ -442,7 +443,7 @@ fn object_records() -> Vec<Operation> {
             .answering(made())
             .refusing([404]),
         set("patch", "setObjectRecord", "Set an object record by its external id"),
-        set("put", "setObjectRecordByPut", "As PATCH, for clients that send PUT"),
+        set("put", "setObjectRecordByPut", "Set an object record by its external id, by PUT"),
         Operation::new("delete", "/objects/records", "deleteObjectRecordByExternalId", "Delete an object record by its external id")
             .once()
             .taking([
@@ -455,7 +456,7 @@ fn object_records() -> Vec<Operation> {
             .answering(Answer::of(200, "The record.", "ObjectRecord"))
             .refusing([404]),
         update("patch", "updateObjectRecord", "Change an object record"),
-        update("put", "updateObjectRecordByPut", "As PATCH, for clients that send PUT"),
+        update("put", "updateObjectRecordByPut", "Change an object record, by PUT"),
         Operation::new("delete", "/objects/records/{id}", "deleteObjectRecord", "Delete an object record")
             .saying("Not while relationship records use it.")
             .once()

@@ -26,6 +26,19 @@ fn with_optional(mut object: Value, members: Value) -> Value {
     object
 }
 
+/// A number as people read it: 10,000.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
 /// `{"data": …}`, which every answer is wrapped in, and every body but that of a job and a query.
 pub fn data(schema: &Value) -> Value {
     json!({"type": "object", "properties": {"data": schema}, "required": ["data"]})
@@ -91,7 +104,7 @@ fn given_external_id() -> Value {
 fn attributes(description: &str) -> Value {
     json!({
         "type": "object", "additionalProperties": true, "examples": [{"name": "Strawberry Chewing Gum", "price": 1.5}],
-        "description": format!("{description} At most {} bytes as compact JSON.", limits::ATTRIBUTES_BYTES),
+        "description": format!("{description} At most {} bytes as compact JSON.", grouped(limits::ATTRIBUTES_BYTES)),
     })
 }
 
@@ -340,7 +353,7 @@ fn types() -> Map<String, Value> {
         "type": "object", "additionalProperties": true, "examples": [{"properties": {"city": {"type": "string"}}}],
         "description": format!(
             "JSON Schema (draft 2020-12) of the records' attributes: an object with `properties`, each of which has a `type`. At most {} bytes as compact JSON.",
-            limits::SCHEMA_BYTES,
+            grouped(limits::SCHEMA_BYTES),
         ),
     });
     let object_type = object(
