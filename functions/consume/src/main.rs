@@ -15,7 +15,8 @@ async fn main() -> Result<(), Error> {
     let settings = Settings::from_environment()?;
     let http_client = clients::http_client_with(&settings.aws.roots);
     let store = Store::open(&settings.aws, http_client.clone(), settings.tables, Ambient::system());
-    let queue = Arc::new(SqsQueue::new(clients::sqs(&settings.aws, http_client), settings.queue_url));
+    let aws = settings.aws;
+    let queue = Arc::new(SqsQueue::when_needed(move || clients::sqs(&aws, http_client), settings.queue_url));
     let consumer = Consumer::new(store.clone(), queue);
     let handler = service_fn(|event: LambdaEvent<SqsEvent>| {
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);

@@ -88,14 +88,9 @@ pub(crate) async fn search(
     if explain {
         return Ok(Data(StatusCode::OK, explained(&way, &looking)).into_response());
     }
-    let Looking { mut found, ahead, from, .. } = looking;
-    // Where a reader came from there is something, or was.
-    let behind = found.first().filter(|_| from.is_some()).map(|(place, _)| place.clone());
-    let links = if is_backwards {
-        request.links(&parameters, &scope, behind, ahead)
-    } else {
-        request.links(&parameters, &scope, ahead, behind)
-    };
+    let Looking { mut found, ahead, .. } = looking;
+    let first = found.first().map(|(place, _)| place.clone());
+    let links = request.links_of_walk(&parameters, &scope, first, ahead);
     if is_backwards {
         found.reverse();
     }

@@ -62,18 +62,11 @@ pub(crate) async fn results(
         limit: wanted.limit,
     };
     let mut page = if job.status == JobStatus::Failed { walk.all().await? } else { walk.recorded().await? };
+    let first = page.entries.first().map(|(place, _)| place.to_string());
+    let links = request.links_of_walk(&query, &scope, first, page.ahead.map(|place| place.to_string()));
     if wanted.backwards {
         page.entries.reverse();
     }
-    let behind = walk.from.filter(|_| !page.entries.is_empty());
-    let ahead = page.ahead.map(|place| place.to_string());
-    let first = behind.and(page.entries.first()).map(|(place, _)| place.to_string());
-    let last = behind.and(page.entries.last()).map(|(place, _)| place.to_string());
-    let links = if wanted.backwards {
-        request.links(&query, &scope, last, ahead)
-    } else {
-        request.links(&query, &scope, ahead, first)
-    };
     Ok(render(&page.entries, links, preferred(&headers, FORMS), walk.from.is_none()))
 }
 

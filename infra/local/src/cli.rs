@@ -180,6 +180,7 @@ fn welcome(base_url: &str, dynamodb_url: &str) {
     let item = r#"{"type":"product","external_id":"3","attributes":{"id":"3","name":"Strawberry Chewing Gum"}}"#;
     let text = format!(
         r#"ready on {base_url}
+in a browser: {base_url}/console, as agent@example.com with the password sunshine; what the API is: {base_url}/api/sunshine/docs
 
 Paste into another shell: define an object type, create a record of it in a job, look at the job and at the record.
 

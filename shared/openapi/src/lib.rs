@@ -17,7 +17,7 @@ use domain::problem::Code;
 use serde_json::{Map, Value, json};
 
 use crate::examples::Example;
-use crate::operations::{Answer, Operation};
+use crate::operations::{Answer, Form, Operation};
 
 /// What every path of the document stands beneath.
 pub const SERVER: &str = "/api/sunshine";
@@ -99,17 +99,23 @@ fn described(operation: &Operation, examples: &[Example]) -> Value {
     let of_operation: Vec<&Example> = examples.iter().filter(|example| is_of(operation, example)).collect();
     if let Some(body) = &operation.body {
         let mut content = Map::new();
-        for (media_type, schema) in &body.forms {
+        for form in &body.forms {
             let sent =
-                of_operation.iter().filter(|example| example.status < 300 && example.content_type == *media_type);
+                of_operation.iter().filter(|example| example.status < 300 && example.content_type == form.media_type);
             let sent = sent.filter_map(|example| Some((example.title.as_str(), example.body.as_ref()?)));
-            content.insert((*media_type).to_owned(), media(schema, examples::named(sent)));
+            content.insert(form.media_type.to_owned(), media(form, examples::named(sent)));
         }
         described["requestBody"] = json!({"required": true, "description": body.description, "content": content});
     }
     let mut responses = Map::new();
     for answer in &operation.answers {
-        responses.insert(answer.status.to_string(), response(operation, answer, &of_operation));
+        let answered = |example: &&Example| example.status == answer.status;
+        let mut shown: Vec<&Example> = of_operation.iter().copied().filter(answered).collect();
+        if shown.is_empty() {
+            // What another method of the path has made is what this one would have.
+            shown = examples.iter().filter(|example| example.path == operation.path).filter(answered).collect();
+        }
+        responses.insert(answer.status.to_string(), response(operation, answer, &shown));
     }
     for status in operation.all_refusals() {
         let named = code_of(status).map_or("Unauthenticated", Code::name);
@@ -130,9 +136,11 @@ fn is_of(operation: &Operation, example: &Example) -> bool {
     method == example.method && same_path
 }
 
-fn media(schema: &Value, examples: Map<String, Value>) -> Value {
-    let mut media = json!({"schema": schema});
-    if !examples.is_empty() {
+fn media(form: &Form, examples: Map<String, Value>) -> Value {
+    let mut media = json!({"schema": form.schema});
+    if let Some(example) = &form.example {
+        media["example"] = example.clone();
+    } else if !examples.is_empty() {
         media["examples"] = examples.into();
     }
     media
@@ -148,11 +156,9 @@ fn response(operation: &Operation, answer: &Answer, examples: &[&Example]) -> Va
     response["headers"] = headers.into();
     if !answer.forms.is_empty() {
         let mut content = Map::new();
-        for (media_type, schema) in &answer.forms {
-            let got =
-                examples.iter().filter(|example| example.status == answer.status && *media_type == "application/json");
-            let got = got.filter_map(|example| Some((example.title.as_str(), example.answer.as_ref()?)));
-            content.insert((*media_type).to_owned(), media(schema, examples::named(got)));
+        for form in &answer.forms {
+            let got = examples.iter().filter_map(|example| Some((example.title.as_str(), example.answer.as_ref()?)));
+            content.insert(form.media_type.to_owned(), media(form, examples::named(got)));
         }
         response["content"] = content.into();
     }
@@ -230,7 +236,7 @@ fn refusals(examples: &[Example]) -> Map<String, Value> {
                 let media = if shown.is_empty() {
                     json!({"schema": schema, "example": made})
                 } else {
-                    media(&schema, examples::named(shown.into_iter()))
+                    json!({"schema": schema, "examples": examples::named(shown.into_iter())})
                 };
                 (code.name(), media)
             }
@@ -275,4 +281,73 @@ fn headers() -> Map<String, Value> {
     .into_iter()
     .map(|(name, header)| (name.to_owned(), header))
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where in the document there is none beside a schema.
+    fn without_example(value: &Value, place: &str, found: &mut Vec<String>) {
+        let has_one = value.get("example").is_some() || value.get("examples").is_some();
+        let is_media = value.get("schema").is_some();
+        if is_media && !has_one {
+            found.push(place.to_owned());
+        }
+        for (name, value) in value
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| !matches!(name.as_str(), "schema" | "example" | "examples"))
+        {
+            without_example(value, &format!("{place}/{name}"), found);
+        }
+        for (number, value) in value.as_array().into_iter().flatten().enumerate() {
+            without_example(value, &format!("{place}/{number}"), found);
+        }
+    }
+
+    #[test]
+    fn every_parameter_header_and_body_has_an_example() {
+        let document = document();
+        let mut found = Vec::new();
+        without_example(&document["paths"], "paths", &mut found);
+        for part in ["parameters", "headers", "responses"] {
+            without_example(&document["components"][part], part, &mut found);
+        }
+        assert!(found.is_empty(), "{found:#?}");
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_every_schema_is_used() {
+        fn references(value: &Value, found: &mut Vec<String>) {
+            match value {
+                Value::Object(members) => {
+                    found.extend(members.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                    members.values().for_each(|value| references(value, found));
+                }
+                Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+                _ => {}
+            }
+        }
+        let document = document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        for reference in &found {
+            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+        }
+        for name in document["components"]["schemas"].as_object().unwrap().keys() {
+            assert!(found.contains(&format!("#/components/schemas/{name}")), "{name}");
+        }
+    }
+
+    #[test]
+    fn text_of_the_document_is_text_on_the_page() {
+        let mut document = document();
+        document["paths"]["/jobs"]["get"]["summary"] = json!("<script>alert(1)</script> & \"more\"");
+        let page = page::render(&document);
+        assert!(
+            !page.contains("<script") && page.contains("&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;more&quot;")
+        );
+    }
 }

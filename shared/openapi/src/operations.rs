@@ -34,16 +34,23 @@ pub struct Operation {
 /// What a route reads.
 pub struct Body {
     pub description: String,
-    /// By media type.
-    pub forms: Vec<(&'static str, Value)>,
+    pub forms: Vec<Form>,
+}
+
+/// A media type that a body may have.
+pub struct Form {
+    pub media_type: &'static str,
+    pub schema: Value,
+    /// One that no page of the documentation has.
+    pub example: Option<Value>,
 }
 
 /// An answer that is no refusal.
 pub struct Answer {
     pub status: u16,
     pub description: &'static str,
-    /// By media type; none where there is no body.
-    pub forms: Vec<(&'static str, Value)>,
+    /// None where there is no body.
+    pub forms: Vec<Form>,
     /// Names of headers of `components`.
     pub headers: Vec<&'static str>,
     /// What may be asked for next, by the name of the link: the operation's id.
@@ -52,6 +59,24 @@ pub struct Answer {
 
 const JSON: &str = "application/json";
 const LINES: &str = "application/x-ndjson";
+
+/// The failed item of the documentation's example of results, as a line and in a table.
+const LINES_OF_RESULTS: &str = "{\"position\":1,\"success\":false,\"errors\":[{\"code\":\"UnprocessableEntity\",\"status\":\"422\",\
+    \"title\":\"Unprocessable Entity\",\"detail\":\"attributes.name breaks the rule \\\"required\\\": the attribute is missing\"}]}\n";
+const TABLE_OF_RESULTS: &str = "position,client_ref,success,id,code,title,detail\r\n1,,false,,UnprocessableEntity,Unprocessable Entity,\
+    \"attributes.name breaks the rule \"\"required\"\": the attribute is missing\"\r\n";
+
+impl Form {
+    const fn of(media_type: &'static str, schema: Value) -> Self {
+        Self { media_type, schema, example: None }
+    }
+
+    /// Plain text, as this.
+    fn text(media_type: &'static str, description: &str, example: &str) -> Self {
+        let schema = json!({"type": "string", "description": description});
+        Self { media_type, schema, example: Some(example.into()) }
+    }
+}
 
 impl Operation {
     fn new(method: &'static str, path: &'static str, id: &'static str, summary: &'static str) -> Self {
@@ -95,8 +120,10 @@ impl Operation {
     }
 
     fn reading_plain(mut self, schema: Value, bytes: usize) -> Self {
-        self.body =
-            Some(Body { description: format!("At most {} bytes.", grouped(bytes)), forms: vec![(JSON, schema)] });
+        self.body = Some(Body {
+            description: format!("At most {} bytes.", grouped(bytes)),
+            forms: vec![Form::of(JSON, schema)],
+        });
         self.refusals.extend(OF_A_BODY);
         self
     }
@@ -133,7 +160,7 @@ impl Operation {
 
 impl Answer {
     fn new(status: u16, description: &'static str, schema: Value) -> Self {
-        Self { status, description, forms: vec![(JSON, schema)], headers: Vec::new(), links: Vec::new() }
+        Self { status, description, forms: vec![Form::of(JSON, schema)], headers: Vec::new(), links: Vec::new() }
     }
 
     /// 204
@@ -278,17 +305,18 @@ fn jobs() -> Vec<Operation> {
         body: Some(Body {
             description: "A job, or, as lines, its items: then `type` and `action` stand in the query, and it has at most as many bytes as a compressed body."
                 .to_owned(),
-            forms: vec![(JSON, reference("JobRequest")), (LINES, json!({"type": "string", "description": "An item on each line."}))],
+            forms: vec![
+                Form::of(JSON, reference("JobRequest")),
+                Form::of(LINES, json!({"type": "string", "description": "An item on each line."})),
+            ],
         }),
         ..post
     };
-    let results_in = |answer: &mut Answer| {
-        let table = "The columns position, client_ref, success, id, code, title and detail; with that header on the first page.";
-        answer.forms.push((LINES, json!({"type": "string", "description": "A result on each line."})));
-        answer.forms.push(("text/csv", json!({"type": "string", "description": table})));
-    };
+    let columns =
+        "The columns position, client_ref, success, id, code, title and detail; with that header on the first page.";
     let mut results = Answer::page("What came of the job's items.", "PagedResult");
-    results_in(&mut results);
+    results.forms.push(Form::text(LINES, "A result on each line.", LINES_OF_RESULTS));
+    results.forms.push(Form::text("text/csv", columns, TABLE_OF_RESULTS));
     results.headers.push("Link");
     let mut shown = Answer::of(200, "The job.", "Job");
     shown.headers.push("Preference-Applied");
@@ -343,10 +371,10 @@ fn jobs() -> Vec<Operation> {
 
 fn service() -> Vec<Operation> {
     let limits_of_account = json!({"type": "array", "items": reference("Limit")});
-    let text = |media_type: &'static str, description: &'static str, schema: Value| Answer {
+    let text = |description: &'static str, form: Form| Answer {
         status: 200,
         description,
-        forms: vec![(media_type, schema)],
+        forms: vec![form],
         headers: vec!["ETag"],
         links: Vec::new(),
     };
@@ -356,14 +384,15 @@ fn service() -> Vec<Operation> {
             .saying("How many of each thing the account has and may have.")
             .answering(Answer::new(200, "Every limit.", data(&limits_of_account))),
         open(Operation::new("get", "/openapi.json", "getSpecification", "Show this specification").answering(text(
-            JSON,
             "An OpenAPI document.",
-            json!({"type": "object", "additionalProperties": true}),
+            Form {
+                example: Some(json!({"openapi": "3.1.1", "info": {"title": "Sundial"}})),
+                ..Form::of(JSON, json!({"type": "object", "additionalProperties": true}))
+            },
         ))),
         open(Operation::new("get", "/docs", "getReference", "Show this specification as a page").answering(text(
-            "text/html",
             "A page for people.",
-            json!({"type": "string"}),
+            Form::text("text/html", "HTML.", "<!doctype html>\n<html lang=\"en\">…</html>"),
         ))),
     ]
 }

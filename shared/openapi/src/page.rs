@@ -220,16 +220,15 @@ impl Page<'_> {
         for (media_type, media) in members(content) {
             let kind = self.kind(&media["schema"]);
             self.put(format!("<p><code>{media_type}</code>: {kind}</p>"));
-            for (_, example) in members(&media["examples"]) {
-                let body = match &example["value"] {
+            let named = members(&media["examples"]).map(|(_, example)| (text(example, "summary"), &example["value"]));
+            for (title, example) in named.chain(media.get("example").map(|example| ("", example))) {
+                let body = match example {
                     Value::String(lines) => lines.clone(),
                     other => serde_json::to_string_pretty(other).unwrap_or_default(),
                 };
-                self.put(format!(
-                    "<details><summary>Example of <code>{}</code></summary><pre>{}</pre></details>",
-                    escaped(text(example, "summary")),
-                    escaped(body.trim_end())
-                ));
+                let of = if title.is_empty() { String::new() } else { format!(" of <code>{}</code>", escaped(title)) };
+                let body = escaped(body.trim_end());
+                self.put(format!("<details><summary>Example{of}</summary><pre>{body}</pre></details>"));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The queue on AWS.
 
 use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
@@ -15,17 +16,27 @@ const MESSAGES_PER_BATCH: usize = 10;
 /// And at most 1 MiB in all; something is left for attributes.
 const BYTES_PER_BATCH: usize = 1024 * 1024 - 16 * 1024;
 
-/// An SQS standard queue.
+/// What makes a client.
+type MakeClient = Box<dyn FnOnce() -> Client + Send>;
+
+/// An SQS standard queue. Clones share one client.
 #[derive(Clone, Debug)]
 pub struct SqsQueue {
-    client: Client,
+    client: Arc<LazyLock<Client, MakeClient>>,
     url: String,
 }
 
 impl SqsQueue {
     #[must_use]
-    pub const fn new(client: Client, url: String) -> Self {
-        Self { client, url }
+    pub fn new(client: Client, url: String) -> Self {
+        Self::when_needed(move || client, url)
+    }
+
+    /// With a client that is made for the first message. To make one is a quarter of what a function does to start, and most containers
+    /// of the consumer, and nearly all of bury, never send one.
+    #[must_use]
+    pub fn when_needed(make: impl FnOnce() -> Client + Send + 'static, url: String) -> Self {
+        Self { client: Arc::new(LazyLock::new(Box::new(make))), url }
     }
 
     async fn send_batch(&self, batch: Vec<Outgoing>) -> Result<(), QueueUnavailable> {

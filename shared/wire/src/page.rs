@@ -81,6 +81,25 @@ impl PageRequest {
         self.links(query, scope, next, previous)
     }
 
+    /// Links to the pages beside what was found on the way from the cursor: `ahead` is where the way goes on, if it does, and `first`
+    /// the position of the first item that was found. Where a reader came from, by a cursor,
+    /// there is something behind that one, or was.
+    #[must_use]
+    pub fn links_of_walk(
+        &self,
+        query: &Query,
+        scope: &CursorScope<'_>,
+        first: Option<String>,
+        ahead: Option<String>,
+    ) -> Links {
+        let behind = first.filter(|_| self.cursor.is_some());
+        if self.query().backwards {
+            self.links(query, scope, behind, ahead)
+        } else {
+            self.links(query, scope, ahead, behind)
+        }
+    }
+
     /// Links to the pages beside this one: `next` goes on after the page's last item, `previous` before its first one,
     /// each given as that item's position when there are items beyond it.
     #[must_use]
