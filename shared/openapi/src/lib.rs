@@ -11,9 +11,9 @@
 mod examples;
 mod operations;
 mod page;
+mod refusals;
 mod schemas;
 
-use domain::problem::Code;
 use serde_json::{Map, Value, json};
 
 use crate::examples::Example;
@@ -61,8 +61,8 @@ pub fn document() -> Value {
                 "password": {"type": "http", "scheme": "basic", "description": "Basic, of an email and its password."},
             },
             "parameters": operations::parameters(),
-            "headers": headers(),
-            "responses": refusals(&examples),
+            "headers": operations::headers(),
+            "responses": refusals::all(&examples),
             "schemas": schemas::all(),
         },
     })
@@ -118,8 +118,7 @@ fn described(operation: &Operation, examples: &[Example]) -> Value {
         responses.insert(answer.status.to_string(), response(operation, answer, &shown));
     }
     for status in operation.all_refusals() {
-        let named = code_of(status).map_or("Unauthenticated", Code::name);
-        responses.insert(status.to_string(), json!({"$ref": format!("#/components/responses/{named}")}));
+        responses.insert(status.to_string(), refusals::reference(status));
     }
     described["responses"] = responses.into();
     described
@@ -128,12 +127,9 @@ fn described(operation: &Operation, examples: &[Example]) -> Value {
 /// Whether the example is of this operation; what is sent by `PUT` for `PATCH` is one of the latter.
 fn is_of(operation: &Operation, example: &Example) -> bool {
     let method = if operation.id.ends_with("ByPut") { "patch" } else { operation.method };
-    let mut template = operation.path.split('/');
-    let mut path = example.path.split('/');
-    let same_path =
-        template.by_ref().zip(path.by_ref()).all(|(template, part)| template.starts_with('{') || template == part)
-            && operation.path.split('/').count() == example.path.split('/').count();
-    method == example.method && same_path
+    let (template, path) = (operation.path.split('/'), example.path.split('/'));
+    let fits = template.clone().zip(path.clone()).all(|(template, part)| template.starts_with('{') || template == part);
+    method == example.method && fits && template.count() == path.count()
 }
 
 fn media(form: &Form, examples: Map<String, Value>) -> Value {
@@ -151,9 +147,7 @@ fn response(operation: &Operation, answer: &Answer, examples: &[&Example]) -> Va
     let always: &[&str] =
         if operation.is_open { &[] } else { &["X-Request-Id", "X-Rate-Limit", "X-Rate-Limit-Remaining"] };
     let named = always.iter().chain(&answer.headers);
-    let headers: Map<String, Value> =
-        named.map(|name| ((*name).to_owned(), json!({"$ref": format!("#/components/headers/{name}")}))).collect();
-    response["headers"] = headers.into();
+    response["headers"] = operations::header_references(named.copied()).into();
     if !answer.forms.is_empty() {
         let mut content = Map::new();
         for form in &answer.forms {
@@ -173,114 +167,6 @@ fn response(operation: &Operation, answer: &Answer, examples: &[&Example]) -> Va
         response["links"] = links.into();
     }
     response
-}
-
-/// The code of a request's refusal; 401 has none.
-fn code_of(status: u16) -> Option<Code> {
-    let text = status.to_string();
-    Code::ALL.into_iter().find(|code| code.status() == text)
-}
-
-/// A response for each status of a refusal.
-fn refusals(examples: &[Example]) -> Map<String, Value> {
-    const WHEN: [(u16, &str); 12] = [
-        (400, "The body is not JSON, a parameter is wrong, or the head of the request is too large."),
-        (401, "No credentials, or wrong ones."),
-        (403, "A known user who may not do this."),
-        (404, "No such job, record or type; a job after its day; another account's anything."),
-        (409, "What it acts on is in a state that does not allow it."),
-        (413, "The body is too large."),
-        (415, "The body is of a type that is not read."),
-        (422, "Well-formed, and not acceptable."),
-        (429, "A limit is met."),
-        (
-            500,
-            "Ours to mend. Whether anything was done is not known: send the request again with the same `Idempotency-Key`.",
-        ),
-        (503, "Something that is needed is down or slow. Nothing was done: send the request again."),
-        (405, "The path does not have the method."),
-    ];
-    let mut refusals = Map::new();
-    for (status, when) in WHEN.into_iter().filter(|(status, _)| *status != 405) {
-        let code = code_of(status);
-        let mut headers = vec!["X-Request-Id"];
-        match status {
-            401 => headers.push("WWW-Authenticate"),
-            429 | 503 => headers.push("Retry-After"),
-            _ => {}
-        }
-        let headers: Map<String, Value> = headers
-            .into_iter()
-            .map(|name| (name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")})))
-            .collect();
-        let (name, media) = match code {
-            None => {
-                let body = json!({"error": "Couldn't authenticate you"});
-                ("Unauthenticated", json!({"schema": schemas::reference("Unauthenticated"), "example": body}))
-            }
-            Some(code) => {
-                let shown = examples.iter().filter(|example| example.status == status);
-                let shown: Vec<(&str, &Value)> =
-                    shown.filter_map(|example| Some((example.title.as_str(), example.answer.as_ref()?))).collect();
-                let detail = match code {
-                    Code::InternalServerError => {
-                        "An unexpected error occurred; request id 5bd2b2a0-7ba3-4c1c-9d0b-1e7a3a0c8f55"
-                    }
-                    Code::ServiceUnavailable => "The service is busy; send the request again",
-                    _ => when,
-                };
-                let made = json!({"errors": [{
-                    "code": code.name(), "status": code.status(), "title": code.title(), "detail": detail, "message": detail,
-                }]});
-                let schema = schemas::reference("Errors");
-                let media = if shown.is_empty() {
-                    json!({"schema": schema, "example": made})
-                } else {
-                    json!({"schema": schema, "examples": examples::named(shown.into_iter())})
-                };
-                (code.name(), media)
-            }
-        };
-        let response = json!({"description": when, "headers": headers, "content": {"application/json": media}});
-        refusals.insert(name.to_owned(), response);
-    }
-    refusals
-}
-
-fn headers() -> Map<String, Value> {
-    let header = |required: bool, description: &str, schema: Value, example: Value| json!({"description": description, "required": required, "schema": schema, "example": example});
-    let text = || json!({"type": "string"});
-    let number = || json!({"type": "integer", "minimum": 0});
-    [
-        (
-            "X-Request-Id",
-            header(
-                true,
-                "Names the request in the operator's log.",
-                json!({"type": "string", "format": "uuid"}),
-                json!("5bd2b2a0-7ba3-4c1c-9d0b-1e7a3a0c8f55"),
-            ),
-        ),
-        ("X-Rate-Limit", header(true, "Requests that the account may make in a minute.", number(), json!(700))),
-        ("X-Rate-Limit-Remaining", header(true, "How many of them are left.", number(), json!(699))),
-        ("Retry-After", header(true, "Seconds after which to send the request again.", number(), json!(2))),
-        ("Location", header(true, "The path of what was made.", text(), json!("/api/sunshine/objects/types/shop"))),
-        ("WWW-Authenticate", header(true, "How to say who is calling.", text(), json!("Basic"))),
-        ("Preference-Applied", header(false, "What `Prefer` asked for and was done.", text(), json!("wait=20"))),
-        (
-            "Link",
-            header(
-                false,
-                "Of lines and tables: the pages beside this one.",
-                text(),
-                json!("</api/sunshine/jobs/…/results?cursor=…>; rel=\"next\""),
-            ),
-        ),
-        ("ETag", header(true, "A mark of this very content.", text(), json!("\"2c26b46b68ffc68ff99b453c1d304134\""))),
-    ]
-    .into_iter()
-    .map(|(name, header)| (name.to_owned(), header))
-    .collect()
 }
 
 #[cfg(test)]
