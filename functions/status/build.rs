@@ -29,15 +29,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut code = "&[\n".to_owned();
     for (number, (path, file)) in files.iter().enumerate() {
         println!("cargo::rerun-if-changed={}", file.display());
-        let compressed = out.join(format!("{number}.gz"));
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&fs::read(file)?)?;
-        fs::write(&compressed, encoder.finish()?)?;
-        writeln!(
-            code,
-            "    File {{ path: {path:?}, kind: Kind::{}, compressed: include_bytes!({compressed:?}) }},",
-            kind(file)?
-        )?;
+        fs::write(out.join(format!("{number}.gz")), encoder.finish()?)?;
+        let compressed = format!("include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{number}.gz\"))");
+        writeln!(code, "    File {{ path: {path:?}, kind: Kind::{}, compressed: {compressed} }},", kind(file)?)?;
     }
     code.push(']');
     fs::write(out.join("files.rs"), code)?;

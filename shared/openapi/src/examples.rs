@@ -65,7 +65,7 @@ fn example(block: &str) -> Option<Example> {
     if let Some((job_type, action)) =
         body.as_ref().and_then(|body| Some((body["type"].as_str()?, body["action"].as_str()?)))
     {
-        title.push_str(&format!(" of {job_type}, {action}"));
+        title = format!("{title} of {job_type}, {action}");
     }
     Some(Example {
         method: method.to_lowercase(),

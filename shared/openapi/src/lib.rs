@@ -1,4 +1,4 @@
-//! The API's specification: an OpenAPI 3.1 document, and the same as a page for people. Both are made of the code's own names
+//! The API's specification: a document of `OpenAPI` 3.1, and the same as a page for people. Both are made of the code's own names
 //! and limits and of the examples in the documentation, and checked in under `docs/`:
 //!
 //! ```text

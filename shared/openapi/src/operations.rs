@@ -195,7 +195,10 @@ fn parameter(name: &str) -> Value {
 }
 
 fn in_query(name: &str, description: &str, schema: Value, example: Value) -> Value {
-    json!({"name": name, "in": "query", "description": description, "schema": schema, "example": example})
+    let mut parameter = json!({"name": name, "in": "query", "description": description});
+    parameter["schema"] = schema;
+    parameter["example"] = example;
+    parameter
 }
 
 fn required_in_query(name: &str, description: &str, schema: Value, example: Value) -> Value {

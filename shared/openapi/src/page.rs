@@ -172,7 +172,7 @@ impl Page<'_> {
         for (status, response) in members(&operation["responses"]) {
             match response["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) {
                 Some(name) if !SAID_ONCE.contains(&status) => {
-                    refusals.push(format!("<a href=\"#error-{name}\">{status}</a>"))
+                    refusals.push(format!("<a href=\"#error-{name}\">{status}</a>"));
                 }
                 Some(_) => {}
                 None => {

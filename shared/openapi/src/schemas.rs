@@ -15,7 +15,10 @@ pub fn reference(name: &str) -> Value {
 /// An object of these members, all of which are there.
 fn object(description: &str, members: Value) -> Value {
     let required: Vec<String> = members.as_object().into_iter().flat_map(Map::keys).cloned().collect();
-    json!({"type": "object", "description": description, "properties": members, "required": required})
+    let mut object = json!({"type": "object", "description": description});
+    object["properties"] = members;
+    object["required"] = required.into();
+    object
 }
 
 /// The same object, in which these members may be missing.
