@@ -206,7 +206,7 @@ pub(crate) struct ImportArguments {
     #[arg(long, value_name = "NAME")]
     pub(crate) encoding: Option<String>,
 
-    /// Stop when more rows than this have failed
+    /// Stop when more rows than this have failed; a dry run looks at all rows
     #[arg(long, value_name = "N")]
     pub(crate) max_failures: Option<u64>,
 
@@ -315,7 +315,7 @@ pub(crate) enum RecordsCommand {
         /// A record on each line, or a table of its ids and attributes
         #[arg(long, value_enum, default_value_t = ExportFormat::Ndjson, conflicts_with = "json")]
         format: ExportFormat,
-        /// Where to write, once all is there; otherwise to standard output
+        /// Where to write, once all is there; `-`, or nothing, is standard output
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },

@@ -1,7 +1,8 @@
 //! `sundial records export`: all records of a type, page by page, so that no more than a page is in memory.
 
-use std::io::{self, Write};
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tempfile::NamedTempFile;
@@ -9,9 +10,9 @@ use tempfile::NamedTempFile;
 use crate::arguments::ExportFormat;
 use crate::client::{Client, Request, escape};
 use crate::failure::{Failure, Verdict};
-use crate::output::{Output, write_to_reader};
+use crate::output::{Output, wants_more, write_to_reader};
 use crate::resources::Pages;
-use crate::text::grouped;
+use crate::text::{grouped, printable};
 
 /// How records are written.
 enum Form {
@@ -24,13 +25,25 @@ enum Form {
 }
 
 /// Where they are written.
-enum Sink<'a> {
+enum Sink {
     Reader,
+    /// A pipe, a device, or what the process was started with: written to as it is, and never replaced.
+    Open(File),
     /// A file that has its name once all is in it.
     File {
         file: NamedTempFile,
-        path: &'a Path,
+        path: PathBuf,
     },
+}
+
+const STANDARD_OUTPUT: [&str; 4] = ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"];
+/// Where what the process was started with has names.
+const STARTED_WITH: [&str; 3] = ["/dev/stderr", "/dev/fd", "/proc"];
+
+/// How many records were written, and of how many of them something was left out.
+struct Counts {
+    all: u64,
+    cut: u64,
 }
 
 pub(crate) async fn run(
@@ -58,32 +71,60 @@ pub(crate) async fn run(
         Some(path) => Sink::create(path)?,
         None => Sink::Reader,
     };
-    let mut pages = Pages::new(client, Request::get("/objects/records").query("type", object_type), None);
-    let (mut count, mut cut) = (0u64, 0u64);
-    let mut text = form.beginning()?;
-    while let Some(records) = pages.next().await? {
-        for record in &records {
-            cut += u64::from(form.write(record, count == 0, &mut text)?);
-            count += 1;
+    let has_file = matches!(sink, Sink::File { .. });
+    let interrupted = async {
+        // Nothing else leaves something behind, and there Ctrl-C ends the program at once, also while it waits for a reader.
+        if has_file {
+            let _ = tokio::signal::ctrl_c().await;
+        } else {
+            std::future::pending::<()>().await;
         }
-        if !sink.write(&text)? {
-            return Ok(Verdict::Succeeded);
+    };
+    let written = tokio::select! {
+        biased;
+        () = interrupted => {
+            drop(sink);
+            eprintln!("Stopped: nothing was exported.");
+            return Ok(Verdict::Incomplete);
         }
-        text.clear();
-    }
-    text.extend_from_slice(form.end(count == 0));
-    sink.write(&text)?;
+        written = write_pages(object_type, &form, client, &mut sink) => written?,
+    };
+    let Some(Counts { all, cut }) = written else { return Ok(Verdict::Succeeded) };
     sink.finish()?;
-    eprintln!("{} record{} exported.", grouped(count), if count == 1 { "" } else { "s" });
+    eprintln!("{} record{} exported.", grouped(all), if all == 1 { "" } else { "s" });
     if cut == 0 {
         return Ok(Verdict::Succeeded);
     }
     eprintln!(
         "{} of them have attributes that the type {} does not name, and a table has no column for: export them as NDJSON.",
         grouped(cut),
-        crate::text::printable(object_type)
+        printable(object_type)
     );
     Ok(Verdict::Incomplete)
+}
+
+/// Writes all records, unless nobody wants them all: then there are no counts.
+async fn write_pages(
+    object_type: &str,
+    form: &Form,
+    client: &Client,
+    sink: &mut Sink,
+) -> Result<Option<Counts>, Failure> {
+    let mut pages = Pages::new(client, Request::get("/objects/records").query("type", object_type), None);
+    let mut counts = Counts { all: 0, cut: 0 };
+    let mut text = form.beginning()?;
+    while let Some(records) = pages.next().await? {
+        for record in &records {
+            counts.cut += u64::from(form.write(record, counts.all == 0, &mut text)?);
+            counts.all += 1;
+        }
+        if !sink.write(&text)? {
+            return Ok(None);
+        }
+        text.clear();
+    }
+    text.extend_from_slice(form.end(counts.all == 0));
+    Ok(sink.write(&text)?.then_some(counts))
 }
 
 impl Form {
@@ -125,18 +166,35 @@ impl Form {
     }
 }
 
-impl<'a> Sink<'a> {
-    fn create(path: &'a Path) -> Result<Self, Failure> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            // As any file that a program writes: who may read it is the umask's to say.
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
+impl Sink {
+    /// Of a path where something stands that is no file nothing is replaced, and a link stays: what it leads to is written.
+    fn create(path: &Path) -> Result<Self, Failure> {
+        let cannot = |error: io::Error| Failure::NotDone(format!("cannot write to {}: {error}", path.display()));
+        let mut path = path.to_path_buf();
+        // As many links as Linux follows.
+        for _ in 0..40 {
+            if STANDARD_OUTPUT.iter().any(|name| path == Path::new(name)) {
+                return Ok(Self::Reader);
+            }
+            // They are links too, but the file behind them is open: with a new one in its place nobody would see what is written.
+            if STARTED_WITH.iter().any(|name| path.starts_with(name)) {
+                return Ok(Self::Open(File::options().append(true).open(&path).map_err(cannot)?));
+            }
+            let Ok(target) = fs::read_link(&path) else { break };
+            path = folder(&path).join(target);
         }
-        let file = builder
-            .tempfile_in(folder)
+        match fs::metadata(&path) {
+            Ok(found) if found.is_dir() => {
+                return Err(Failure::NotDone(format!("{} is a folder: name a file in it", path.display())));
+            }
+            Ok(found) if found.is_file() => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // A device, or something that only opening tells what is wrong with.
+            _ => return Ok(Self::Open(File::options().write(true).open(&path).map_err(cannot)?)),
+        }
+        let folder = folder(&path);
+        // Only its owner can read it, should the program be killed and leave it behind.
+        let file = NamedTempFile::new_in(folder)
             .map_err(|error| Failure::NotDone(format!("cannot write to the folder {}: {error}", folder.display())))?;
         Ok(Self::File { file, path })
     }
@@ -145,6 +203,7 @@ impl<'a> Sink<'a> {
     fn write(&mut self, text: &[u8]) -> Result<bool, Failure> {
         match self {
             Self::Reader => write_to_reader(text),
+            Self::Open(file) => wants_more(file.write_all(text)),
             Self::File { file, .. } => {
                 file.write_all(text)?;
                 Ok(true)
@@ -154,11 +213,20 @@ impl<'a> Sink<'a> {
 
     fn finish(self) -> Result<(), Failure> {
         if let Self::File { file, path } = self {
+            // Who could read the older file can read this one, unless the file system knows nothing of that.
+            #[cfg(unix)]
+            if let Ok(older) = fs::metadata(&path) {
+                let _ = file.as_file().set_permissions(older.permissions());
+            }
             file.as_file().sync_all()?;
             file.persist(path).map_err(|error| error.error)?;
         }
         Ok(())
     }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn cell(value: Option<&Value>) -> String {

@@ -316,8 +316,8 @@ impl Import<'_> {
             return Err(Failure::NotDone("the file has no rows".to_owned()));
         }
         let progress = Progress::new("rows", count, 0, 0);
-        let order =
-            Order { action: self.options.action.name(), validate_only: true, max_failures: self.options.max_failures };
+        // Whoever asks what each row would do wants to know it of all, however many would fail.
+        let order = Order { action: self.options.action.name(), validate_only: true, max_failures: None };
         let seed = random()?;
         let asked = self
             .batches(source, layout, &schema, 0)?
@@ -336,7 +336,6 @@ impl Import<'_> {
             .buffered(usize::from(self.options.in_flight));
         let mut asked = Box::pin(asked);
         let mut effects = Effects::default();
-        let mut unknown = 0u64;
         let mut end = 0;
         let mut reasons: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         while let Some(result) = asked.next().await {
@@ -350,10 +349,9 @@ impl Import<'_> {
                 fail(row.number, described(problems));
             }
             for (row, outcome) in batch.rows.iter().zip(outcomes) {
-                match outcome {
-                    Outcome::Succeeded { .. } => {}
-                    Outcome::Failed { detail, .. } => fail(row.number, detail),
-                    Outcome::Unknown => unknown += 1,
+                effects.unknown += u64::from(outcome.says_nothing());
+                if let Outcome::Failed { detail, .. } = outcome {
+                    fail(row.number, detail);
                 }
             }
             end = batch.end;
@@ -365,8 +363,8 @@ impl Import<'_> {
         }
         progress.clear();
         drop(asked);
-        let failed = end - effects.all() - unknown;
-        self.show_dry_run(&DryRun { rows: count, effects, failed, invalid, unknown }, &reasons)
+        let failed = end - effects.succeeded() - effects.unknown;
+        self.show_dry_run(&DryRun { rows: count, effects, failed, invalid }, &reasons)
     }
 
     /// What the rows of a batch that would succeed would do. Whether an external id is taken is not in the answer to `external_id_set`, but it is
@@ -388,15 +386,26 @@ impl Import<'_> {
         let key = format!("{}-ids", key(seed, batch));
         let job = job::post(self.client, &order, &key, job::compressed(&lines)?).await?;
         let found = job::outcomes(self.client, &job, batch.first, distinct.len(), &Progress::hidden()).await?;
-        // One that relationships keep from being deleted is there too.
-        let is_there = |outcome: &Outcome| !matches!(outcome, Outcome::Failed { code, .. } if code == "NotFound");
-        let mut there: BTreeSet<&str> =
-            distinct.iter().zip(&found).filter(|(_, outcome)| is_there(outcome)).map(|(key, _)| *key).collect();
+        let (mut there, mut unknown) = (BTreeSet::new(), BTreeSet::new());
+        for (key, outcome) in distinct.iter().zip(&found) {
+            match outcome {
+                outcome if outcome.says_nothing() => unknown.insert(*key),
+                Outcome::Failed { code, .. } if code == "NotFound" => false,
+                // One that relationships keep from being deleted is there too.
+                _ => there.insert(*key),
+            };
+        }
         let mut effects = Effects::default();
         for (key, outcome) in keys.iter().zip(outcomes) {
             if matches!(outcome, Outcome::Succeeded { .. }) {
                 // What one row makes, a later one of the same external id changes.
-                if there.insert(key) { effects.made += 1 } else { effects.changed += 1 }
+                if !there.insert(key) {
+                    effects.changed += 1;
+                } else if unknown.contains(key.as_str()) {
+                    effects.unknown += 1;
+                } else {
+                    effects.made += 1;
+                }
             }
         }
         Ok(effects)
@@ -429,12 +438,12 @@ impl Import<'_> {
                 .map(|(reason, (count, number))| json!({"reason": reason, "rows": count, "first_row": number}))
                 .collect();
             write_json(&json!({
-                "dry_run": true, "rows": run.rows, "would_succeed": run.effects.all(), "would_make": run.effects.made,
+                "dry_run": true, "rows": run.rows, "would_succeed": run.effects.succeeded(), "would_make": run.effects.made,
                 "would_change": run.effects.changed, "would_delete": run.effects.deleted, "would_fail": run.failed,
-                "unknown": run.unknown, "invalid": run.invalid, "reasons": reasons,
+                "unknown": run.effects.unknown, "invalid": run.invalid, "reasons": reasons,
             }))?;
         } else {
-            let Effects { made, changed, deleted } = run.effects;
+            let Effects { made, changed, deleted, unknown } = run.effects;
             let what = match self.options.action {
                 Action::Post => format!("{} would be made", count_rows(made)),
                 Action::Update => format!("{} would be changed", count_rows(changed)),
@@ -444,8 +453,8 @@ impl Import<'_> {
                 Action::Delete | Action::ExternalIdDelete => format!("{} would be deleted", count_rows(deleted)),
             };
             let mut text = format!("{what}, {} would fail.", grouped(run.failed));
-            if run.unknown > 0 {
-                let _ = write!(text, " Of {} nobody can tell.", grouped(run.unknown));
+            if unknown > 0 {
+                let _ = write!(text, " Of {} nobody can tell.", grouped(unknown));
             }
             text.push_str(" Nothing was changed.");
             self.output.line(&text)?;
@@ -462,7 +471,7 @@ impl Import<'_> {
             }
         }
         Ok(match run {
-            DryRun { unknown: 1.., .. } => Verdict::Incomplete,
+            DryRun { effects: Effects { unknown: 1.., .. }, .. } => Verdict::Incomplete,
             DryRun { failed: 1.., .. } => Verdict::RowsFailed,
             _ => Verdict::Succeeded,
         })
@@ -520,6 +529,8 @@ struct Effects {
     made: u64,
     changed: u64,
     deleted: u64,
+    /// Of these nobody can tell.
+    unknown: u64,
 }
 
 impl Effects {
@@ -527,9 +538,10 @@ impl Effects {
         self.made += more.made;
         self.changed += more.changed;
         self.deleted += more.deleted;
+        self.unknown += more.unknown;
     }
 
-    fn all(self) -> u64 {
+    fn succeeded(self) -> u64 {
         self.made + self.changed + self.deleted
     }
 }
@@ -540,7 +552,6 @@ struct DryRun {
     effects: Effects,
     failed: u64,
     invalid: u64,
-    unknown: u64,
 }
 
 /// Posts batches as jobs, or finds the jobs that they were posted as.

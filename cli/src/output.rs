@@ -110,7 +110,12 @@ pub(crate) fn write(bytes: &[u8]) -> Result<(), Failure> {
 /// Writes to standard output as it is, and returns whether its reader wants more.
 pub(crate) fn write_to_reader(bytes: &[u8]) -> Result<bool, Failure> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    wants_more(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+}
+
+/// Whether the reader of what was written wants more.
+pub(crate) fn wants_more(written: io::Result<()>) -> Result<bool, Failure> {
+    match written {
         // Whoever reads has seen enough, as `head` has.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         other => {

@@ -198,6 +198,48 @@ fn a_dry_run_tells_what_would_be_made_from_what_would_be_changed() {
 }
 
 #[test]
+fn a_dry_run_counts_what_nobody_can_tell() {
+    let desk = Desk::new(
+        "external_id,name\nnew-1,a\nold-1,b\nused-1,c\nlost-1,d\nLOST-1,e\nstopped-1,f\nnew-2,lost\nnew-3,bad\n",
+    );
+    let set = ["--action", "external_id_set", "--dry-run"];
+    let (code, text) = desk.import(&set);
+    let told = "1 row would be made, 3 would be changed, 1 would fail. Of 3 nobody can tell. Nothing was changed.";
+    assert!(code == 3 && text.contains(told), "{code} {text}");
+    assert!(text.contains("row 8: An unexpected error occurred"), "{text}");
+    let output = desk.command(&[&["import", "shops.csv", "--type", "shop", "--json"], &set[..]].concat()).output();
+    let told: serde_json::Value = serde_json::from_slice(&output.unwrap().stdout).unwrap();
+    let count = |name: &str| told[name].as_u64().unwrap();
+    assert_eq!(["rows", "would_succeed", "would_fail", "unknown"].map(count), [8, 4, 1, 3], "{told}");
+
+    // A job that is forgotten says nothing of any of them.
+    fs::write(desk.path("shops.csv"), "external_id,name\nforgotten,a\nold-1,b\n").unwrap();
+    let (code, text) = desk.import(&set);
+    assert!(code == 3 && text.contains("0 would fail. Of 2 nobody can tell."), "{code} {text}");
+}
+
+#[test]
+fn a_dry_run_looks_at_all_rows_however_many_would_fail() {
+    let desk = Desk::new("name\nbad\na\nb\n");
+    let (code, text) = desk.import(&["--dry-run", "--max-failures", "0"]);
+    assert!(code == 1 && text.contains("2 rows would be made, 1 would fail. Nothing"), "{code} {text}");
+}
+
+#[test]
+fn items_of_another_type_are_not_sent() {
+    let desk = Desk::new("");
+    let items = "{\"type\": \"Shop\", \"attributes\": {\"name\": \"a\"}}\n{\"type\": \"bar\", \"attributes\": {\"name\": \"b\"}}\n";
+    fs::write(desk.path("shops.csv"), items).unwrap();
+    let (code, text) = desk.import(&[]);
+    let why = "row 2, column type: the item is of the type \"bar\", and --type is \"shop\"";
+    assert!(code == 3 && text.contains(why), "{code} {text}");
+    assert!(desk.service.items().is_empty() && desk.service.keys().is_empty());
+    let (code, text) = desk.import(&["--ignore", "type"]);
+    assert_eq!(code, 0, "{text}");
+    assert_eq!(desk.service.items(), ["a", "b"]);
+}
+
+#[test]
 fn too_many_failures_stop_the_import() {
     let desk = Desk::new("name\nbad\na\nb\n");
     let (code, text) = desk.import(&["--max-failures", "0", "--job-size", "1", "--in-flight", "1"]);
@@ -319,6 +361,109 @@ fn records_are_exported_as_lines_as_a_table_and_as_an_array() {
     assert_eq!(desk.read("out.csv"), "id,external_id,name,price\n1,x,a,1.5\n2,,\"b, c\",\n");
     assert_eq!(run(&["--format", "csv", "--json"]).status.code(), Some(2));
     assert_eq!(run(&["--output", "nowhere/out"]).status.code(), Some(3));
+}
+
+const EXPORT: [&str; 6] = ["records", "export", "--type", "shop", "--format", "csv"];
+const EXPORTED: &str = "id,external_id,name,price\n1,x,a,1.5\n2,,\"b, c\",\n";
+
+impl Desk {
+    fn export(&self, path: &str) -> (i32, String) {
+        self.run(&[&EXPORT[..], &["--output", path]].concat())
+    }
+
+    fn files(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+#[test]
+fn an_export_that_fails_leaves_nothing_and_takes_nothing_away() {
+    let desk = Desk::new("older");
+    desk.service.twist_last_page(Twist::Status(400, None));
+    for path in ["shops.csv", "new.csv"] {
+        let (code, text) = desk.export(path);
+        assert!(code == 3 && text.contains("not this page"), "{code} {text}");
+        assert_eq!((desk.files(), desk.read("shops.csv")), (vec!["shops.csv".to_owned()], "older".to_owned()));
+    }
+    let (code, text) = desk.export(".");
+    assert!(code == 3 && text.contains("is a folder"), "{code} {text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_export_that_is_stopped_leaves_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let desk = Desk::new("older");
+    desk.service.twist_last_page(Twist::AcceptAndWait);
+    let mut command = desk.command(&[&EXPORT[..], &["--output", "shops.csv", "--retry-for", "0"]].concat());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let half_done = || {
+        let of = |name: &String| fs::read_to_string(desk.path(name)).unwrap_or_default().contains("1,x,a");
+        desk.files().into_iter().find(of)
+    };
+    wait_until("the first page is written", || half_done().is_some());
+    let mode = fs::metadata(desk.path(&half_done().unwrap())).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let (code, text) = ended(&child.wait_with_output().unwrap());
+    assert!(code == 3 && text.contains("Stopped: nothing was exported."), "{code} {text}");
+    assert_eq!((desk.files(), desk.read("shops.csv")), (vec!["shops.csv".to_owned()], "older".to_owned()));
+}
+
+#[test]
+fn a_dash_is_standard_output() {
+    let desk = Desk::new("");
+    let (code, text) = desk.export("-");
+    assert!(code == 0 && text.starts_with(EXPORTED), "{code} {text}");
+    assert_eq!(desk.files(), ["shops.csv"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_export_replaces_files_alone() {
+    use std::io::Write as _;
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
+    let desk = Desk::new("older");
+    let is_link = |name: &str| fs::symlink_metadata(desk.path(name)).unwrap().is_symlink();
+
+    // What a link leads to is replaced, and who could read it still can.
+    fs::create_dir(desk.path("folder")).unwrap();
+    symlink("../shops.csv", desk.path("folder/link")).unwrap();
+    symlink("folder/link", desk.path("link")).unwrap();
+    fs::set_permissions(desk.path("shops.csv"), fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(desk.export("link").0, 0);
+    assert!(is_link("link") && is_link("folder/link") && !is_link("shops.csv"));
+    assert_eq!(desk.read("shops.csv"), EXPORTED);
+    assert_eq!(fs::metadata(desk.path("shops.csv")).unwrap().permissions().mode() & 0o777, 0o640);
+
+    // Also where nothing is there yet.
+    symlink("new.csv", desk.path("ahead")).unwrap();
+    assert_eq!(desk.export("ahead").0, 0);
+    assert!(is_link("ahead") && !is_link("new.csv"));
+    assert_eq!(desk.read("new.csv"), EXPORTED);
+    assert_eq!(fs::metadata(desk.path("new.csv")).unwrap().permissions().mode() & 0o777, 0o600);
+
+    // A pipe is written to.
+    assert!(Command::new("mkfifo").arg(desk.path("pipe")).status().unwrap().success());
+    let reader = {
+        let pipe = desk.path("pipe");
+        std::thread::spawn(move || fs::read_to_string(pipe).unwrap())
+    };
+    assert_eq!(desk.export("pipe").0, 0);
+    assert!(fs::metadata(desk.path("pipe")).unwrap().file_type().is_fifo());
+    assert_eq!(reader.join().unwrap(), EXPORTED);
+
+    // The name of standard output is standard output, also where that is a file with something in it.
+    symlink("/dev/stdout", desk.path("stdout")).unwrap();
+    let mut log = fs::File::create(desk.path("log")).unwrap();
+    log.write_all(b"before\n").unwrap();
+    let mut command = desk.command(&[&EXPORT[..], &["--output", "stdout"]].concat());
+    assert!(command.stdout(log).status().unwrap().success());
+    assert!(is_link("stdout"));
+    assert_eq!(desk.read("log"), format!("before\n{EXPORTED}"));
 }
 
 #[test]

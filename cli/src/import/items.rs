@@ -237,6 +237,9 @@ impl Converter {
         // An item as the API has it, unless the type itself has such an attribute.
         let is_item = object.get("attributes").is_some_and(Value::is_object) && self.attribute("attributes").is_none();
         let is_named = |name: &str| name == self.id || name == self.external_id;
+        if let Some(problem) = self.other_type(&object, is_item) {
+            draft.problems.push(problem);
+        }
         let members: Vec<(String, Value)> = if is_item {
             let (inner, outer): (Vec<_>, Vec<_>) = object.into_iter().partition(|(name, _)| name == "attributes");
             let outer = outer.into_iter().filter(|(name, _)| is_named(name));
@@ -266,6 +269,26 @@ impl Converter {
             }
         }
         Ok(())
+    }
+
+    /// What is wrong with an item that says to be of another type. The `type` of other rows may be one of their attributes, and `--ignore type`
+    /// takes the item as one of the type that is imported.
+    fn other_type(&self, object: &Map<String, Value>, is_item: bool) -> Option<Problem> {
+        const NAME: &str = "type";
+        let is_column = self.id == NAME || self.external_id == NAME || self.ignored.iter().any(|name| name == NAME);
+        // An item of a deletion has no attributes to know it by.
+        let is_attribute = || self.maps.contains_key(NAME) || self.attribute(NAME).is_some();
+        if is_column || !(is_item || self.action.is_delete() && !is_attribute()) {
+            return None;
+        }
+        let text = match object.get(NAME)? {
+            Value::Null => return None,
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let is_same = text.to_lowercase() == self.object_type.to_lowercase();
+        let why = || format!("the item is of the type {}, and --type is {}", quoted(&text), quoted(&self.object_type));
+        (!is_same).then(|| problem(NAME, &why()))
     }
 
     fn line(&self, draft: Draft, number: u64) -> String {
@@ -560,7 +583,7 @@ mod tests {
     fn json_rows_are_flat_or_items_of_the_api() {
         let expected = json!({"type": "shop", "external_id": "3", "attributes": {"name": "x"}, "client_ref": "7"});
         assert_eq!(convert_json(&[], r#"{"external_id": 3, "name": "x"}"#).unwrap(), expected);
-        let item = r#"{"type": "other", "id": "u", "external_id": "3", "attributes": {"name": "x"}}"#;
+        let item = r#"{"type": "Shop", "id": "u", "external_id": "3", "attributes": {"name": "x"}}"#;
         assert_eq!(convert_json(&[], item).unwrap(), expected);
         assert_eq!(convert_json(&["--action", "delete"], "\"u\"").unwrap(), json!({"id": "u", "client_ref": "7"}));
         let patch = convert_json(&["--action", "update"], r#"{"id": "u", "price": null}"#).unwrap();
@@ -568,5 +591,31 @@ mod tests {
         assert_eq!(convert_json(&[], r#"{"name": 5, "colour": 1}"#).unwrap_err().len(), 2);
         assert!(convert_json(&[], "[1]").is_err());
         assert!(convert_json(&[], "{").is_err());
+    }
+
+    #[test]
+    fn an_item_of_another_type_does_not_fit() {
+        let wrong = |arguments: &[&str], text: &str| {
+            let problems = convert_json(arguments, text).unwrap_err();
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(problems[0].0 == "type" && problems[0].1.contains("\"shop\""), "{problems:?}");
+            problems[0].1.clone()
+        };
+        let item = r#"{"type": "other", "id": "u", "external_id": "3", "attributes": {"name": "x"}}"#;
+        for arguments in [&[][..], &["--action", "external_id_set"], &["--action", "update"]] {
+            assert!(wrong(arguments, item).contains("\"other\""));
+        }
+        assert!(wrong(&[], r#"{"type": 5, "attributes": {"name": "x"}}"#).contains("\"5\""));
+        for action in ["delete", "external_id_delete"] {
+            assert!(wrong(&["--action", action], item).contains("\"other\""));
+            let short = r#"{"type": "other", "id": "u", "external_id": "3"}"#;
+            assert!(wrong(&["--action", action], short).contains("\"other\""));
+            assert!(convert_json(&["--action", action], &short.replace("other", "SHOP")).is_ok());
+        }
+        assert!(convert_json(&[], &item.replace("\"other\"", "null")).is_ok());
+        assert_eq!(convert_json(&["--ignore", "type"], item).unwrap()["type"], "shop");
+        // In a row that is no item it is a column.
+        let problems = convert_json(&[], r#"{"type": "other", "name": "x"}"#).unwrap_err();
+        assert_eq!(problems, [("type".to_owned(), "the type has no such attribute".to_owned())]);
     }
 }

@@ -25,6 +25,17 @@ pub(crate) enum Outcome {
     Unknown,
 }
 
+impl Outcome {
+    /// Whether the item was not looked at, or not to the end, so that nobody can tell from this what would come of it.
+    pub(crate) fn says_nothing(&self) -> bool {
+        match self {
+            Self::Succeeded { .. } => false,
+            Self::Failed { code, .. } => code == "NotProcessed" || code == "InternalServerError",
+            Self::Unknown => true,
+        }
+    }
+}
+
 /// What a job is asked to do with its items.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {

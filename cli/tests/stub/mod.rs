@@ -26,11 +26,15 @@ pub enum Twist {
 struct State {
     requests: usize,
     twists: VecDeque<Twist>,
+    /// What happens in place of the last page of the records.
+    page_twist: Option<Twist>,
     /// Of the requests that post a job, in order.
     keys: Vec<String>,
     jobs: Vec<Vec<Value>>,
     dry_jobs: Vec<Vec<Value>>,
     job_of_key: HashMap<String, String>,
+    /// How many items of a job may fail, where it says so.
+    max_failures: HashMap<String, usize>,
     /// Of the last request.
     authorization: String,
     /// Method, target and body of the requests that post no job.
@@ -61,6 +65,11 @@ impl Service {
 
     pub fn twist(&self, twists: impl IntoIterator<Item = Twist>) {
         self.state().twists.extend(twists);
+    }
+
+    /// Twists the request for the last page of the records.
+    pub fn twist_last_page(&self, twist: Twist) {
+        self.state().page_twist = Some(twist);
     }
 
     pub fn requests(&self) -> usize {
@@ -146,13 +155,21 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
         ("GET", "/limits") => (200, None, json!({"data": []})),
         ("GET", "/objects/records") => {
             let is_last = query.contains("cursor=2");
+            let twist = state.lock().unwrap().page_twist.filter(|_| is_last);
+            if let Some(Twist::AcceptAndWait) = twist {
+                thread::sleep(Duration::from_secs(30));
+                return;
+            }
             let next = (!is_last).then_some("/api/sunshine/objects/records?type=shop&per_page=1000&cursor=2");
             let record = if is_last {
                 json!({"id": "2", "external_id": null, "attributes": {"name": "b, c"}})
             } else {
                 json!({"id": "1", "external_id": "x", "attributes": {"name": "a", "price": 1.5}})
             };
-            (200, None, json!({"data": [record], "links": {"next": next, "previous": null}}))
+            match twist {
+                Some(Twist::Status(status, _)) => (status, None, json!({"errors": [{"detail": "not this page"}]})),
+                _ => (200, None, json!({"data": [record], "links": {"next": next, "previous": null}})),
+            }
         }
         ("GET", "/jobs") => {
             let jobs = [job_head("completed", 3), job_head("processing", 1)];
@@ -188,7 +205,10 @@ fn serve(stream: TcpStream, state: &Mutex<State>) {
         },
         ("GET", path) => {
             let id = path.strip_prefix("/jobs/").unwrap();
-            (200, None, job(&state.lock().unwrap(), id))
+            match job(&state.lock().unwrap(), id) {
+                Some(job) => (200, None, job),
+                None => (404, None, json!({"errors": [{"detail": "no such job"}]})),
+            }
         }
         _ => (404, None, json!({"errors": [{"detail": "no such route"}]})),
     };
@@ -227,6 +247,10 @@ fn post(
             jobs.push(items);
             let id = format!("{}-{}", if is_dry { "dry" } else { "job" }, jobs.len() - 1);
             guard.job_of_key.insert(key, id.clone());
+            let limit = query.split('&').find_map(|pair| pair.strip_prefix("max_failures="));
+            if let Some(limit) = limit {
+                guard.max_failures.insert(id.clone(), limit.parse().unwrap());
+            }
             id
         }
     };
@@ -251,23 +275,41 @@ fn job_head(status: &str, processed: u64) -> Value {
     })
 }
 
-fn job(state: &State, id: &str) -> Value {
+/// A job that has ended, unless one of its items says that it is forgotten.
+fn job(state: &State, id: &str) -> Option<Value> {
     let (kind, index) = id.split_once('-').unwrap();
     let jobs = if kind == "dry" { &state.dry_jobs } else { &state.jobs };
-    let results: Vec<Value> = jobs[index.parse::<usize>().unwrap()]
-        .iter()
-        .map(|item| {
-            // Whether it could be deleted: those whose external id says so are not there.
-            if item["attributes"].is_null() {
-                let is_new = item["external_id"].as_str().unwrap().to_lowercase().starts_with("new");
-                let errors = json!([{"code": "NotFound", "detail": "there is none"}]);
-                return json!({"success": !is_new, "data": {"id": "x"}, "errors": if is_new { errors } else { json!([]) }});
-            }
-            if name(item).starts_with("bad") {
-                return json!({"success": false, "errors": [{"code": "UnprocessableEntity", "detail": "it is bad"}]});
-            }
-            json!({"success": true, "data": {"id": format!("id-{}", name(item))}})
-        })
-        .collect();
-    json!({"data": {"id": id, "job_status": "completed", "progress": {}, "results": results}})
+    let items = &jobs[index.parse::<usize>().unwrap()];
+    let is_deletion = |item: &Value| item["attributes"].is_null();
+    if items.iter().any(|item| is_deletion(item) && item["external_id"] == "forgotten") {
+        return None;
+    }
+    let failure = |code: &str, detail: &str| json!({"success": false, "errors": [{"code": code, "detail": detail}]});
+    let most = state.max_failures.get(id).copied().unwrap_or(usize::MAX);
+    let mut failed = 0;
+    let results = items.iter().map(|item| {
+        if failed > most {
+            return failure("NotProcessed", "the job was stopped");
+        }
+        // Whether it could be deleted: the external id says what comes of it.
+        if is_deletion(item) {
+            let external_id = item["external_id"].as_str().unwrap().to_lowercase();
+            return match external_id.split('-').next().unwrap() {
+                "new" => failure("NotFound", "there is none"),
+                "used" => failure("UnprocessableEntity", "relationships use it"),
+                "lost" => failure("InternalServerError", "An unexpected error occurred"),
+                "stopped" => failure("NotProcessed", "the job was stopped"),
+                _ => json!({"success": true, "data": {"id": "x"}}),
+            };
+        }
+        let problem = match name(item) {
+            "lost" => failure("InternalServerError", "An unexpected error occurred"),
+            name if name.starts_with("bad") => failure("UnprocessableEntity", "it is bad"),
+            name => return json!({"success": true, "data": {"id": format!("id-{name}")}}),
+        };
+        failed += 1;
+        problem
+    });
+    let results: Vec<Value> = results.collect();
+    Some(json!({"data": {"id": id, "job_status": "completed", "progress": {}, "results": results}}))
 }
