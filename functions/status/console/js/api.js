@@ -9,6 +9,9 @@ const ATTEMPTS = 6;
 
 /** An answer that is none, in words for the reader. */
 export class Problem extends Error {
+  /** Whether what was asked for may have been done all the same. */
+  unsure = false;
+
   constructor(status, title, detail, id = null, details = [detail]) {
     super(detail);
     /** Each thing that is wrong: of a record there is one for each broken rule. */
@@ -82,13 +85,20 @@ export class Session {
     this.#ended.abort();
   }
 
-  /** An answer of 2xx. Waits when the service asks for it, and asks again. */
-  async request(path, { method = "GET", accept = "application/json", signal = null, body = null, key = null } = {}) {
+  /**
+   * An answer of 2xx. Waits when the service asks for it, and asks again, but not after `until`.
+   *
+   * A 5xx without a request id is not the API's, and promises nothing: what may have been done is asked for again only where twice is once.
+   */
+  async request(path, { method = "GET", accept = "application/json", signal = null, body = null, key = null, until = Infinity } = {}) {
     const target = new URL(path, location.origin);
     if (target.origin !== location.origin || !target.pathname.startsWith(`${BASE}/`)) {
       throw new Problem(0, "Unexpected link", "The answer leads to another place than the API.");
     }
     const ends = signal ? AbortSignal.any([signal, this.#ended.signal]) : this.#ended.signal;
+    const harmless = method === "GET" || key !== null || (method === "POST" && target.pathname === `${BASE}/objects/query`);
+    let unsure = false;
+    const doubt = (problem) => Object.assign(problem, { unsure });
     for (let attempt = 1; ; attempt += 1) {
       if (ends.aborted) throw new Gone();
       let answer;
@@ -111,7 +121,8 @@ export class Session {
         });
       } catch {
         if (ends.aborted) throw new Gone();
-        throw new Problem(0, "No answer", "The service cannot be reached. Check the connection.");
+        unsure = true;
+        throw doubt(new Problem(0, "No answer", "The service cannot be reached. Check the connection."));
       }
       if (ends.aborted) throw new Gone();
       this.#note(answer);
@@ -123,12 +134,15 @@ export class Session {
         this.told.signedOut("These credentials are not accepted, or no longer. Sign in again.");
         throw new Gone();
       }
-      const busy = answer.status === 429 || answer.status === 503;
+      const promised = answer.status < 500 || (answer.status === 503 && answer.headers.has("x-request-id"));
+      unsure ||= !promised;
+      const busy = answer.status === 429 || (answer.status === 503 && (promised || harmless));
       if (busy && attempt < ATTEMPTS) {
         await this.#wait(answer, ends);
+        if (Date.now() > until) throw doubt(new Problem(0, "No answer", "There was no answer in time."));
         continue;
       }
-      const problem = await read(answer);
+      const problem = doubt(await read(answer));
       if (ends.aborted) throw new Gone();
       throw problem;
     }
@@ -176,7 +190,7 @@ export class Session {
       body = await how(answer);
     } catch {
       if (this.ended || options?.signal?.aborted) throw new Gone();
-      throw new Problem(answer.status, "Broken answer", "The answer could not be read.");
+      throw Object.assign(new Problem(answer.status, "Broken answer", "The answer could not be read."), { unsure: true });
     }
     if (this.ended || options?.signal?.aborted) throw new Gone();
     return body;

@@ -1,6 +1,6 @@
 // From the rows of a file to the items of jobs.
 
-import { Exact, Unreadable, isObject, parse, put, stringify } from "./json.js";
+import { Exact, Unreadable, isDeeper, parse, put, stringify } from "./json.js";
 import { each } from "./readfile.js";
 import { propertiesOf, requiredOf, typesOf } from "./types.js";
 
@@ -9,6 +9,8 @@ export const MOST_ITEMS = 10_000;
 const MOST_WEIGHT = 5_000_000;
 const MOST_ATTRIBUTES = 32_768;
 const MOST_ID = 255;
+/** Of JSON in attributes, which are the first themselves. */
+const MOST_LEVELS = 100;
 const KEPT_ERRORS = 500;
 
 export const ACTIONS = [
@@ -57,7 +59,12 @@ export class Wrong extends Error {}
 
 const kindOf = (value) => (value instanceof Exact || typeof value === "number" ? "number" : Array.isArray(value) ? "array" : typeof value);
 
+/** A whole number that a script would round: it is written as it was. */
+const isWhole = (value) => value instanceof Exact && /^-?\d+$/.test(value.literal);
+
 function number(text, decimal, whole) {
+  // Whether a point stands for thousands there, nobody can know: 1.000 is not made 1.
+  if (decimal === "," && text.includes(".")) return null;
   const written = (decimal === "," ? text.replace(",", ".") : text).trim();
   const found = /^([+-]?)0*(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/.exec(written);
   if (!found || !/\d/.test(written.replace(/[eE].*/, ""))) return null;
@@ -161,27 +168,41 @@ export class Plan {
     return this.#table.numbers[index];
   }
 
+  /** The type that the row names as its own, where it is an item as jobs have it. */
+  #saidType(index) {
+    const said = this.#table.types?.[index];
+    if (!said) return undefined;
+    // Of one without attributes nobody knows whether it is an item, or an object with an attribute of that name.
+    const place = said.sure ? -1 : this.#table.columns.indexOf("type");
+    return place >= 0 && this.#targets[place] ? undefined : said.type;
+  }
+
   /** The item of a row, and what is wrong with it. */
   item(index) {
     const row = this.#table.rows[index];
     const wrong = [];
+    const miss = (words, value = "") => wrong.push({ column: -1, value, words });
     const attributes = {};
+    const ofText = (this.#table.kind ?? "csv") === "csv";
+    const said = this.#saidType(index);
+    if (said !== undefined && String(said).toLowerCase() !== this.#type.key.toLowerCase()) miss(`is of another type than ${this.#type.key}, which is chosen`, said);
     let id;
     let externalId;
     for (let column = 0; column < this.#targets.length; column += 1) {
       const target = this.#targets[column];
       if (!target) continue;
       const value = row[column];
-      const empty = value === undefined || value === null || value === "";
+      const nothing = value === undefined || value === null || value === "";
       if (target === ID || target === EXTERNAL_ID) {
-        if (empty) continue;
-        if (typeof value === "object" || typeof value === "boolean") wrong.push({ column, value, words: "must be text" });
+        if (nothing) continue;
+        if ((typeof value === "object" && !isWhole(value)) || typeof value === "boolean") wrong.push({ column, value, words: "must be text" });
         else if (target === ID) id = String(value).trim();
         else externalId = String(value);
         continue;
       }
       const name = target.slice(1);
-      if (empty) {
+      // A table cannot say "an empty text"; JSON does.
+      if (value === undefined || value === null || (ofText && value === "")) {
         if (value === null || (this.#clears && value !== undefined)) put(attributes, name, null);
         continue;
       }
@@ -192,7 +213,6 @@ export class Plan {
         wrong.push({ column, value, words: problem.message });
       }
     }
-    const miss = (words, value = "") => wrong.push({ column: -1, value, words });
     if (row.length > this.#targets.length && row.slice(this.#targets.length).some((cell) => cell !== "")) {
       miss(`has ${row.length} cells, of ${this.#targets.length} columns: a delimiter may stand in a cell without quotation marks`);
     }
@@ -209,7 +229,9 @@ export class Plan {
     else if (externalId !== undefined) item.external_id = externalId;
     if (hasAttributes(this.#action)) {
       item.attributes = attributes;
-      const size = stringify(attributes);
+      const deep = isDeeper(attributes, MOST_LEVELS);
+      if (deep) miss(`is nested too deep: attributes have at most ${MOST_LEVELS} levels`);
+      const size = deep ? "" : stringify(attributes);
       if (size.length * 3 > MOST_ATTRIBUTES && bytesOf(size) > MOST_ATTRIBUTES) miss(`has more than ${MOST_ATTRIBUTES.toLocaleString("en")} bytes of attributes`);
     }
     item.client_ref = `row ${this.numberOf(index)}`;
@@ -218,6 +240,9 @@ export class Plan {
 
   /** Looks at every row. False when it was stopped. */
   async check(signal, told) {
+    const { broken = [], brokenCount = broken.length } = this.#table;
+    this.wrongRows = this.wrongCells = brokenCount;
+    this.errors = broken.map(([number, words]) => ({ number, column: -1, value: "", words }));
     const parts = [];
     let part = null;
     const seen = new Map();
@@ -250,6 +275,7 @@ export class Plan {
       }
     }, told);
     this.parts = parts;
+    this.errors.sort((one, other) => one.number - other.number);
     return done;
   }
 

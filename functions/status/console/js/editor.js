@@ -58,9 +58,7 @@ export class Editor {
       announce("Saved.");
     } catch (problem) {
       if (problem instanceof Gone) return;
-      // Without a request id it is not the API that answered, or nobody did: what was sent may have arrived.
-      const unsure = (problem.status === 0 || problem.status >= 500) && !problem.requestId;
-      this.#complain([...(problem.details ?? [String(problem.message)]), ...(unsure ? ["It may have been written all the same: saving again does no harm."] : [])]);
+      this.#complain([...(problem.details ?? [String(problem.message)]), ...(problem.unsure ? ["It may have been written all the same: saving again does no harm."] : [])]);
     } finally {
       busy(this.go, false);
       setText(this.go, "Save");

@@ -1,6 +1,7 @@
 // JSON as the API has it: whole numbers of 64 bits, which are larger than a script's numbers, stay as they were written.
 
-const DEEPEST = 200;
+/** What is nested deeper is not read: scripts would have no room for it. */
+export const DEEPEST = 200;
 const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?/y;
 const BLANK = /[ \t\r\n]*/y;
 
@@ -137,6 +138,23 @@ export function stringify(value, indent = 0, before = "\n") {
   const names = Object.keys(value);
   const colon = indent ? ": " : ":";
   return names.length ? `{${inside}${names.map((name) => JSON.stringify(name) + colon + stringify(value[name], indent, inside)).join(`,${inside}`)}${end}}` : "{}";
+}
+
+/** As `stringify`, with the members of objects in one order: what means the same is the same text. */
+export function sorted(value) {
+  if (Array.isArray(value)) return `[${value.map(sorted).join(",")}]`;
+  if (!isObject(value)) return stringify(value);
+  return `{${Object.keys(value).sort().map((name) => `${JSON.stringify(name)}:${sorted(value[name])}`).join(",")}}`;
+}
+
+/** Whether lists and objects stand in each other more than so many times. */
+export function isDeeper(value, levels) {
+  if (typeof value !== "object" || value === null || value instanceof Exact) return false;
+  if (levels < 1) return true;
+  for (const name in value) {
+    if (isDeeper(value[name], levels - 1)) return true;
+  }
+  return false;
 }
 
 /** The merge patch (RFC 7396) that makes one object the other. What it does not name stays as it is by then, whoever changed it. */

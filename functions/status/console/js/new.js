@@ -7,7 +7,7 @@ import { ACTIONS, EXTERNAL_ID, ID, Plan, attribute, guess, hasAttributes, needsE
 import { announce, busy, fill, foreign, h, setText, visible } from "./dom.js";
 import { group } from "./failures.js";
 import { count, counted, isActive } from "./format.js";
-import { stringify } from "./json.js";
+import { sorted, stringify } from "./json.js";
 import { Badge, Bar, choice, field, message, question, table, wrong } from "./parts.js";
 import { BadFile, DELIMITERS, readFile } from "./readfile.js";
 import { Sender } from "./send.js";
@@ -15,6 +15,7 @@ import { loadTypes, propertiesOf, requiredOf, typesOf } from "./types.js";
 
 const PREVIEW = 20;
 const SHOWN_ERRORS = 100;
+const SHOWN_BROKEN = 10;
 const SHOWN_REASONS = 20;
 const SHOWN_MAPPINGS = 200;
 const SOON = 250;
@@ -40,8 +41,8 @@ export class NewView {
   /** The one of this session. */
   static of(session, query) {
     let seen = session.memory.get("new");
-    // Types may have changed since: what was not begun begins with those of now.
-    if (seen && !seen.#sender && !seen.#table) seen.#loadTypes();
+    // Types may have changed since: what is not being sent goes by those of now.
+    if (seen && !seen.#sender) seen.#loadTypes();
     seen ??= new NewView(session);
     session.memory.set("new", seen);
     seen.#prefer(new URLSearchParams(query).get("type"));
@@ -67,6 +68,8 @@ export class NewView {
   #build() {
     this.input = h("input", { type: "file", id: "file", accept: ".csv,.tsv,.tab,.txt,.json,.ndjson,.jsonl", class: "drop-input", "aria-describedby": "file-hint", onchange: () => {
       const [file] = this.input.files;
+      // The same file may be chosen again, once it is mended.
+      this.input.value = "";
       if (file) this.#read(file);
     } });
     this.drop = h("div", { class: "drop" }, this.input,
@@ -112,16 +115,28 @@ export class NewView {
   }
 
   async #loadTypes() {
+    let types;
     try {
-      this.#types = await loadTypes(this.#session);
+      types = await loadTypes(this.#session);
+      if (this.#sender) return;
     } catch (problem) {
-      if (problem instanceof Gone) return;
+      if (problem instanceof Gone || this.#sender) return;
       fill(this.typesPlace, wrong(problem, () => this.#loadTypes()));
       return;
     }
     const before = this.type.value;
+    const chosen = this.#typeChosen;
+    this.#types = types;
     fill(this.type, h("option", { value: "" }, "Choose a type"), this.#types.map(({ key }) => h("option", { value: key }, visible(key.slice(0, 120)))));
     fill(this.typesPlace, !this.#types.length && message({ title: "No types yet", text: "There must be an object type before there can be records. It is made with POST /objects/types." }));
+    const now = chosen && types.find(({ key }) => key === before);
+    if (chosen && this.#table) {
+      this.type.value = now?.key ?? "";
+      if (now && sorted(now.schema) === sorted(chosen.schema)) return;
+      fill(this.typesPlace, h("p", { class: "warned", role: "status" }, now ? "The schema of this type has been changed meanwhile: look at the columns again." : "This type has been deleted meanwhile."));
+      if (now) this.targets = this.targets.map((target) => (target.startsWith(".") && !Object.hasOwn(propertiesOf(now), target.slice(1)) ? "" : target));
+      return this.#mapped(!now);
+    }
     this.#chooseType(before || this.preferred || (this.#types.length === 1 ? this.#types[0].key : ""));
   }
 
@@ -153,7 +168,7 @@ export class NewView {
     try {
       const found = await readFile(file, { ...options, signal: reading.signal, told: (bytes) => (bar.value = bytes) });
       if (!found || reading.signal.aborted || this.#session.ended) return;
-      if (!found.rows.length && !found.broken.length) throw new BadFile("There is no row in it.");
+      if (!found.rows.length && !found.brokenCount) throw new BadFile("There is no row in it.");
       this.#table = found;
       this.options = { named: options.named ?? true };
       this.#shown(options.from);
@@ -163,8 +178,6 @@ export class NewView {
       setText(this.fileStatus, "");
       fill(this.preview, h("div", { class: "message wrong", role: "alert" }, h("h2", null, "This file cannot be used"), h("p", null, foreign(file.name, 200)),
         h("p", null, problem instanceof BadFile ? problem.message : "It could not be read. It may have been moved or changed: choose it again.")));
-      // The same file may be chosen again, once it is mended.
-      this.input.value = "";
     }
   }
 
@@ -184,8 +197,8 @@ export class NewView {
     }
     const rows = found.rows.slice(0, PREVIEW);
     fill(this.preview,
-      found.broken.length > 0 && h("div", { class: "item-error" }, h("p", null, `${counted(found.broken.length, "entry", "entries")} cannot be read, and would not be sent:`),
-        h("ul", null, found.broken.slice(0, 10).map(([number, words]) => h("li", null, `${count(number)}: `, foreign(words, 300))))),
+      found.brokenCount > 0 && h("div", { class: "item-error" }, h("p", null, `${counted(found.brokenCount, "entry", "entries")} cannot be read${found.brokenCount > SHOWN_BROKEN ? `, of which the first ${SHOWN_BROKEN} are` : ""}:`),
+        h("ul", null, found.broken.slice(0, SHOWN_BROKEN).map(([number, words]) => h("li", null, `${count(number)}: `, foreign(words, 300))))),
       rows.length > 0 && table(`The first ${counted(rows.length, "row")}`, [["Row", "number"], ...found.columns.map((name) => [foreign(name, 60)])],
         rows.map((row, index) => h("tr", null, h("th", { scope: "row", class: "number figures" }, count(found.numbers[index])),
           found.columns.map((_, column) => h("td", null, foreign(written(row[column]), 120))))), "lines"));
@@ -235,7 +248,7 @@ export class NewView {
       h("ol", { class: "mapping" }, found.columns.slice(0, SHOWN_MAPPINGS).map(line)),
       found.columns.length > SHOWN_MAPPINGS && h("p", { class: "hint" }, `The other ${count(found.columns.length - SHOWN_MAPPINGS)} columns are used as their names say, or left out.`),
       this.unused,
-      hasAttributes(action) && h("div", { class: "finder-row" }, field("Empty cells", this.empty), field("Decimal sign of numbers", this.decimal)));
+      hasAttributes(action) && h("div", { class: "finder-row" }, found.kind === "csv" && field("Empty cells", this.empty), field("Decimal sign of numbers", this.decimal)));
     this.#unused();
     this.#changed();
   }
@@ -285,14 +298,20 @@ export class NewView {
     const bar = h("progress", { class: "loading", "aria-label": "Rows checked", max: found.rows.length, value: 0 });
     fill(this.check, h("p", { class: "status-line checking" }, `Checking ${counted(found.rows.length, "row")}…`), bar);
     const plan = new Plan({ table: found, type: this.#typeChosen, action: this.action.value, targets: [...this.targets], clears: this.empty.value === "clear", decimal: this.decimal.value });
-    if (!(await plan.check(checking.signal, (index) => (bar.value = index))) || this.#session.ended) return;
-    this.#plan = plan;
-    this.#checked();
+    try {
+      if (!(await plan.check(checking.signal, (index) => (bar.value = index))) || this.#session.ended) return;
+      this.#plan = plan;
+      this.#checked();
+    } catch (problem) {
+      if (checking.signal.aborted || this.#session.ended) return;
+      this.#forget();
+      fill(this.check, wrong({ title: "It could not be checked", detail: String(problem.message) }, () => this.#changed()));
+    }
   }
 
   #checked() {
     const plan = this.#plan;
-    const all = this.#table.rows.length;
+    const all = this.#table.rows.length + this.#table.brokenCount;
     const bad = plan.wrongRows;
     const columnOf = ({ column, name }) => (name !== undefined ? foreign(name, 80) : column < 0 ? h("span", { class: "none" }, "the row") : foreign(this.#table.columns[column], 80));
     this.leave_out = h("input", { type: "checkbox", onchange: () => this.#sendable() });
@@ -346,7 +365,7 @@ export class NewView {
     await dry.run();
     if (this.#session.ended || this.#dry !== dry) return;
     busy(this.try, false);
-    if (dry.done) announce(`Tried: ${count(dry.progress().failed)} of ${counted(this.#plan.good.length, "item")} would fail.`);
+    if (dry.done) announce(dry.jobs.some(({ job }) => job.job_status !== "completed") ? "The trial ended before all items were checked." : `Tried: ${count(dry.progress().failed)} of ${counted(this.#plan.good.length, "item")} would fail.`);
   }
 
   #tried(dry) {
@@ -364,10 +383,12 @@ export class NewView {
     const unseen = progress.failed - dry.failed.length;
     const incomplete = dry.jobs.some(({ job }) => job.job_status !== "completed");
     fill(this.tryPlace,
-      h("p", { class: progress.failed || incomplete ? "verdict bad" : "verdict good" }, progress.failed
+      h("p", { class: progress.failed || incomplete ? "verdict bad" : "verdict good" }, incomplete
+        ? `${count(progress.processed)} of ${counted(progress.total, "item")} were tried: ${count(progress.failed)} would fail, ${count(progress.succeeded)} would succeed. Nothing was written.`
+        : progress.failed
         ? `${counted(progress.failed, "item")} of ${count(progress.total)} would fail, ${count(progress.succeeded)} would succeed. Nothing was written.`
         : `${progress.total === 1 ? "The only item" : `All ${counted(progress.total, "item")}`} would succeed. Nothing was written.`),
-      incomplete && h("p", { class: "warned" }, "The trial ended before all items were checked: look at its jobs."),
+      incomplete && h("p", { class: "warned" }, dry.jobs.some(({ unknown }) => unknown) ? "How a job of the trial ended is not known any more: try it again." : "The trial ended before all items were checked: look at its jobs."),
       groups.length > 0 && h("ul", { class: "reason-list" }, groups.slice(0, SHOWN_REASONS).map((found) => h("li", { class: "reason" },
         h("span", { class: "reason-count figures" }, counted(found.items.length, "item")),
         h("div", { class: "reason-words" }, h("p", { class: "reason-text" }, foreign(found.words || "no detail")),
@@ -418,7 +439,7 @@ export class NewView {
   #sending(sender) {
     const progress = sender.progress();
     this.overall.show(progress);
-    sender.jobs.forEach(({ job, before, tried }, index) => {
+    sender.jobs.forEach(({ job, before, tried, unknown }, index) => {
       const row = this.rows[index];
       if (!job) return setText(row.outcome, tried && sender.running ? "sending…" : "not sent yet");
       if (!row.linked) {
@@ -429,23 +450,25 @@ export class NewView {
       }
       row.badge.show(job.job_status);
       row.bar.show(job.progress);
-      setText(row.outcome, `${count(job.progress.succeeded)} succeeded, ${count(job.progress.failed)} failed`);
+      setText(row.outcome, unknown ? "its result is not known any more: the API shows a job for 24 hours" : `${count(job.progress.succeeded)} succeeded, ${count(job.progress.failed)} failed`);
     });
     const all = sender.jobs.length;
     const before = sender.jobs.filter((entry) => entry.before).length;
     const ended = sender.ended;
-    const broken = sender.jobs.filter(({ job }) => job && !isActive(job) && job.job_status !== "completed").length;
-    setText(this.jobsHead, ended ? "Done" : sender.running ? (sender.sent < all ? "Sending" : "Sent: the jobs are running") : "Paused");
+    const unknown = sender.jobs.filter((entry) => entry.unknown).length;
+    const broken = sender.jobs.filter((entry) => entry.job && !entry.unknown && !isActive(entry.job) && entry.job.job_status !== "completed").length;
+    setText(this.jobsHead, ended ? "Done" : sender.running ? (sender.sent < all ? "Sending" : "Sent: the jobs are running") : sender.problem?.final ? "Stopped" : "Paused");
     setText(this.overallStatus, `${count(sender.sent)} of ${counted(all, "job")} sent, ${count(progress.processed)} of ${counted(progress.total, "item")} done, ${count(progress.failed)} failed.`
       + (before ? ` ${counted(before, "job")} had been sent before today: nothing was done twice.` : "") + (broken ? ` ${counted(broken, "job")} ended early.` : "")
+      + (unknown ? ` How ${counted(unknown, "job")} ended is not known any more: look at the records.` : "")
       + (sender.running && sender.sent < all ? " Leave this page open until all is sent." : ""));
-    this.pauseButton.hidden = ended;
+    this.pauseButton.hidden = ended || Boolean(sender.problem?.final);
     setText(this.pauseButton, sender.running ? "Pause" : "Go on");
     this.obstacle.replaceChildren();
     if (sender.problem) {
       fill(this.obstacle, h("div", { class: "message wrong", role: "alert" }, h("h2", null, foreign(sender.problem.title ?? "Something went wrong", 200)),
         h("p", null, foreign(sender.problem.detail ?? String(sender.problem.message), 1000)),
-        h("p", null, "What was sent stays. Going on sends the rest, and nothing twice.")));
+        h("p", null, sender.problem.final ? "What was sent stays." : "What was sent stays. Going on sends the rest, and nothing twice.")));
     }
   }
 

@@ -1,6 +1,6 @@
 // Reads a file into rows, a slice at a time, so that the page stays usable whatever its size. Nothing of it leaves the browser here.
 
-import { Unreadable, isObject, parse } from "./json.js";
+import { DEEPEST, Unreadable, isDeeper, isObject, parse } from "./json.js";
 
 export const MOST_BYTES = 200 * 1024 * 1024;
 export const MOST_ROWS = 1_000_000;
@@ -8,6 +8,9 @@ export const MOST_COLUMNS = 500;
 const SLICE = 512 * 1024;
 const HEAD = 64 * 1024;
 const TURN = 12;
+/** Of what cannot be read, so many are named. All are counted. */
+const KEPT_BROKEN = 100;
+const OF_AN_ITEM = new Set(["type", "id", "external_id", "client_ref"]);
 
 /** Lets the page draw and answer. Not by a timer: those of a tab that nobody looks at hardly run. */
 export function pause() {
@@ -157,8 +160,11 @@ export class Objects {
   columns = [];
   rows = [];
   numbers = [];
-  /** `[number, words]` of what cannot be read. */
+  /** `[number, words]` of the first that cannot be read, and how many there are in all. */
   broken = [];
+  brokenCount = 0;
+  /** `{type, sure}` of the rows that name a type as items do: `sure` where nothing else can be meant. */
+  types = [];
   #places = new Map();
 
   #place(name) {
@@ -172,24 +178,31 @@ export class Objects {
     return place;
   }
 
+  #broken(number, words) {
+    this.brokenCount += 1;
+    if (this.broken.length < KEPT_BROKEN) this.broken.push([number, words]);
+  }
+
   take(text, number) {
     let value;
     try {
       // The fast way, unless a number may be one that it rounds.
       value = /\d{16}|[eE][-+]?\d{3}/.test(text) ? parse(text) : JSON.parse(text);
     } catch (problem) {
-      if (this.broken.length < 1000) this.broken.push([number, problem instanceof Unreadable ? problem.message : "is not JSON"]);
-      return;
+      return this.#broken(number, problem instanceof Unreadable ? problem.message : "is not JSON");
     }
+    if (isDeeper(value, DEEPEST)) return this.#broken(number, "is nested too deep");
     const row = [];
     if (typeof value === "string") row[this.#place("id")] = value;
-    else if (!isObject(value)) return void this.broken.push([number, "is no object"]);
+    else if (!isObject(value)) return this.#broken(number, "is no object");
     else if (isObject(value.attributes)) {
+      if (Object.hasOwn(value, "type")) this.types[this.rows.length] = { type: value.type, sure: true };
       for (const name of ["external_id", "id"]) {
         if (Object.hasOwn(value, name)) row[this.#place(name)] = value[name];
       }
       for (const name of Object.keys(value.attributes)) row[this.#place(name === "id" || name === "external_id" ? `attributes.${name}` : name)] = value.attributes[name];
     } else {
+      if (Object.hasOwn(value, "type") && Object.keys(value).every((name) => OF_AN_ITEM.has(name))) this.types[this.rows.length] = { type: value.type, sure: false };
       for (const name of Object.keys(value)) row[this.#place(name)] = value[name];
     }
     this.rows.push(row);
@@ -329,7 +342,7 @@ async function readAs(file, encoding, { delimiter, named, signal, told }) {
       parser = kind === "csv" ? new Csv(delimiter) : kind === "json" ? new Elements() : new Lines();
     }
     parser.push(text);
-    if (parser.rows.length > MOST_ROWS) throw new BadFile(`It has more than ${MOST_ROWS.toLocaleString("en")} rows. Split it, or use the command line.`);
+    if (parser.rows.length + (parser.brokenCount ?? 0) > MOST_ROWS) throw new BadFile(`It has more than ${MOST_ROWS.toLocaleString("en")} rows. Split it, or use the command line.`);
     told?.(Math.min(at + SLICE, file.size));
     await pause();
     if (signal?.aborted) return null;
@@ -342,12 +355,12 @@ async function readAs(file, encoding, { delimiter, named, signal, told }) {
     hash = hex(await digest(all));
   }
   if (kind !== "csv") {
-    return { kind, delimiter: null, encoding, columns: parser.columns, rows: parser.rows, numbers: parser.numbers, broken: parser.broken, hash };
+    return { kind, delimiter: null, encoding, columns: parser.columns, rows: parser.rows, numbers: parser.numbers, broken: parser.broken, brokenCount: parser.brokenCount, types: parser.types, hash };
   }
   const head = named ? parser.rows.shift() ?? [] : [];
   if (named) parser.numbers.shift();
   const width = named ? head.length : parser.rows.slice(0, 1000).reduce((most, row) => Math.max(most, row.length), 0);
   if (width > MOST_COLUMNS) throw new BadFile(`It has more than ${MOST_COLUMNS} columns.`);
   const columns = Array.from({ length: width }, (_, index) => (named && head[index].trim()) || `Column ${index + 1}`);
-  return { kind, delimiter, encoding, columns, rows: parser.rows, numbers: parser.numbers, broken: [], hash };
+  return { kind, delimiter, encoding, columns, rows: parser.rows, numbers: parser.numbers, broken: [], brokenCount: 0, hash };
 }

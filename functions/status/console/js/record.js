@@ -44,6 +44,7 @@ export class RecordView {
 
   leave() {
     this.#left.abort();
+    if (!/^#\/records(?:[/?]|$)/.test(location.hash)) this.#session.memory.delete("records");
     for (const dialog of this.dialogs.querySelectorAll("dialog")) dialog.close();
   }
 
@@ -116,7 +117,13 @@ export class RecordView {
       words: [h("p", null, "It cannot be brought back. ", "A record that relationships use is not deleted."),
         h("p", null, foreign(this.#record.type, 80), " ", foreign(this.#record.external_id ?? this.#record.id, 255))],
       act: async () => {
-        await this.#session.exact(this.#path, { method: "DELETE", signal: this.#left.signal });
+        try {
+          await this.#session.exact(this.#path, { method: "DELETE", signal: this.#left.signal });
+        } catch (problem) {
+          if (problem.unsure) problem.detail += " It may have been deleted all the same: deleting it again does no harm.";
+          // Somebody was faster, or an answer was lost.
+          if (problem.status !== 404) throw problem;
+        }
         this.#session.memory.delete("records");
         this.gone = true;
       },

@@ -85,15 +85,18 @@ export class RecordsView {
   leave() {
     this.#left.abort();
     this.#asked.abort();
-    if (this.#list && !this.#session.ended) this.#session.memory.set("records", this.#list);
+    // For the way back from a record. Who comes from anywhere else wants what is there now.
+    if (this.#list?.opened && !this.#session.ended && location.hash.startsWith("#/records/")) this.#session.memory.set("records", this.#list);
+    else this.#session.memory.delete("records");
   }
 
   /** Back from a record: where the reader was. */
   entered() {
-    const seen = this.#session.memory.get("records");
-    if (!seen || seen !== this.#list || !seen.opened) return false;
+    const seen = this.#list;
+    if (!seen?.opened) return false;
     scrollTo(0, seen.scroll);
     const link = this.place.querySelector(`a[data-at="${seen.opened}"]`);
+    seen.opened = null;
     link?.focus({ preventScroll: true });
     return Boolean(link);
   }
@@ -141,6 +144,7 @@ export class RecordsView {
     this.#fields();
     this.#query = this.wanted.toString();
     const seen = this.#session.memory.get("records");
+    this.#session.memory.delete("records");
     if (first && seen?.query === this.#query) {
       this.#list = seen;
       this.#types = seen.types;

@@ -4,7 +4,7 @@ import { BASE, Gone, Problem } from "./api.js";
 import { Editor } from "./editor.js";
 import { fill, foreign, h, setText } from "./dom.js";
 import { count, counted } from "./format.js";
-import { isObject, stringify } from "./json.js";
+import { isObject, sorted, stringify } from "./json.js";
 import { limitBars, loadLimits } from "./limits.js";
 import { Moment, message, skeletons, table, wrong } from "./parts.js";
 
@@ -101,7 +101,8 @@ export class TypeView {
     this.heading = h("h1", { tabindex: "-1" }, foreign(key, 80));
     this.place = h("div", { class: "job-place" }, skeletons());
     this.status = h("p", { class: "status-line", role: "status" }, "Loading…");
-    this.element = h("div", { class: "view" }, h("p", { class: "back" }, h("a", { href: "#/types" }, "‹ All types")), this.heading, this.status, this.place);
+    this.notice = h("div", { role: "status" });
+    this.element = h("div", { class: "view" }, h("p", { class: "back" }, h("a", { href: "#/types" }, "‹ All types")), this.heading, this.status, this.notice, this.place);
     this.#load();
   }
 
@@ -153,18 +154,42 @@ export class TypeView {
       this.#show(this.#type);
       this.edit.focus();
     };
+    fill(this.notice);
+    // What was sent last, when its answer was lost.
+    let lost = null;
+    // The API adds this member where it is missing.
+    const kept = (schema) => sorted({ additionalProperties: false, ...schema });
     const editor = new Editor({
       label: "Schema", text: stringify(this.#type.schema, 2), cancel: back,
       hint: "JSON Schema with properties, each with a type. Records that are there stay as they are until their next write.",
       save: async (schema) => {
         // Saving replaces all of it: what somebody else changed meanwhile would be lost unseen.
         const now = (await this.#session.exact(this.#path, { signal: this.#left.signal })).data;
-        if (now.version !== this.#type.version) {
-          throw new Problem(409, "Changed", `Somebody has changed the schema meanwhile: it is version ${now.version} now, and this text began as version ${this.#type.version}. Copy what you wrote, cancel, load the page again, and edit that.`, "console");
+        const begun = this.#type;
+        if (now.created_at !== begun.created_at) {
+          throw new Problem(409, "Changed", "Somebody has deleted this type meanwhile, and made another of the same key. Copy what you wrote, cancel, load the page again, and edit that.", "console");
         }
-        const { data } = await this.#session.exact(this.#path, { method: "PUT", body: `{"data":{"schema":${stringify(schema)}}}`, signal: this.#left.signal });
+        if (now.version !== begun.version && kept(now.schema) === kept(schema)) {
+          this.#type = now;
+          return back();
+        }
+        if (now.version === begun.version + 1 && kept(now.schema) === lost) {
+          this.#type = now;
+        } else if (now.version !== begun.version) {
+          throw new Problem(409, "Changed", `Somebody has changed the schema meanwhile: it is version ${now.version} now, and this text began as version ${begun.version}. Copy what you wrote, cancel, load the page again, and edit that.`, "console");
+        }
+        let data;
+        try {
+          ({ data } = await this.#session.exact(this.#path, { method: "PUT", body: `{"data":{"schema":${stringify(schema)}}}`, signal: this.#left.signal }));
+        } catch (problem) {
+          if (problem.unsure) lost = kept(schema);
+          throw problem;
+        }
+        // Between the look and the saving there is a moment.
+        const replaced = data.version !== now.version + 1;
         this.#type = data;
         back();
+        if (replaced) fill(this.notice, h("p", { class: "warned" }, `Somebody else saved this schema at the same moment, and this one has replaced theirs: it is version ${data.version}, where ${now.version + 1} was to be expected. Tell them.`));
       },
     });
     this.edit.hidden = true;
