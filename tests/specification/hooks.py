@@ -18,7 +18,14 @@ def lines(ctx, value):
         return json.dumps(value).encode()
 
 
+def says_nothing(value):
+    """Whether nothing of it is left in a query."""
+    if isinstance(value, dict | list):
+        return all(says_nothing(part) for part in (value.values() if isinstance(value, dict) else value))
+    return value is None or value == ""
+
+
 @schemathesis.hook
 def filter_query(ctx, query):
     """An empty parameter is as if it were not there, so that it breaks no schema. There is none for a cursor that was given out."""
-    return all(value != "" for name, value in (query or {}).items() if name != "cursor")
+    return not any(says_nothing(value) for name, value in (query or {}).items() if name != "cursor")
