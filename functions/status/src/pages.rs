@@ -5,16 +5,20 @@
 
 use std::future::ready;
 use std::io::Read;
+use std::sync::LazyLock;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
     LOCATION, REFERRER_POLICY,
 };
 use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use flate2::read::GzDecoder;
+use tower::ServiceExt;
 
 /// Nothing but these files runs or is shown, nothing of them is shown elsewhere, and they ask nobody but the API.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -96,20 +100,39 @@ impl File {
 
 /// Puts the pages in front of the API: what is no page is the API's.
 pub fn in_front_of(api: Router) -> Router {
+    api.layer(from_fn(async |request: Request, next: Next| {
+        if !is_page(request.uri().path()) {
+            return next.run(request).await;
+        }
+        match PAGES.clone().oneshot(request).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        }
+    }))
+}
+
+fn is_page(path: &str) -> bool {
+    path == "/console" || path.starts_with("/console/") || SPECIFICATION.contains(&path) || path == DOCS_WITH_SLASH
+}
+
+const SPECIFICATION: [&str; 3] = ["/api/sunshine/openapi.json", "/api/sunshine/docs", "/api/sunshine/reference.css"];
+const DOCS_WITH_SLASH: &str = "/api/sunshine/docs/";
+
+/// Made for the first page that is asked for, which most containers of the function never are.
+static PAGES: LazyLock<Router> = LazyLock::new(|| {
     let file = || get(async |uri: Uri, headers: HeaderMap| answer(uri.path(), &headers));
     let moved = |path: &'static str| get(move || ready((StatusCode::PERMANENT_REDIRECT, [(LOCATION, path)])));
-    // Few, whatever the number of files: the router is made when the function starts.
-    let pages = Router::new()
+    let mut pages = Router::new()
         .route("/console", get(async |headers: HeaderMap| answer(CONSOLE, &headers)))
         .route("/console/", moved("/console"))
         .route("/console/{*path}", file())
-        .route("/api/sunshine/openapi.json", file())
-        .route("/api/sunshine/docs", file())
-        .route("/api/sunshine/docs/", moved("/api/sunshine/docs"))
-        .route("/api/sunshine/reference.css", file())
-        .method_not_allowed_fallback(async || in_words(StatusCode::METHOD_NOT_ALLOWED, "This is only to be read\n"));
-    wire::for_anybody(pages).fallback_service(api)
-}
+        .route(DOCS_WITH_SLASH, moved("/api/sunshine/docs"));
+    for path in SPECIFICATION {
+        pages = pages.route(path, file());
+    }
+    let only_read = async || in_words(StatusCode::METHOD_NOT_ALLOWED, "This is only to be read\n");
+    wire::for_anybody(pages.method_not_allowed_fallback(only_read))
+});
 
 fn answer(path: &str, headers: &HeaderMap) -> Response {
     match FILES.iter().find(|file| file.path == path) {
