@@ -86,6 +86,14 @@ export function busy(button, isBusy) {
   setAttribute(button, "aria-disabled", isBusy ? "true" : null);
 }
 
+/** The focus goes to the heading of the part that an element is in: of what is about to be taken away, it would be lost. */
+export function toHeading(element) {
+  const heading = element.closest("section, .view")?.querySelector("h1, h2");
+  if (!heading) return;
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
+}
+
 /** Says something to those who hear the page. */
 export function announce(text) {
   const announcer = document.getElementById("announcer");

@@ -4,6 +4,9 @@ import { h } from "./dom.js";
 
 const BEYOND = 8;
 
+/** What of a row the focus stops at. A row that is not loaded yet has no button, and holds the focus until it has one. */
+const stop = (row) => row.querySelector("button") ?? row;
+
 export class Grid {
   #count = 0;
   #rows = new Map();
@@ -60,8 +63,7 @@ export class Grid {
     const first = this.space.firstElementChild;
     if (!this.#rows.has(this.#current)) this.#place(this.#current, first && Number(first.dataset.index) > this.#current ? first : null);
     this.#choose(this.#current);
-    const row = this.#rows.get(this.#current);
-    row.querySelector("button")?.focus({ preventScroll: true });
+    stop(this.#rows.get(this.#current)).focus({ preventScroll: true });
   }
 
   /** To the first row, when the rows become others. */
@@ -116,18 +118,17 @@ export class Grid {
     row.setAttribute("aria-rowindex", index + 2);
     row.style.transform = `translateY(${index * this.#height}px)`;
     if (row.dataset.missing) this.missing(index);
-    const button = row.querySelector("button");
-    if (button) button.tabIndex = index === this.#current ? 0 : -1;
+    stop(row).tabIndex = index === this.#current ? 0 : -1;
     this.#rows.set(index, row);
     this.space.insertBefore(row, behind);
   }
 
   #choose(index) {
-    const before = this.#rows.get(this.#current)?.querySelector("button");
-    if (before) before.tabIndex = -1;
+    const before = this.#rows.get(this.#current);
+    if (before) stop(before).tabIndex = -1;
     this.#current = index;
-    const now = this.#rows.get(index)?.querySelector("button");
-    if (now) now.tabIndex = 0;
+    const now = this.#rows.get(index);
+    if (now) stop(now).tabIndex = 0;
   }
 
   #key(event) {
@@ -149,6 +150,6 @@ export class Grid {
     this.render();
     this.#choose(index);
     const row = this.#rows.get(index);
-    (row?.querySelector("button") ?? row)?.focus({ preventScroll: true });
+    if (row) stop(row).focus({ preventScroll: true });
   }
 }

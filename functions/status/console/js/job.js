@@ -1,7 +1,7 @@
 // One job: how it stands, why items failed, and what came of each.
 
 import { BASE, Gone } from "./api.js";
-import { announce, busy, fill, foreign, h, setText } from "./dom.js";
+import { announce, busy, fill, foreign, h, setText, toHeading } from "./dom.js";
 import { download } from "./download.js";
 import { group } from "./failures.js";
 import { actionWord, count, counted, isActive, kindWord, meaning, rate, span } from "./format.js";
@@ -135,11 +135,13 @@ export class JobView {
     if (job.completed_at) this.ended.show(job.completed_at);
     this.#error(job.error);
     const active = isActive(job);
+    const held = document.activeElement;
     this.abort.hidden = !active;
     this.abort.disabled = this.#stopping;
     setText(this.abort, this.#stopping ? "Stopping…" : "Abort…");
     this.files.hidden = !progress.processed && !["completed", "failed"].includes(job.job_status);
     this.soFar.hidden = !(active && progress.processed > 0);
+    if ((held === this.abort || held === this.soFar) && (held.hidden || held.disabled)) this.heading.focus({ preventScroll: true });
     setText(this.freshness, active ? `Live · updated ${clock()}` : "");
     this.freshness.classList.remove("stale");
     if (this.dialog?.open) this.#explain();
@@ -258,9 +260,11 @@ export class JobView {
 
   #lay(active) {
     this.#grid?.leave();
+    const held = this.resultsPlace.contains(document.activeElement);
     this.reasonsStatus = h("p", { class: "status-line", role: "status" }, "Loading failures…");
     this.reasonsBar = h("progress", { class: "loading", "aria-label": "Failures loaded", max: 1, value: 0 });
     this.reasons = h("div", { class: "reasons" });
+    this.reasonButtons = new Map();
     this.itemsStatus = h("p", { class: "status-line", id: "items-status" });
     this.tabs = {};
     const tab = (of, label) => {
@@ -287,6 +291,7 @@ export class JobView {
           this.chip),
         this.itemsStatus, this.gridPlace),
     );
+    if (held) this.itemsTitle.focus({ preventScroll: true });
   }
 
   #summarise(expected) {
@@ -299,8 +304,15 @@ export class JobView {
     const failures = counted(loaded, "failed item");
     setText(this.reasonsStatus, !results.failedDone ? `${count(loaded)} of ${counted(Math.max(expected, loaded), "failed item")} loaded…`
       : loaded ? `${failures}, ${counted(this.#groups.length, "reason")}. An item with several errors counts under each.` : "No item failed.");
+    const held = [...this.reasonButtons].find(([, button]) => button === document.activeElement)?.[0];
+    this.reasonButtons.clear();
     fill(this.reasons, this.#groups.length ? h("ul", { class: "reason-list" }, this.#groups.slice(0, REASONS).map((found) => this.#reason(found, loaded))) : null,
       this.#groups.length > REASONS && h("p", { class: "hint" }, `And ${counted(this.#groups.length - REASONS, "rarer reason")}: the table has them all.`));
+    if (held !== undefined) {
+      const button = this.reasonButtons.get(held);
+      if (button) button.focus({ preventScroll: true });
+      else toHeading(this.reasons);
+    }
     this.#fillItems();
   }
 
@@ -308,6 +320,11 @@ export class JobView {
     const size = found.items.length;
     const share = h("span", { class: "share" });
     share.style.width = `${(size / Math.max(of, 1)) * 100}%`;
+    const show = h("button", { type: "button", class: "button", onclick: () => {
+      this.#choose("reason", found.key);
+      this.itemsTitle.focus();
+    } }, "Show ", h("span", { class: "unseen" }, `the ${counted(size, "item")} that failed so`));
+    this.reasonButtons.set(found.key, show);
     return h("li", { class: "reason" },
       h("span", { class: "reason-count figures" }, counted(size, "item")),
       h("div", { class: "reason-words" },
@@ -316,11 +333,7 @@ export class JobView {
           found.example.client_ref !== undefined && [" (", foreign(found.example.client_ref, 60), ")"],
           found.detail !== found.words && [": ", foreign(found.detail, 300)]),
         h("span", { class: "share-track", "aria-hidden": true }, share)),
-      h("button", { type: "button", class: "button", onclick: () => {
-        this.#choose("reason", found.key);
-        this.itemsTitle.focus();
-      } }, "Show ", h("span", { class: "unseen" }, `the ${counted(size, "item")} that failed so`)),
-    );
+      show);
   }
 
   #choose(of, reason) {
@@ -371,7 +384,10 @@ export class JobView {
       if (!(problem instanceof Gone) && !this.#left.signal.aborted) {
         this.#loading = false;
         fill(this.itemsStatus, `Items could not be loaded: ${problem.detail ?? "something went wrong."} `,
-          h("button", { type: "button", class: "button quiet", onclick: () => this.#fillItems() }, "Try again"));
+          h("button", { type: "button", class: "button quiet", onclick: (event) => {
+            toHeading(event.currentTarget);
+            this.#fillItems();
+          } }, "Try again"));
       }
       return;
     }
@@ -438,6 +454,7 @@ export class JobView {
     } finally {
       this.file = null;
       for (const button of this.fileButtons) busy(button, false);
+      if (document.activeElement === this.stopFile) this.fileButtons[form === "csv" ? 0 : 1].focus({ preventScroll: true });
       this.stopFile.hidden = true;
     }
   }

@@ -1,7 +1,7 @@
 // The list of jobs.
 
 import { BASE, Gone } from "./api.js";
-import { announce, busy, fill, foreign, h, setText } from "./dom.js";
+import { announce, busy, fill, foreign, h, setText, toHeading } from "./dom.js";
 import { ACTIONS, KINDS, STATES, actionWord, count, counted, isActive, kindWord, rate, span, stateWord } from "./format.js";
 import { merge } from "./pages.js";
 import { Badge, Bar, Moment, clock, message, percent } from "./parts.js";
@@ -71,7 +71,7 @@ export class JobsView {
       pending = setTimeout(() => this.#go(this.#typed()), event.target.type === "datetime-local" ? 700 : 0);
     });
     this.element = h("div", { class: "view" },
-      h("h1", { tabindex: "-1" }, "Jobs"), this.fold, form, this.status, this.table, this.state,
+      (this.heading = h("h1", { tabindex: "-1" }, "Jobs")), this.fold, form, this.status, this.table, this.state,
       h("div", { class: "more" }, this.more));
   }
 
@@ -84,6 +84,7 @@ export class JobsView {
       if (value) wanted.set(name, value);
       this.controls[name].set(value ?? "");
     }
+    if (!wanted.size && document.activeElement === this.clear) this.controls.status.element.querySelector("select").focus();
     this.clear.disabled = !wanted.size;
     setText(this.fold, wanted.size ? `Filters (${wanted.size})` : "Filters");
     if (!first && wanted.toString() === this.#filter) return;
@@ -141,6 +142,7 @@ export class JobsView {
   }
 
   async #begin() {
+    if (this.body.contains(document.activeElement) || document.activeElement === this.more) toHeading(this.more);
     this.#list = null;
     this.#rows.clear();
     this.body.replaceChildren();
@@ -260,6 +262,7 @@ export class JobsView {
       const path = target.pathname + target.search;
       const body = await this.#session.json(path, { signal });
       const fresh = body.data.filter((job) => !list.jobs.has(job.id));
+      const held = document.activeElement === this.more;
       list.looked += 1;
       for (const job of body.data) list.jobs.set(job.id, job);
       list.order = [...list.order, ...fresh.map((job) => job.id)];
@@ -269,7 +272,7 @@ export class JobsView {
       announce(`${counted(fresh.length, "more job")} shown, ${count(list.order.length)} in all.`);
       this.#poll?.soon();
       const next = fresh.length ? this.#rows.get(fresh[0].id) : null;
-      if (next && document.activeElement === this.more && !list.next) next.link.focus({ preventScroll: true });
+      if (held && !list.next) (next?.link ?? this.heading).focus({ preventScroll: true });
     } catch (problem) {
       if (problem instanceof Gone || signal.aborted) return;
       setText(this.status, `More could not be loaded: ${problem.detail ?? "something went wrong."}`);

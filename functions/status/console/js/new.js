@@ -174,6 +174,7 @@ export class NewView {
       this.#shown(options.from);
     } catch (problem) {
       if (reading.signal.aborted || this.#session.ended) return;
+      if (this.fileOptions.contains(document.activeElement)) this.input.focus({ preventScroll: true });
       this.fileOptions.hidden = true;
       setText(this.fileStatus, "");
       fill(this.preview, h("div", { class: "message wrong", role: "alert" }, h("h2", null, "This file cannot be used"), h("p", null, foreign(file.name, 200)),
@@ -462,7 +463,9 @@ export class NewView {
       + (before ? ` ${counted(before, "job")} had been sent before today: nothing was done twice.` : "") + (broken ? ` ${counted(broken, "job")} ended early.` : "")
       + (unknown ? ` How ${counted(unknown, "job")} ended is not known any more: look at the records.` : "")
       + (sender.running && sender.sent < all ? " Leave this page open until all is sent." : ""));
-    this.pauseButton.hidden = ended || Boolean(sender.problem?.final);
+    const over = ended || Boolean(sender.problem?.final);
+    if (over && document.activeElement === this.pauseButton) this.jobsHead.focus({ preventScroll: true });
+    this.pauseButton.hidden = over;
     setText(this.pauseButton, sender.running ? "Pause" : "Go on");
     this.obstacle.replaceChildren();
     if (sender.problem) {

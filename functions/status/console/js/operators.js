@@ -26,7 +26,7 @@ export class OperatorsView {
     this.status = h("p", { class: "status-line" }, "Loading…");
     this.place = h("div", { class: "job-place" }, skeletons());
     this.again = h("button", { type: "button", class: "button", hidden: true, onclick: () => this.#round() }, "Refresh");
-    this.element = h("div", { class: "view" }, h("div", { class: "part-head" }, h("h1", { tabindex: "-1" }, "Operators"), this.again), this.status, this.place);
+    this.element = h("div", { class: "view" }, h("div", { class: "part-head" }, (this.heading = h("h1", { tabindex: "-1" }, "Operators")), this.again), this.status, this.place);
     this.looked = () => !document.hidden && !this.again.hidden && this.#round();
     document.addEventListener("visibilitychange", this.looked);
     this.#enter();
@@ -128,6 +128,6 @@ export class OperatorsView {
         h("ul", { class: "measures" }, rate ? measure("Requests of this minute", rate.limit - rate.remaining, rate.limit, `${count(rate.remaining)} left, of all who use this account; this page takes about eight each time`)
           : h("li", { class: "measure" }, h("span", { class: "measure-name" }, "Requests of this minute"), h("span", { class: "none" }, "The answers do not say."))),
         limitBars(limits)));
-    if (held) [...this.place.querySelectorAll("a")].find((link) => link.getAttribute("href") === held)?.focus({ preventScroll: true });
+    if (held) ([...this.place.querySelectorAll("a")].find((link) => link.getAttribute("href") === held) ?? this.heading).focus({ preventScroll: true });
   }
 }

@@ -1,6 +1,6 @@
 // What more than one view shows.
 
-import { busy, foreign, glyph, h, setAttribute, setText, visible } from "./dom.js";
+import { announce, busy, foreign, glyph, h, setAttribute, setText, toHeading, visible } from "./dom.js";
 import { age, inUtc, moment, stateWord } from "./format.js";
 
 /** A job's state, by word, shape and colour. */
@@ -65,7 +65,10 @@ export function message({ title, text, action = null, label = null, kind = "empt
     h("h2", null, title),
     h("p", null, text),
     requestId && h("p", { class: "hint" }, "Request ", h("code", null, requestId)),
-    action && h("button", { type: "button", class: "button", onclick: action }, label),
+    action && h("button", { type: "button", class: "button", onclick: (event) => {
+      toHeading(event.currentTarget);
+      action();
+    } }, label),
   );
 }
 
@@ -104,7 +107,10 @@ export function choice(pairs, props = {}) {
   return h("select", props, pairs.map(([value, word]) => h("option", { value }, visible(String(word).slice(0, 120)))));
 }
 
-/** A question before something is done that cannot be undone. `act` throws what the reader is told. */
+/**
+ * A question before something is done that cannot be undone. `act` throws what the reader is told.
+ * `back` is called once, when the question is closed and what was begun has ended.
+ */
 export function question(place, { title, words, yes, no, act, back }) {
   const complaint = h("p", { class: "complaint", role: "alert" });
   const go = h("button", { type: "button", class: "button danger", onclick: async () => {
@@ -113,11 +119,14 @@ export function question(place, { title, words, yes, no, act, back }) {
     setText(complaint, "");
     try {
       await act();
-      dialog.close();
+      if (dialog.open) dialog.close();
     } catch (problem) {
       setText(complaint, problem.detail ?? "");
+      if (!dialog.open && problem.detail) announce(problem.detail);
     } finally {
       busy(go, false);
+      // Closed by Escape meanwhile.
+      if (!dialog.isConnected) back();
     }
   } }, yes);
   const dialog = h("dialog", { class: "sheet", "aria-labelledby": "question-title", "aria-describedby": "question-words" },
@@ -126,7 +135,7 @@ export function question(place, { title, words, yes, no, act, back }) {
       h("button", { type: "button", class: "button", autofocus: true, onclick: () => dialog.close() }, no), go));
   dialog.addEventListener("close", () => {
     dialog.remove();
-    back();
+    if (!go.hasAttribute("aria-disabled")) back();
   });
   place.appendChild(dialog);
   dialog.showModal();

@@ -79,7 +79,8 @@ export class RecordsView {
     this.status = h("p", { class: "status-line" }, "Loading…");
     this.place = h("div", null);
     this.more = h("button", { type: "button", class: "button", hidden: true, onclick: () => this.#more() }, "Load more");
-    this.element = h("div", { class: "view" }, h("h1", { tabindex: "-1" }, "Records"), form, this.status, this.place, h("div", { class: "more" }, this.more));
+    this.heading = h("h1", { tabindex: "-1" }, "Records");
+    this.element = h("div", { class: "view" }, this.heading, form, this.status, this.place, h("div", { class: "more" }, this.more));
   }
 
   leave() {
@@ -205,6 +206,7 @@ export class RecordsView {
   async #begin() {
     this.#asked.abort();
     const asked = (this.#asked = new AbortController());
+    if (this.place.contains(document.activeElement) || document.activeElement === this.more) this.heading.focus({ preventScroll: true });
     this.#list = null;
     this.more.hidden = true;
     setText(this.status, "Searching…");
@@ -248,9 +250,14 @@ export class RecordsView {
     const signal = this.#asked.signal;
     try {
       await this.#page(list, signal);
+      const held = document.activeElement === this.more;
+      const inside = this.place.contains(document.activeElement) ? document.activeElement : null;
       this.#render();
       announce(this.#summary());
-      if (!list.next) this.place.querySelector(`a[data-at="${before}"]`)?.focus({ preventScroll: true });
+      const link = (place) => this.place.querySelector(`a[data-at="${place}"]`) ?? this.heading;
+      // There is no more, and so no button any more.
+      if (held && !list.next) link(before).focus({ preventScroll: true });
+      else if (inside) link(inside.dataset.at).focus({ preventScroll: true });
     } catch (problem) {
       if (problem instanceof Gone || signal.aborted) return;
       setText(this.status, `More could not be loaded: ${problem.detail ?? "something went wrong."}`);

@@ -1,5 +1,5 @@
 import { BASE, Gone, Session, basic, bearer } from "./api.js";
-import { fill, h, setText } from "./dom.js";
+import { busy, fill, h, setText } from "./dom.js";
 
 /** Shows the form in `place`, and calls `opened(credentials, keeps)` once the service has accepted them. */
 export function signIn(place, { reason, waiting, answered, opened }) {
@@ -12,7 +12,10 @@ export function signIn(place, { reason, waiting, answered, opened }) {
   const remember = h("input", { type: "checkbox", name: "remember" });
   const complaint = h("p", { class: "complaint", role: "alert", id: "complaint" });
   const go = h("button", { type: "submit", class: "button main wide" }, "Sign in");
-  const stop = h("button", { type: "button", class: "button quiet wide", hidden: true, onclick: () => settle() }, "Cancel");
+  const stop = h("button", { type: "button", class: "button quiet wide", hidden: true, onclick: () => {
+    go.focus();
+    settle();
+  } }, "Cancel");
   const inputs = [token.input, email.input, password.input];
 
   const hint = h("p", { class: "hint" }, "With an API token: write /token behind the email, and the token as the password.");
@@ -35,7 +38,7 @@ export function signIn(place, { reason, waiting, answered, opened }) {
     trial = null;
     answered();
     stop.hidden = true;
-    go.disabled = false;
+    busy(go, false);
     setText(go, "Sign in");
   };
 
@@ -58,7 +61,7 @@ export function signIn(place, { reason, waiting, answered, opened }) {
         (byToken.input.checked ? token : password).input.focus();
       },
     }));
-    go.disabled = true;
+    busy(go, true);
     stop.hidden = false;
     setText(go, "Signing in…");
     try {
