@@ -47,14 +47,7 @@ fn close(schema: &mut Value) {
 
 /// The path of the document that a request's path is of: one without a parameter goes before one with.
 fn template<'paths>(paths: &'paths Map<String, Value>, path: &str) -> Option<&'paths str> {
-    let fits = |template: &str| {
-        template.split('/').count() == path.split('/').count()
-            && template
-                .split('/')
-                .zip(path.split('/'))
-                .all(|(there, given)| if there.starts_with('{') { !given.is_empty() } else { there == given })
-    };
-    paths.keys().map(String::as_str).find(|template| fits(template))
+    paths.keys().map(String::as_str).find(|template| openapi::fits(template, path))
 }
 
 /// Holds an answer to the specification. Of paths that it does not have, only the refusals are known.

@@ -19,7 +19,7 @@ use domain::account::{AccountId, Role};
 use domain::json::read_members;
 use domain::limits::QUERY_BODY_BYTES;
 use domain::problem::Problem;
-use domain::query::{Candidate, Order, Query as Search, SortBy, Window};
+use domain::query::{Candidate, Query as Search, SortBy, Window};
 use domain::record::{ObjectRecord, RecordId, State as RowState};
 use domain::time::Timestamp;
 use domain::types::TypeKey;
@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use store::keys::{self, TypeKind};
 use store::page::PageQuery;
 use store::{Store, StoreError};
-use wire::{Agent, Data, Direction, Failure, JsonBody, List, PageRequest, Query};
+use wire::{Agent, Data, Failure, JsonBody, List, PageRequest, Query};
 
 use crate::Records;
 use crate::object_records::READ_AT_ONCE;
@@ -69,14 +69,14 @@ pub(crate) async fn search(
     let scope = keys.scope(&caller.account, &name);
     let request = PageRequest::parse_with(&parameters, &scope, search.sort.order, PER_PAGE)?;
     search.sort.order = request.order;
-    let is_backwards = request.cursor.as_ref().is_some_and(|cursor| cursor.direction == Direction::Previous);
+    let wanted = request.query();
     let mut looking = Looking {
         store: &records.store,
         account: &caller.account,
         search: &search,
-        from: request.cursor.as_ref().map(|cursor| cursor.position.clone()),
-        descending: (search.sort.order == Order::Descending) != is_backwards,
-        limit: request.per_page,
+        from: wanted.from,
+        descending: wanted.descending != wanted.backwards,
+        limit: wanted.limit,
         began: Instant::now(),
         looked_at: 0,
         found: Vec::new(),
@@ -91,7 +91,7 @@ pub(crate) async fn search(
     let Looking { mut found, ahead, .. } = looking;
     let first = found.first().map(|(place, _)| place.clone());
     let links = request.links_of_walk(&parameters, &scope, first, ahead);
-    if is_backwards {
+    if wanted.backwards {
         found.reverse();
     }
     Ok(List { items: found.into_iter().map(|(_, record)| record).collect(), links }.into_response())

@@ -13,7 +13,7 @@ use axum::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
     LOCATION, REFERRER_POLICY,
 };
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -112,34 +112,32 @@ pub fn in_front_of(api: Router) -> Router {
 }
 
 fn is_page(path: &str) -> bool {
-    path == "/console" || path.starts_with("/console/") || SPECIFICATION.contains(&path) || path == DOCS_WITH_SLASH
+    path == "/console"
+        || path.starts_with("/console/")
+        || path == DOCS_WITH_SLASH
+        || FILES.iter().any(|file| file.path == path)
 }
 
-const SPECIFICATION: [&str; 3] = ["/api/sunshine/openapi.json", "/api/sunshine/docs", "/api/sunshine/reference.css"];
 const DOCS_WITH_SLASH: &str = "/api/sunshine/docs/";
 
 /// Made for the first page that is asked for, which most containers of the function never are.
 static PAGES: LazyLock<Router> = LazyLock::new(|| {
-    let file = || get(async |uri: Uri, headers: HeaderMap| answer(uri.path(), &headers));
+    let nothing_here = || in_words(StatusCode::NOT_FOUND, "There is nothing here\n");
     let moved = |path: &'static str| get(move || ready((StatusCode::PERMANENT_REDIRECT, [(LOCATION, path)])));
     let mut pages = Router::new()
-        .route("/console", get(async |headers: HeaderMap| answer(CONSOLE, &headers)))
         .route("/console/", moved("/console"))
-        .route("/console/{*path}", file())
+        .route("/console/{*path}", get(move || ready(nothing_here())))
         .route(DOCS_WITH_SLASH, moved("/api/sunshine/docs"));
-    for path in SPECIFICATION {
-        pages = pages.route(path, file());
+    for file in FILES {
+        let answer = get(move |headers: HeaderMap| ready(file.answer(&headers)));
+        if file.path == CONSOLE {
+            pages = pages.route("/console", answer.clone());
+        }
+        pages = pages.route(file.path, answer);
     }
     let only_read = async || in_words(StatusCode::METHOD_NOT_ALLOWED, "This is only to be read\n");
     wire::for_anybody(pages.method_not_allowed_fallback(only_read))
 });
-
-fn answer(path: &str, headers: &HeaderMap) -> Response {
-    match FILES.iter().find(|file| file.path == path) {
-        Some(file) => file.answer(headers),
-        None => in_words(StatusCode::NOT_FOUND, "There is nothing here\n"),
-    }
-}
 
 fn in_words(status: StatusCode, words: &'static str) -> Response {
     (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], words).into_response()

@@ -5,10 +5,10 @@ use domain::job::JobId;
 use domain::time::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::SERVER;
+
 /// The pages that have them.
 const PAGES: [&str; 2] = [include_str!("../../../docs/api.md"), include_str!("../../../docs/search.md")];
-
-const BASE: &str = "/api/sunshine";
 
 /// A request and its answer.
 pub struct Example {
@@ -36,7 +36,7 @@ fn example(block: &str) -> Option<Example> {
     let (request, answer) = block.split_once("\n\n")?;
     let (line, rest) = request.split_once('\n').unwrap_or((request, ""));
     let (method, target) = line.split_once(' ')?;
-    let path = target.split('?').next()?.strip_prefix(BASE)?;
+    let path = target.split('?').next()?.strip_prefix(SERVER)?;
     let mut content_type = "application/json";
     let mut body = String::new();
     for line in rest.lines() {
@@ -61,7 +61,7 @@ fn example(block: &str) -> Option<Example> {
     } else {
         Some(Value::String(body))
     };
-    let mut title = format!("{method} {}", target.strip_prefix(BASE)?);
+    let mut title = format!("{method} {}", target.strip_prefix(SERVER)?);
     if let Some((job_type, action)) =
         body.as_ref().and_then(|body| Some((body["type"].as_str()?, body["action"].as_str()?)))
     {
@@ -85,7 +85,7 @@ fn filled(answer: Value) -> Value {
             Value::String(text) if text == "…" => {
                 *text = match name {
                     "next" | "previous" => {
-                        format!("{BASE}/objects/types?per_page=1&order=desc&cursor=AXsib2JqZWN0cyJ9")
+                        format!("{SERVER}/objects/types?per_page=1&order=desc&cursor=AXsib2JqZWN0cyJ9")
                     }
                     _ => job_id(),
                 };

@@ -127,9 +127,17 @@ fn described(operation: &Operation, examples: &[Example]) -> Value {
 /// Whether the example is of this operation; what is sent by `PUT` for `PATCH` is one of the latter.
 fn is_of(operation: &Operation, example: &Example) -> bool {
     let method = if operation.id.ends_with("ByPut") { "patch" } else { operation.method };
-    let (template, path) = (operation.path.split('/'), example.path.split('/'));
-    let fits = template.clone().zip(path.clone()).all(|(template, part)| template.starts_with('{') || template == part);
-    method == example.method && fits && template.count() == path.count()
+    method == example.method && fits(operation.path, &example.path)
+}
+
+/// Whether a path is of a template, in which `{id}` stands for anything that is not empty.
+#[must_use]
+pub fn fits(template: &str, path: &str) -> bool {
+    let (template, path) = (template.split('/'), path.split('/'));
+    template.clone().count() == path.clone().count()
+        && template
+            .zip(path)
+            .all(|(there, given)| if there.starts_with('{') { !given.is_empty() } else { there == given })
 }
 
 fn media(form: &Form, examples: Map<String, Value>) -> Value {
@@ -160,9 +168,7 @@ fn response(operation: &Operation, answer: &Answer, examples: &[&Example]) -> Va
         let links: Map<String, Value> = answer
             .links
             .iter()
-            .map(|(name, id)| {
-                ((*name).to_owned(), json!({"operationId": id, "parameters": {"id": "$response.body#/data/id"}}))
-            })
+            .map(|id| ((*id).to_owned(), json!({"operationId": id, "parameters": {"id": "$response.body#/data/id"}})))
             .collect();
         response["links"] = links.into();
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::schemas::{data, grouped, job_types, list, reference};
 
 /// What every route may answer that asks who is calling.
-const ALWAYS: [u16; 6] = [400, 401, 403, 429, 500, 503];
+pub const ALWAYS: [u16; 6] = [400, 401, 403, 429, 500, 503];
 
 /// What a route with a body may answer besides.
 const OF_A_BODY: [u16; 3] = [413, 415, 422];
@@ -53,8 +53,8 @@ pub struct Answer {
     pub forms: Vec<Form>,
     /// Names of headers of `components`.
     pub headers: Vec<&'static str>,
-    /// What may be asked for next, by the name of the link: the operation's id.
-    pub links: Vec<(&'static str, &'static str)>,
+    /// What may be asked for next of what was made: ids of operations.
+    pub links: Vec<&'static str>,
 }
 
 const JSON: &str = "application/json";
@@ -183,7 +183,7 @@ impl Answer {
         Self::new(200, description, list(&reference(item)))
     }
 
-    fn leading(mut self, links: &[(&'static str, &'static str)]) -> Self {
+    fn leading(mut self, links: &[&'static str]) -> Self {
         self.links.extend(links);
         self
     }
@@ -343,7 +343,7 @@ fn jobs() -> Vec<Operation> {
         ])
         .answering(
             Answer::made("The job, `queued`. One whose `Content-Encoding` is unknown has `failed`.", "Job")
-                .leading(&[("getJob", "getJob"), ("listJobResults", "listJobResults"), ("abortJob", "abortJob")]),
+                .leading(&["getJob", "listJobResults", "abortJob"]),
         )
         .refusing(OF_A_BODY);
     let post = Operation {
@@ -474,7 +474,7 @@ fn object_records() -> Vec<Operation> {
     let key = || json!({"type": "string"});
     let changed = || Answer::of(200, "The record as the request left it.", "ObjectRecord");
     let made = || {
-        let next = ["getObjectRecord", "updateObjectRecord", "deleteObjectRecord"].map(|id| (id, id));
+        let next = ["getObjectRecord", "updateObjectRecord", "deleteObjectRecord"];
         Answer::made("The record, which was made.", "ObjectRecord").leading(&next)
     };
     let set = |method, id, summary| {
@@ -598,10 +598,10 @@ fn relationship_records() -> Vec<Operation> {
         Operation::new("post", "/relationships/records", "createRelationshipRecord", "Make a relationship record")
             .once()
             .reading("RelationshipRecordToCreate", limits::RELATIONSHIP_BODY_BYTES)
-            .answering(Answer::made("The record.", "RelationshipRecord").leading(&[
-                ("getRelationshipRecord", "getRelationshipRecord"),
-                ("deleteRelationshipRecord", "deleteRelationshipRecord"),
-            ]))
+            .answering(
+                Answer::made("The record.", "RelationshipRecord")
+                    .leading(&["getRelationshipRecord", "deleteRelationshipRecord"]),
+            )
             .refusing([404]),
         Operation::new("get", "/relationships/records/{id}", "getRelationshipRecord", "Show a relationship record")
             .answering(Answer::of(200, "The record.", "RelationshipRecord"))

@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-/// What every operation may answer, which the page says once.
-const SAID_ONCE: [&str; 6] = ["400", "401", "403", "429", "500", "503"];
+use crate::operations::ALWAYS;
 
 /// The page of a document.
 pub fn render(document: &Value) -> String {
@@ -171,7 +170,8 @@ impl Page<'_> {
         let mut refusals = Vec::new();
         for (status, response) in members(&operation["responses"]) {
             match response["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) {
-                Some(name) if !SAID_ONCE.contains(&status) => {
+                // What every route may answer is said once, above.
+                Some(name) if !ALWAYS.iter().any(|always| always.to_string() == status) => {
                     refusals.push(format!("<a href=\"#error-{name}\">{status}</a>"));
                 }
                 Some(_) => {}

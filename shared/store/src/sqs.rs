@@ -32,8 +32,8 @@ impl SqsQueue {
         Self::when_needed(move || client, url)
     }
 
-    /// With a client that is made for the first message. To make one is a quarter of what a function does to start, and most containers
-    /// of the consumer, and nearly all of bury, never send one.
+    /// With a client that is made for the first message. To make one was a third of what the consumer and bury did to start, and most
+    /// containers of the one and nearly all of the other never send any.
     #[must_use]
     pub fn when_needed(make: impl FnOnce() -> Client + Send + 'static, url: String) -> Self {
         Self { client: Arc::new(LazyLock::new(Box::new(make))), url }

@@ -82,8 +82,8 @@ impl PageRequest {
     }
 
     /// Links to the pages beside what was found on the way from the cursor: `ahead` is where the way goes on, if it does, and `first`
-    /// the position of the first item that was found. Where a reader came from, by a cursor,
-    /// there is something behind that one, or was.
+    /// the position of the first item that was found. Where a reader came from, by a cursor, there is something behind that one, or
+    /// was.
     #[must_use]
     pub fn links_of_walk(
         &self,
