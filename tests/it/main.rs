@@ -11,6 +11,7 @@ mod durability;
 mod encodings;
 mod examples;
 mod external_ids;
+mod filling;
 mod hardening;
 mod idempotency;
 mod items;

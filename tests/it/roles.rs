@@ -13,6 +13,7 @@ use domain::account::{AccountId, Email, Role, TokenKind, User};
 use domain::ambient::Ambient;
 use domain::chunk::Chunk;
 use domain::job::JobId;
+use domain::types::TypeKey;
 use reqwest::Method;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -178,6 +179,7 @@ async fn requests(workers: &Workers, acme: &Client) {
     assert_eq!(acme.delete("/relationships/types/likes").await.status, 204);
 
     single_writes(acme).await;
+    indexes(workers, acme).await;
     first_cursors(workers).await;
 
     // A key that is used again once its job has results, a chain of chunks, and an abort.
@@ -195,6 +197,38 @@ async fn requests(workers: &Workers, acme: &Client) {
     assert_eq!(acme.delete("/objects/types/spare").await.status, 204);
     assert_eq!(acme.abort(&json!({"id": unwanted})).await.status, 200);
     workers.deliveries().drain().await;
+}
+
+/// A type with an index of each kind, which a search uses, and one that is given its indexes later, which sweep fills.
+async fn indexes(workers: &Workers, acme: &Client) {
+    let names = ["a", "b", "c", "d", "e"];
+    let properties: Value = names.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
+    let all = json!(["a", "b", "c", "d", "e", "_updated_at"]);
+    acme.define("indexed", json!({"properties": properties, "x-indexed": all})).await;
+    for name in names {
+        let body = json!({"query": {"_type": "indexed", name: "x"}});
+        assert_eq!(acme.post("/objects/query", &body).await.status, 200, "{name}");
+    }
+    let body = json!({"query": {"_type": "indexed"}, "sort_by": "_updated_at"});
+    assert_eq!(acme.post("/objects/query", &body).await.status, 200);
+
+    acme.define("later", json!({"properties": properties})).await;
+    let records: Vec<Value> = (0..450).map(|_| json!({"type": "later", "attributes": {"a": "x"}})).collect();
+    workers.run(acme, "resources", "post", json!(records)).await;
+    let schema = json!({"data": {"schema": {"properties": properties, "x-indexed": all}}});
+    assert_eq!(acme.put("/objects/types/later", &schema).await.status, 200);
+    let sweep = Sweep::new(workers.store("sweep"));
+    let key = TypeKey::parse("later").expect("a key");
+    // A note of a version that the type has not is made anew.
+    acme.store.note_filling(&acme.account, &key, 9, acme.store.ambient().now()).await.expect("the database");
+    for filled in [0, 1] {
+        workers.home.advance(Duration::from_mins(3));
+        let report = sweep.run(Instant::now() + Duration::from_mins(1)).await.expect("the database");
+        assert_eq!((report.filled, report.unfilled), (filled, 0));
+    }
+    let body = json!({"query": {"_type": "later", "a": "x"}});
+    let found = acme.post("/objects/query", &body).await.data(200);
+    assert_eq!(found.as_array().map(Vec::len), Some(10));
 }
 
 /// Records that are written one at a time.
@@ -362,6 +396,7 @@ fn no_function_reaches_what_is_not_its_own_in_the_catalog() {
         keys::last_uses(&acme),
         keys::guard("ab12"),
         keys::deployment().to_owned(),
+        keys::fillings().to_owned(),
         "acme#ELSE".to_owned(),
         "SYSTEM#ELSE".to_owned(),
     ];
@@ -379,10 +414,14 @@ fn no_function_reaches_what_is_not_its_own_in_the_catalog() {
         ("accept", &["SYSTEM#GUARD#ab12"][..], noted.to_vec()),
         // Status counts types, which stand among them.
         ("status", &["acme", "SYSTEM#GUARD#ab12", "SYSTEM"], [&noted[..], &["SYSTEM"]].concat()),
-        ("records", &["acme", "SYSTEM#GUARD#ab12", "SYSTEM"], [&noted[..], &["SYSTEM", "acme"]].concat()),
+        (
+            "records",
+            &["acme", "SYSTEM#GUARD#ab12", "SYSTEM"],
+            [&noted[..], &["SYSTEM", "acme", "SYSTEM#FILLING"]].concat(),
+        ),
         ("consume", &["acme"], Vec::new()),
         ("bury", &[], Vec::new()),
-        ("sweep", &[], Vec::new()),
+        ("sweep", &["acme", "SYSTEM#FILLING"], vec!["acme", "SYSTEM#FILLING"]),
     ] {
         assert_eq!(reached(function, &READS), set(read), "{function} reads");
         assert_eq!(reached(function, &WRITES), set(&written), "{function} writes");
@@ -393,7 +432,8 @@ fn no_function_reaches_what_is_not_its_own_in_the_catalog() {
 fn credentials_stay_denied_whatever_else_a_role_will_be_allowed_on_the_catalog() {
     let template = Template::read();
     let catalog = TableNames::with_prefix(STACK).catalog;
-    let denied = [("accept", &WRITES[..]), ("status", &WRITES), ("records", &WRITES), ("consume", &READS)];
+    let denied =
+        [("accept", &WRITES[..]), ("status", &WRITES), ("records", &WRITES), ("consume", &READS), ("sweep", &WRITES)];
     for (function, actions) in denied {
         let role = template.statements(function);
         for action in actions {
@@ -404,11 +444,8 @@ fn credentials_stay_denied_whatever_else_a_role_will_be_allowed_on_the_catalog()
             }
         }
     }
-    // The other two have nothing to do with the catalog.
-    for function in ["bury", "sweep"] {
-        let permissions = template.database_actions(function);
-        assert!(permissions.iter().all(|(_, table)| *table != catalog), "{function}");
-    }
+    // Bury has nothing to do with the catalog.
+    assert!(template.database_actions("bury").iter().all(|(_, table)| *table != catalog));
 }
 
 #[test]

@@ -221,3 +221,40 @@ async fn a_query_that_makes_no_sense_is_told_why() {
     assert_eq!(search(&agent, "", &large).await.error(413).0, "PayloadTooLarge");
     home.stop().await;
 }
+
+/// A type that is defined with indexes has them in every home, and jobs of every action keep their entries.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_index_leads_to_what_jobs_have_made_of_the_records() {
+    let home = Home::start().await;
+    let agent = home.agent().await;
+    let schema = json!({
+        "properties": {"name": {"type": "string"}, "size": {"type": "number"}},
+        "x-indexed": ["name", "size", "_updated_at"],
+    });
+    agent.define("product", schema).await;
+    let shown = agent.get("/objects/types/product").await.data(200);
+    assert_eq!(shown["indexes"][0], json!({"name": "name", "ready": true}));
+    let product = |number: usize, name: &str| json!({"type": "product", "external_id": number.to_string(), "attributes": {"name": name, "size": number % 2}});
+    let posted: Vec<Value> = (0..60).map(|number| product(number, &format!("Name {}", number % 5))).collect();
+    agent.run_job("resources", "post", json!(posted)).await;
+    let of = |query: Value| json!({"$and": [{"_type": "product"}, query]});
+    let since = agent.record("product", "59").await["updated_at"].clone();
+    assert_eq!(found(&agent, of(json!({"name": "Name 3"}))).await.len(), 12);
+    assert_eq!(found(&agent, of(json!({"name": {"$prefix": "name "}}))).await.len(), 60);
+
+    agent.run_job("resources", "external_id_set", json!([product(3, "Other"), product(100, "Name 3")])).await;
+    let gone = json!([{"type": "product", "external_id": "8"}]);
+    agent.run_job("resources", "external_id_delete", gone).await;
+    let id = agent.record("product", "13").await["id"].clone();
+    agent.run_job("resources", "update", json!([{"id": id, "attributes": {"name": null}}])).await;
+    assert_eq!(found(&agent, of(json!({"name": "Name 3"}))).await.len(), 10);
+    assert_eq!(found(&agent, of(json!({"name": "Other"}))).await, ["Other"]);
+    let sized = of(json!({"size": {"$in": [0, 1, 7]}, "name": {"$exists": true}}));
+    assert_eq!(found(&agent, sized).await.len(), 59);
+    let changed = json!({"query": {"_type": "product", "name": {"$exists": true}}, "_updated_at": {"start": since}, "sort_by": "_updated_at asc"});
+    let changed = pages(&agent, "?per_page=7", &changed).await;
+    assert!(names(&changed).len() >= 2 && names(&changed).contains(&"Other".to_owned()));
+    let other = home.agent().await;
+    other.define("product", json!({"properties": {"name": {"type": "string"}}, "x-indexed": ["name"]})).await;
+    assert_eq!(found(&other, of(json!({"name": "Name 3"}))).await.len(), 0);
+}

@@ -34,8 +34,8 @@ pub(crate) struct Service {
     router: Router,
     store: Store,
     account: AccountId,
-    /// Of an agent, of an end user of the same account, and of an agent of another one.
-    tokens: Arc<[String; 3]>,
+    /// Of an agent, of an end user and of an admin of the same account, and of an agent of another one.
+    tokens: Arc<[String; 4]>,
     authorization: String,
 }
 
@@ -94,6 +94,7 @@ impl Service {
         let tokens = Arc::new([
             authorization_of(&operator, &account, Role::Agent).await,
             authorization_of(&operator, &account, Role::EndUser).await,
+            authorization_of(&operator, &account, Role::Admin).await,
             authorization_of(&operator, &stranger, Role::Agent).await,
         ]);
         let records = crate::Records::new(store.clone()).with_exact_indexes();
@@ -105,6 +106,11 @@ impl Service {
 
     /// As an agent of another account.
     pub(crate) fn as_stranger(&self) -> Self {
+        Self { authorization: self.tokens[3].clone(), ..self.clone() }
+    }
+
+    /// As an admin of the account.
+    pub(crate) fn as_admin(&self) -> Self {
         Self { authorization: self.tokens[2].clone(), ..self.clone() }
     }
 

@@ -34,9 +34,7 @@ pub(crate) async fn define(
     let key = key_of(&data)?.ok_or_else(key_required)?;
     let schema = schema_of(&data)?;
     let now = records.store.ambient().now();
-    let schema = schema.as_str().to_owned();
-    let object_type =
-        ObjectTypeDefinition { key, schema, version: 1, created_at: now, updated_at: now, deletion: None };
+    let object_type = ObjectTypeDefinition::new(key, &schema, now);
     let defined = records.store.define_object_type(&caller.account, &object_type).await?;
     defined_as_wanted(defined, TypeKind::Object, &object_type.key)?;
     let location = format!("{}/objects/types/{}", wire::BASE, object_type.key);

@@ -1,8 +1,10 @@
-//! Sweep: ends jobs that are still active after 23 hours.
+//! Sweep: what has to be done although nobody asks for it. It ends jobs that are still active after 23 hours, and gives records the
+//! entries of indexes that their type was given after them ([`filling`]).
 //!
 //! A job ends with its last chunk. Should that never come (its messages outlived the queue's retention, or somebody emptied
 //! a queue), the job ends here: an hour before it expires, so that the database never deletes a job that holds a slot.
 
+pub mod filling;
 pub mod settings;
 
 use std::time::Instant;
@@ -16,7 +18,7 @@ use lifecycle::{Postponed, end, record, settle};
 use store::rows::JobRow;
 use store::{Store, StoreError};
 
-/// Ends overdue jobs. One per process; cheap to clone.
+/// Ends overdue jobs and fills indexes. One per process; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Sweep {
     store: Store,
@@ -31,12 +33,19 @@ pub struct Report {
     pub ended: u32,
     /// Overdue jobs that could not be ended now. Each is logged; the next sweep tries again.
     pub left: u32,
+    /// Types whose indexes have an entry of each record from now on.
+    pub filled: u32,
+    /// Types whose indexes could not be gone on with now. Each is logged; the next sweep tries again.
+    pub unfilled: u32,
 }
 
-/// Some overdue jobs could not be ended. Their errors are in the log.
+/// Something could not be done. The errors are in the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{0} overdue jobs could not be ended")]
-pub struct LeftOver(pub u32);
+#[error("{jobs} overdue jobs could not be ended, and the indexes of {types} types not be filled")]
+pub struct LeftOver {
+    pub jobs: u32,
+    pub types: u32,
+}
 
 impl Report {
     /// An error when something was left, so that the invocation counts as failed and its alarm is raised.
@@ -44,7 +53,10 @@ impl Report {
     /// # Errors
     /// When something was left.
     pub const fn check(self) -> Result<Self, LeftOver> {
-        if self.left == 0 { Ok(self) } else { Err(LeftOver(self.left)) }
+        match self {
+            Self { left: 0, unfilled: 0, .. } => Ok(self),
+            Self { left: jobs, unfilled: types, .. } => Err(LeftOver { jobs, types }),
+        }
     }
 }
 
@@ -54,12 +66,18 @@ impl Sweep {
         Self { store }
     }
 
-    /// Ends every job that is overdue now. What is not done by `deadline` is left to the next sweep.
+    /// Ends every job that is overdue now, then fills indexes. What is not done by `deadline` is left to the next sweep.
     ///
     /// # Errors
-    /// When the accounts cannot be listed. A job that cannot be ended is counted, and stops no other.
+    /// When the accounts or the types to fill cannot be listed. A job or a type that fails is counted, and stops no other.
     pub async fn run(&self, deadline: Instant) -> Result<Report, StoreError> {
         let mut report = Report::default();
+        self.end_overdue_jobs(deadline, &mut report).await?;
+        self.fill_indexes(deadline, &mut report).await?;
+        Ok(report)
+    }
+
+    async fn end_overdue_jobs(&self, deadline: Instant, report: &mut Report) -> Result<(), StoreError> {
         let overdue = self.store.ambient().now().minus_millis(limits::JOB_OVERDUE_SECONDS * 1_000);
         let mut after = None;
         loop {
@@ -67,14 +85,14 @@ impl Sweep {
             for account in accounts {
                 if Instant::now() >= deadline {
                     tracing::warn!(accounts = report.accounts, "the sweep ran out of time");
-                    return Ok(report);
+                    return Ok(());
                 }
                 report.accounts += 1;
-                self.sweep_account(&account, overdue, &mut report).await;
+                self.sweep_account(&account, overdue, report).await;
             }
             after = next;
             if after.is_none() {
-                return Ok(report);
+                return Ok(());
             }
         }
     }

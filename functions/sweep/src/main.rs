@@ -22,7 +22,9 @@ async fn main() -> Result<(), Error> {
         let (sweep, deadline) = (sweep.clone(), Instant::now() + left.saturating_sub(MARGIN));
         async move {
             let report = sweep.run(deadline).await?.check()?;
-            Ok::<_, Error>(serde_json::json!({"accounts": report.accounts, "ended": report.ended}))
+            Ok::<_, Error>(
+                serde_json::json!({"accounts": report.accounts, "ended": report.ended, "filled": report.filled}),
+            )
         }
     });
     run(telemetry.observe(&store, handler)).await

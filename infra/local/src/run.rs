@@ -372,8 +372,10 @@ impl Pollers {
 async fn sweep_for_ever(sweep: Sweep) {
     loop {
         match sweep.run(Instant::now() + SWEEP_TIME).await {
-            Ok(Report { ended: 0, left: 0, .. }) => {}
-            Ok(Report { ended, left, .. }) => tracing::info!(ended, left, "overdue jobs were swept"),
+            Ok(Report { ended: 0, left: 0, filled: 0, unfilled: 0, .. }) => {}
+            Ok(Report { ended, left, filled, unfilled, .. }) => {
+                tracing::info!(ended, left, filled, unfilled, "overdue jobs were swept, and indexes filled");
+            }
             Err(error) => tracing::error!(%error, "overdue jobs could not be looked for"),
         }
         tokio::time::sleep(SWEEP_EVERY).await;

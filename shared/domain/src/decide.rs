@@ -15,6 +15,7 @@ use crate::outcome::{Budget, Outcome};
 use crate::problem::Problem;
 use crate::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State};
 use crate::time::Timestamp;
+use crate::types::indexes::{Entries, Held};
 use crate::types::{Cardinality, EndType, ObjectType, RelationshipType, TypeKey, sized};
 use crate::usage::RecordKind;
 
@@ -115,7 +116,7 @@ impl Write {
     #[must_use]
     pub const fn makes(&self) -> bool {
         match self.row.state {
-            State::Object(_) => !matches!(self.before, Before::Object),
+            State::Object(_) => !matches!(self.before, Before::Object(_)),
             State::Relationship(_) => !matches!(self.before, Before::Relationship),
             State::Tombstone => false,
         }
@@ -124,11 +125,7 @@ impl Write {
     /// The write that takes back a record that this one has made.
     #[must_use]
     pub fn undone(&self) -> Self {
-        let before = match self.row.state {
-            State::Object(_) => Before::Object,
-            State::Relationship(_) => Before::Relationship,
-            State::Tombstone => Before::Tombstone,
-        };
+        let before = Before::state(&self.row.state);
         let links = self.links.iter().map(|link| LinkChange { end: link.end, change: -link.change });
         let row =
             Row { version: self.row.version + 1, operations: self.row.operations.clone(), state: State::Tombstone };
@@ -139,7 +136,7 @@ impl Write {
     #[must_use]
     pub const fn growth(&self) -> i64 {
         match (&self.row.state, self.before) {
-            (State::Tombstone, Before::Object | Before::Relationship) => -1,
+            (State::Tombstone, Before::Object(_) | Before::Relationship) => -1,
             (_, _) if self.makes() => 1,
             (_, _) => 0,
         }
@@ -163,19 +160,23 @@ impl Decision {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Before {
     Nothing,
-    Object,
+    /// An object record, and in which indexes of its type it stands, where the type had any.
+    Object(Option<Held>),
     Relationship,
     Tombstone,
 }
 
 impl Before {
-    fn of(row: Option<&Row>) -> Self {
-        match row.map(|row| &row.state) {
-            None => Self::Nothing,
-            Some(State::Object(_)) => Self::Object,
-            Some(State::Relationship(_)) => Self::Relationship,
-            Some(State::Tombstone) => Self::Tombstone,
+    fn state(state: &State) -> Self {
+        match state {
+            State::Object(record) => Self::Object(record.entries.as_deref().map(Entries::held)),
+            State::Relationship(_) => Self::Relationship,
+            State::Tombstone => Self::Tombstone,
         }
+    }
+
+    fn of(row: Option<&Row>) -> Self {
+        row.map_or(Self::Nothing, |row| Self::state(&row.state))
     }
 }
 
@@ -385,7 +386,8 @@ fn create(
 ) -> Result<ObjectRecord, Vec<Problem>> {
     let mut attributes = Value::Object(Map::new());
     merge_patch(&mut attributes, patch);
-    let (object_type, type_version, attributes) = checked(context, object_type, &attributes, judged)?;
+    let Checked { object_type, type_version, attributes, entries } =
+        Checked::of(context, object_type, &attributes, judged)?;
     Ok(ObjectRecord {
         id: made.id,
         object_type,
@@ -396,6 +398,7 @@ fn create(
         updated_at: context.now,
         type_version,
         links: 0,
+        entries,
     })
 }
 
@@ -403,30 +406,43 @@ fn merge(context: Context<'_>, record: &mut ObjectRecord, patch: Value, judged: 
     // What is stored was JSON when it was written.
     let mut attributes: Value = serde_json::from_str(&record.attributes).map_err(|_| vec![Problem::internal()])?;
     merge_patch(&mut attributes, patch);
-    let (_, type_version, attributes) = checked(context, &record.object_type, &attributes, judged)?;
+    let Checked { type_version, attributes, entries, .. } =
+        Checked::of(context, &record.object_type, &attributes, judged)?;
     record.attributes = attributes;
     record.type_version = type_version;
+    record.entries = entries;
     // Never backwards, whatever the clocks of two machines say.
     record.updated_at = record.updated_at.max(context.now);
     Ok(())
 }
 
-/// The type's key as defined, its version, and the attributes as compact JSON.
-fn checked(
-    context: Context<'_>,
-    object_type: &TypeKey,
-    attributes: &Value,
-    judged: bool,
-) -> Result<(TypeKey, u64, String), Vec<Problem>> {
-    let defined = context.types.objects.get(object_type);
-    match defined {
-        Some(defined) if judged => {
-            Ok((defined.key.clone(), defined.version, defined.schema.check(attributes, context.budget)?))
-        }
-        Some(defined) => Ok((defined.key.clone(), defined.version, attributes.to_string())),
-        None if judged => Err(vec![object_type_not_found(object_type.as_str())]),
-        // Its type was deleted between the agreement and now.
-        None => Ok((object_type.clone(), 1, sized(attributes).map_err(|problem| vec![problem])?)),
+/// What a record takes from its type.
+struct Checked {
+    /// The type's key as defined.
+    object_type: TypeKey,
+    type_version: u64,
+    /// As compact JSON.
+    attributes: String,
+    entries: Option<Box<Entries>>,
+}
+
+impl Checked {
+    fn of(context: Context<'_>, object_type: &TypeKey, attributes: &Value, judged: bool) -> Result<Self, Vec<Problem>> {
+        let Some(defined) = context.types.objects.get(object_type) else {
+            if judged {
+                return Err(vec![object_type_not_found(object_type.as_str())]);
+            }
+            // Its type was deleted between the agreement and now.
+            let attributes = sized(attributes).map_err(|problem| vec![problem])?;
+            return Ok(Self { object_type: object_type.clone(), type_version: 1, attributes, entries: None });
+        };
+        let indexes = defined.schema.indexes();
+        Ok(Self {
+            object_type: defined.key.clone(),
+            type_version: defined.version,
+            attributes: if judged { defined.schema.check(attributes, context.budget)? } else { attributes.to_string() },
+            entries: (!indexes.is_empty()).then(|| Box::new(indexes.entries_of(attributes))),
+        })
     }
 }
 

@@ -93,6 +93,9 @@ pub const PATTERN_BYTES: usize = 1_024;
 /// All patterns of a schema as they are compiled: 256 KiB. Of everyday patterns one takes a few kilobytes.
 pub const PATTERNS_BYTES: usize = 256 * 1024;
 
+/// Attributes that an object type may have indexes of, beside one of the last update: the records table has an index for each.
+pub const INDEXED_ATTRIBUTES: usize = 5;
+
 /// Object types of one account, and as many relationship types.
 pub const TYPES_PER_ACCOUNT: u64 = 50;
 

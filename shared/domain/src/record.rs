@@ -14,6 +14,7 @@ use crate::job::JobId;
 use crate::operations::Operations;
 use crate::problem::Problem;
 use crate::time::Timestamp;
+use crate::types::indexes::Entries;
 use crate::types::{Cardinality, EndType, TypeKey};
 
 /// A record's id. It follows from what must be unique about the record, so that the database's own "this key does not
@@ -112,6 +113,8 @@ pub struct ObjectRecord {
     /// How many relationship records have it as an end. A relationship is written in one transaction with the counts
     /// of its ends, and a record that has any is not deleted: so no relationship ever dangles.
     pub links: u64,
+    /// Where it stands in the indexes of its type; none where the type has none, as most.
+    pub entries: Option<Box<Entries>>,
 }
 
 impl Serialize for ObjectRecord {

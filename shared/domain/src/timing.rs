@@ -42,5 +42,10 @@ pub const NEVER_COMMITTED: Duration = Duration::from_mins(1);
 /// How long a worker waits for a commit that is under way before it lets the chunk come back.
 pub const COMMIT_PATIENCE: Duration = Duration::from_secs(3);
 
+/// A type's new index is not filled earlier than this after its schema was replaced: by then whoever read the type before has
+/// written what it was about to write, or was stopped (the consumer after a minute at the most, with calls of [`CALL`] behind it), and
+/// the index by which records are listed shows it.
+pub const INDEX_FILLED_AFTER: Duration = Duration::from_mins(2);
+
 /// Time kept at the end of an invocation to report what is unfinished.
 pub const REPORT_MARGIN: Duration = Duration::from_secs(2);

@@ -1,5 +1,6 @@
 //! Object types and relationship types: the rules that records follow.
 
+pub mod indexes;
 mod schema;
 
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use serde::ser::SerializeMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+pub use self::indexes::Indexes;
 pub use self::schema::{Schema, oversized, sized};
 use crate::ambient::Ambient;
 use crate::job::quoted;
@@ -180,9 +182,29 @@ pub struct ObjectTypeDefinition {
     pub updated_at: Timestamp,
     /// None of a type that nobody is deleting.
     pub deletion: Option<DeletionMark>,
+    /// The indexes that its schema asks for: whoever writes a record of it writes their entries.
+    pub indexes: Indexes,
+    /// Those of them that have an entry of each record, so that a search may rely on them.
+    pub filled: Indexes,
 }
 
 impl ObjectTypeDefinition {
+    /// A type that is defined now. No record of it is there that its indexes could lack.
+    #[must_use]
+    pub fn new(key: TypeKey, schema: &Schema, now: Timestamp) -> Self {
+        let indexes = schema.indexes().clone();
+        Self {
+            key,
+            schema: schema.as_str().to_owned(),
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            deletion: None,
+            filled: indexes.clone(),
+            indexes,
+        }
+    }
+
     /// The type with what its schema compiles to.
     #[must_use]
     pub fn with(&self, schema: Schema) -> ObjectType {
@@ -195,12 +217,16 @@ impl Serialize for ObjectTypeDefinition {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let shown = schema::shown(&self.schema);
         let schema: &RawValue = serde_json::from_str(&shown).map_err(serde::ser::Error::custom)?;
-        let mut members = serializer.serialize_map(Some(5))?;
+        let mut members = serializer.serialize_map(None)?;
         members.serialize_entry("key", self.key.as_str())?;
         members.serialize_entry("schema", schema)?;
         members.serialize_entry("version", &self.version)?;
         members.serialize_entry("created_at", &format_args!("{}", self.created_at.in_millis()))?;
         members.serialize_entry("updated_at", &format_args!("{}", self.updated_at.in_millis()))?;
+        // Clients that know no indexes never see the member.
+        if !self.indexes.is_empty() {
+            members.serialize_entry("indexes", &self.indexes.shown(&self.filled))?;
+        }
         members.end()
     }
 }

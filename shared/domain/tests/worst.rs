@@ -455,6 +455,7 @@ fn change(schema: &Schema, attributes: &str, times: u32) -> usize {
         updated_at: now,
         type_version: 1,
         links: 0,
+        entries: None,
     };
     let row = Row { version: 1, operations: Operations::default(), state: State::Object(record) };
     let raw = format!(r#"{{"id":"{id}","attributes":{{"text":"y"}}}}"#);

@@ -358,14 +358,33 @@ fn types() -> Map<String, Value> {
             "JSON Schema (draft 2020-12) of the records' attributes: an object with `properties`, each of which has a `type`. At most {} bytes as compact JSON.",
             grouped(limits::SCHEMA_BYTES),
         ),
+        "properties": {
+            "x-indexed": {
+                "type": "array", "items": {"type": "string"}, "uniqueItems": true, "maxItems": limits::INDEXED_ATTRIBUTES + 1,
+                "description": format!(
+                    "What searches find by an index: at most {} properties, or paths that begin with one, and `_updated_at`.",
+                    limits::INDEXED_ATTRIBUTES,
+                ),
+            },
+        },
     });
-    let object_type = object(
-        "A type of object records.",
-        json!({
-            "key": type_key("Its name, as it was defined; compared without regard to case."), "schema": schema,
-            "version": {"type": "integer", "minimum": 1, "description": "One more with each new schema."},
-            "created_at": millis("When it was defined."), "updated_at": millis("When its schema was last replaced."),
-        }),
+    let indexes = json!({
+        "type": "array", "description": "Of a type that has any: its indexes.",
+        "items": object("An index.", json!({
+            "name": {"type": "string", "description": "The attribute's name or path, or `_updated_at`."},
+            "ready": {"type": "boolean", "description": "Whether searches use it: not before every record is in it."},
+        })),
+    });
+    let object_type = with_optional(
+        object(
+            "A type of object records.",
+            json!({
+                "key": type_key("Its name, as it was defined; compared without regard to case."), "schema": schema,
+                "version": {"type": "integer", "minimum": 1, "description": "One more with each new schema."},
+                "created_at": millis("When it was defined."), "updated_at": millis("When its schema was last replaced."),
+            }),
+        ),
+        json!({"indexes": indexes}),
     );
     let request = object("An object type to define.", json!({"key": type_key("Its name."), "schema": schema}));
     let replacement = with_optional(
@@ -525,12 +544,13 @@ fn queries() -> Map<String, Value> {
     let plan = object(
         "How a page was come by.",
         json!({
-            "plan": {"type": "string", "enum": ["ids", "created_at", "updated_at"]},
+            "plan": {"type": "string", "enum": ["ids", "index", "created_at", "updated_at"]},
             "of": {
                 "type": "object", "description": "What was gone through.",
                 "properties": {
                     "ids": count("How many records are named."),
                     "types": {"type": "array", "items": {"type": "string"}, "description": "Keys of object types."},
+                    "index": {"type": "string", "description": "The attribute whose index was used, or `_updated_at`."},
                 },
             },
             "records_read": count("Records that this page has looked at."),

@@ -6,13 +6,18 @@ use aws_sdk_dynamodb::types::{
 use domain::account::AccountId;
 use domain::limits;
 use domain::time::Timestamp;
-use domain::types::{Cardinality, DeletionMark, EndType, ObjectTypeDefinition, RelationshipType, Schema, TypeKey};
+use domain::types::{
+    Cardinality, DeletionMark, EndType, Indexes, ObjectTypeDefinition, RelationshipType, Schema, TypeKey,
+};
 
 use crate::attributes::{Attributes, Reader, binary, broken, millis, number, text};
 use crate::jobs::built;
 use crate::keys::TypeKind;
 use crate::transaction::Transacted;
 use crate::{Store, StoreError, keys};
+
+/// How often the replacement of a schema with indexes is begun anew because somebody else was faster.
+const REPLACEMENTS: usize = 8;
 
 /// What came of defining a type.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,13 +74,17 @@ impl Store {
         account: &AccountId,
         object_type: &ObjectTypeDefinition,
     ) -> Result<Defined, StoreError> {
-        let row = Attributes::from([
+        let mut row = Attributes::from([
             ("key".to_owned(), text(object_type.key.as_str())),
             ("schema".to_owned(), text(&object_type.schema)),
             ("version".to_owned(), number(object_type.version)),
             ("created_at".to_owned(), millis(object_type.created_at)),
             ("updated_at".to_owned(), millis(object_type.updated_at)),
         ]);
+        if !object_type.indexes.is_empty() {
+            row.insert("x_indexes".to_owned(), text(object_type.indexes.to_text()));
+            row.insert("x_filled".to_owned(), text(object_type.filled.to_text()));
+        }
         self.define(account, TypeKind::Object, &object_type.key, row, &[]).await
     }
 
@@ -168,10 +177,11 @@ impl Store {
             .expression_attribute_values(":one", number(1_u64))
     }
 
-    /// Gives an object type a new schema and answers with it as it then stands; `None` when there is no such type.
+    /// Gives an object type a new schema and answers with it as it then stands; `None` when there is no such type. Indexes that the
+    /// type did not have in the same place are noted as to be filled.
     ///
     /// # Errors
-    /// When the outcome is not known.
+    /// When the outcome is not known, or others change the type again and again.
     pub async fn replace_schema(
         &self,
         account: &AccountId,
@@ -179,20 +189,48 @@ impl Store {
         schema: &Schema,
         now: Timestamp,
     ) -> Result<Option<ObjectTypeDefinition>, StoreError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.tables.catalog)
-            .key("pk", text(keys::account(account)))
-            .key("sk", text(keys::type_row(TypeKind::Object, key)))
-            .update_expression("SET #schema = :schema, updated_at = :now ADD version :one")
-            // Closes the race with a delete: an update must not bring the type back.
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_names("#schema", "schema")
-            .expression_attribute_values(":schema", text(schema.as_str()))
-            .expression_attribute_values(":now", millis(now))
-            .expression_attribute_values(":one", number(1_u64));
-        self.update_if(update).await?.map(|row| object_type_from_row(&row)).transpose()
+        let update = || {
+            self.client
+                .update_item()
+                .table_name(&self.tables.catalog)
+                .set_key(Some(type_key(account, TypeKind::Object, key)))
+                .expression_attribute_names("#schema", "schema")
+                .expression_attribute_values(":schema", text(schema.as_str()))
+                .expression_attribute_values(":now", millis(now))
+                .expression_attribute_values(":one", number(1_u64))
+        };
+        let wanted = schema.indexes();
+        if wanted.is_empty() {
+            let update = update()
+                .update_expression(
+                    "SET #schema = :schema, updated_at = :now REMOVE x_indexes, x_filled ADD version :one",
+                )
+                // Closes the race with a delete: an update must not bring the type back.
+                .condition_expression("attribute_exists(pk)");
+            return self.update_if(update).await?.map(|row| object_type_from_row(&row)).transpose();
+        }
+        for _ in 0..REPLACEMENTS {
+            let Some(there) = self.object_type(account, key).await? else { return Ok(None) };
+            let filled = there.filled.kept_by(wanted);
+            if filled != *wanted {
+                // First: a note too many is taken away by who finds nothing to fill, one too few would leave an index empty for ever.
+                self.note_filling(account, key, there.version + 1, now).await?;
+            }
+            let update = update()
+                .update_expression(
+                    "SET #schema = :schema, updated_at = :now, x_indexes = :indexes, x_filled = :filled ADD version :one",
+                )
+                // Closes the race with another replacement, which may have other indexes, and with a delete.
+                .condition_expression("version = :version")
+                .expression_attribute_values(":indexes", text(wanted.to_text()))
+                .expression_attribute_values(":filled", text(filled.to_text()))
+                .expression_attribute_values(":version", number(there.version));
+            if let Some(row) = self.update_if(update).await? {
+                return Ok(Some(object_type_from_row(&row)?));
+            }
+        }
+        let reason = "others changed the type each time".to_owned();
+        Err(StoreError::Unavailable { call: "UpdateItem", reason })
     }
 
     /// How often types of the account were defined or deleted. What was read of them after this holds as long as it
@@ -398,7 +436,7 @@ impl Store {
     }
 }
 
-fn type_key(account: &AccountId, kind: TypeKind, key: &TypeKey) -> Attributes {
+pub(crate) fn type_key(account: &AccountId, kind: TypeKind, key: &TypeKey) -> Attributes {
     Attributes::from([
         ("pk".to_owned(), text(keys::account(account))),
         ("sk".to_owned(), text(keys::type_row(kind, key))),
@@ -418,7 +456,16 @@ fn object_type_from_row(row: &Attributes) -> Result<ObjectTypeDefinition, StoreE
         created_at: reader.millis("created_at")?,
         updated_at: reader.millis("updated_at")?,
         deletion: deletion_of(&reader)?,
+        indexes: indexes_of(&reader, "x_indexes")?,
+        filled: indexes_of(&reader, "x_filled")?,
     })
+}
+
+fn indexes_of(reader: &Reader<'_>, name: &'static str) -> Result<Indexes, StoreError> {
+    match reader.optional_text(name)? {
+        None => Ok(Indexes::default()),
+        Some(text) => Indexes::of_text(text).ok_or_else(|| broken(name)),
+    }
 }
 
 fn deletion_of(reader: &Reader<'_>) -> Result<Option<DeletionMark>, StoreError> {

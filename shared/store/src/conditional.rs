@@ -1,5 +1,6 @@
 //! Single writes on a condition.
 
+use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValue};
@@ -21,6 +22,21 @@ impl Store {
                 Ok(false)
             }
             Err(error) => Err(StoreError::of("PutItem", &error)),
+        }
+    }
+
+    /// Deletes a row if its condition holds. Answers whether it did.
+    pub(crate) async fn delete_if(&self, delete: DeleteItemFluentBuilder) -> Result<bool, StoreError> {
+        match delete.return_consumed_capacity(ReturnConsumedCapacity::Indexes).send().await {
+            Ok(answer) => {
+                self.meter.count_write(answer.consumed_capacity());
+                Ok(true)
+            }
+            Err(error) if is_condition_failure(&error) => {
+                self.meter.count_write(None);
+                Ok(false)
+            }
+            Err(error) => Err(StoreError::of("DeleteItem", &error)),
         }
     }
 

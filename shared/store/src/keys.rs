@@ -292,6 +292,31 @@ pub fn listed_at(created_at: Timestamp, position: Option<u32>, id: RecordId) -> 
     }
 }
 
+/// A record's place among those of its type by its last update.
+#[must_use]
+pub fn updated_at(updated_at: Timestamp, id: RecordId) -> String {
+    format!("{:013}#{id}", updated_at.as_millis())
+}
+
+/// The partition of the types that have an index to be filled, one row a type.
+#[must_use]
+pub const fn fillings() -> &'static str {
+    "SYSTEM#FILLING"
+}
+
+/// A type in the partition of [`fillings`].
+#[must_use]
+pub fn filling(account: &AccountId, key: &TypeKey) -> String {
+    format!("{account}#{}", key.folded())
+}
+
+/// The account and the type that a [`filling`] key holds.
+#[must_use]
+pub fn filling_of(key: &str) -> Option<(AccountId, TypeKey)> {
+    let (account, key) = key.split_once('#')?;
+    Some((AccountId::parse(account).ok()?, TypeKey::parse(key).ok()?))
+}
+
 /// What [`listed_at`] made of a position and an id. `None` when it made no such text.
 #[must_use]
 pub fn read_place(listed_at: &str) -> Option<(Option<u32>, RecordId)> {
@@ -352,6 +377,10 @@ mod tests {
         for wrong in ["", "1509724806123", "1509724806123#7", "1#x#40e83a4e-8438-8bb9-8f6f-51124535ce9f"] {
             assert_eq!(read_place(wrong), None, "{wrong}");
         }
+        assert_eq!(updated_at(at, record_id), "1509724806123#40e83a4e-8438-8bb9-8f6f-51124535ce9f");
+        assert_eq!(filling(&acme, &product), "acme#product");
+        assert_eq!(filling_of("acme#product"), Some((acme.clone(), product.clone())));
+        assert_eq!((filling_of("acme"), filling_of("#product")), (None, None));
         assert_eq!(type_row(TypeKind::Relationship, &product), "RELATIONSHIP_TYPE#product");
         assert!(job(job_id).as_str() < after_all_jobs());
         let email = Email::parse("Agent@Example.com").unwrap();

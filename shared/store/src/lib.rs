@@ -13,6 +13,7 @@ pub mod clients;
 mod commit_tests;
 mod conditional;
 pub mod error;
+pub mod filling;
 pub mod jobs;
 pub mod keys;
 #[cfg(test)]

@@ -78,6 +78,7 @@ async fn a_list_of_records_shows_none_where_the_index_still_has_it() {
             updated_at: created_at,
             type_version: 1,
             links: 0,
+            entries: None,
         };
         (record.id, Row { version: 1, operations: Operations::default(), state: State::Object(record) })
     };

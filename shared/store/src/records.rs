@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, BatchStatementRequest, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
 };
@@ -20,8 +21,8 @@ use crate::keys::TypeKind;
 use crate::meter::is_throttle;
 use crate::page::{Page, PageQuery};
 use crate::retry::Backoff;
-use crate::rows::{OBJECT_ATTRIBUTES, record_from_row, record_to_row};
-use crate::tables::{BY_SOURCE, BY_TARGET, BY_TYPE};
+use crate::rows::{OBJECT_ATTRIBUTES, entries_to_remove, record_from_row, record_to_row};
+use crate::tables::{BY_SLOT, BY_SOURCE, BY_TARGET, BY_TYPE, BY_UPDATE, SLOT_ENTRIES, UPDATE_ENTRY};
 use crate::transaction::Transacted;
 use crate::{Store, StoreError, keys};
 
@@ -77,7 +78,16 @@ impl Store {
         writes: &[Write],
         now: Timestamp,
     ) -> Result<Vec<Written>, StoreError> {
-        let batches = writes.chunks(STATEMENTS_PER_BATCH).map(|batch| self.write_batch(account, batch, now));
+        self.write_in_batches(writes, |write| statement(&self.tables.records, account, write, now)).await
+    }
+
+    /// Writes rows, each by its statement and on its own condition, 25 to a request. The answers are in the order of `writes`.
+    pub(crate) async fn write_in_batches<Change>(
+        &self,
+        writes: &[Change],
+        statement: impl Fn(&Change) -> Result<BatchStatementRequest, StoreError>,
+    ) -> Result<Vec<Written>, StoreError> {
+        let batches = writes.chunks(STATEMENTS_PER_BATCH).map(|batch| self.write_batch(batch, &statement));
         // Every batch runs to its end, whatever comes of the others.
         let mut written = Vec::with_capacity(writes.len());
         for batch in join_all(batches).await {
@@ -86,11 +96,10 @@ impl Store {
         Ok(written)
     }
 
-    async fn write_batch(
+    async fn write_batch<Change>(
         &self,
-        account: &AccountId,
-        writes: &[Write],
-        now: Timestamp,
+        writes: &[Change],
+        statement: &impl Fn(&Change) -> Result<BatchStatementRequest, StoreError>,
     ) -> Result<Vec<Written>, StoreError> {
         const CALL: &str = "BatchExecuteStatement";
         let mut written = vec![None; writes.len()];
@@ -101,8 +110,7 @@ impl Store {
             if open.is_empty() {
                 break;
             }
-            let statements: Result<Vec<_>, _> =
-                open.iter().map(|place| statement(&self.tables.records, account, &writes[*place], now)).collect();
+            let statements: Result<Vec<_>, _> = open.iter().map(|place| statement(&writes[*place])).collect();
             let answer = self
                 .client
                 .batch_execute_statement()
@@ -254,7 +262,124 @@ impl Store {
         most_bytes: usize,
     ) -> Result<Page<Row>, StoreError> {
         let part = |shard| Shard::new(BY_TYPE, "type_shard", keys::by_type(account, kind, key, shard), query);
-        self.list(account, (0..keys::SHARDS).map(part).collect(), query, most_bytes).await
+        self.list(account, (0..keys::SHARDS).map(part).collect(), query, most_bytes, place_of).await
+    }
+
+    /// A page of the records of one type whose attribute has one of some values, by creation: those in the index of this slot
+    /// whose entries begin with one of `values` ([`value_key`](domain::types::indexes::value_key)). Positions are
+    /// [`keys::listed_at`]. A page reads eight partitions for each value.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_indexed(
+        &self,
+        account: &AccountId,
+        key: &TypeKey,
+        slot: usize,
+        values: &[String],
+        query: &PageQuery,
+        most_bytes: usize,
+    ) -> Result<Page<Row>, StoreError> {
+        let parts = values.iter().flat_map(|value| {
+            (0..keys::SHARDS).map(move |shard| {
+                let partition = keys::by_type(account, TypeKind::Object, key, shard);
+                Shard::new(BY_SLOT[slot], "type_shard", partition, query).of_entries(SLOT_ENTRIES[slot], value)
+            })
+        });
+        self.list(account, parts.collect(), query, most_bytes, place_of).await
+    }
+
+    /// A page of the records of one type by their last update, where the type has that index. Positions are [`keys::updated_at`].
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_updated(
+        &self,
+        account: &AccountId,
+        key: &TypeKey,
+        query: &PageQuery,
+        most_bytes: usize,
+    ) -> Result<Page<Row>, StoreError> {
+        let part = |shard| {
+            let partition = keys::by_type(account, TypeKind::Object, key, shard);
+            Shard::new(BY_UPDATE, "type_shard", partition, query).of_entries(UPDATE_ENTRY, "")
+        };
+        self.list(account, (0..keys::SHARDS).map(part).collect(), query, most_bytes, place_by_update).await
+    }
+
+    /// The entries of one type in the index of a slot that begin so, in no order; `None` when there are more than `most`. They trail
+    /// the records.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn entries_with(
+        &self,
+        account: &AccountId,
+        key: &TypeKey,
+        slot: usize,
+        beginning: &str,
+        most: usize,
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        let range = Range::Beginning(beginning.to_owned());
+        self.entries(account, key, (BY_SLOT[slot], SLOT_ENTRIES[slot]), &range, most).await
+    }
+
+    /// The ids of the records of one type that were updated last between two places ([`keys::updated_at`]), both included, in no order;
+    /// `None` when there are more than `most`. They trail the records.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn updated_between(
+        &self,
+        account: &AccountId,
+        key: &TypeKey,
+        places: (String, String),
+        most: usize,
+    ) -> Result<Option<Vec<RecordId>>, StoreError> {
+        let range = Range::Between(places.0, places.1);
+        let entries = self.entries(account, key, (BY_UPDATE, UPDATE_ENTRY), &range, most).await?;
+        let id = |entry: &String| keys::read_place(entry).map(|(_, id)| id).ok_or_else(|| broken(UPDATE_ENTRY));
+        entries.map(|entries| entries.iter().map(id).collect()).transpose()
+    }
+
+    /// What stands within a range of an index, of every shard of a type. Reads a little more than `most` entries at the most.
+    async fn entries(
+        &self,
+        account: &AccountId,
+        key: &TypeKey,
+        (index, entry): (&'static str, &'static str),
+        range: &Range,
+        most: usize,
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        let shards = (0..keys::SHARDS).map(|shard| async move {
+            let partition = keys::by_type(account, TypeKind::Object, key, shard);
+            let mut found = Vec::new();
+            let mut after = None;
+            loop {
+                let request = self
+                    .client
+                    .query()
+                    .table_name(&self.tables.records)
+                    .index_name(index)
+                    .limit(i32::try_from(most + 1 - found.len()).unwrap_or(i32::MAX))
+                    .expression_attribute_names("#partition", "type_shard")
+                    .expression_attribute_names("#entry", entry)
+                    .expression_attribute_values(":partition", text(&partition))
+                    .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+                    .set_exclusive_start_key(after);
+                let answer = range.of(request).send().await.map_err(|error| StoreError::of("Query", &error))?;
+                self.meter.count_read(answer.consumed_capacity());
+                for row in answer.items() {
+                    found.push(Reader(row).text(entry)?.to_owned());
+                }
+                after = answer.last_evaluated_key;
+                if after.is_none() || found.len() > most {
+                    return Ok::<_, StoreError>(found);
+                }
+            }
+        });
+        let found: Vec<String> = try_join_all(shards).await?.into_iter().flatten().collect();
+        Ok((found.len() <= most).then_some(found))
     }
 
     /// A page of the relationship records of one type that have `end` on one of `sides`, by creation. Positions are
@@ -275,7 +400,7 @@ impl Store {
             let partition = |shard| keys::by_end(account, relationship_type, end, shard);
             (0..keys::END_SHARDS).map(move |shard| Shard::new(index, attribute, partition(shard), query))
         });
-        self.list(account, parts.collect(), query, usize::MAX).await
+        self.list(account, parts.collect(), query, usize::MAX, place_of).await
     }
 
     /// A page of the list that the shards make together. A record that stands in two of them is listed once.
@@ -285,6 +410,7 @@ impl Store {
         mut shards: Vec<Shard>,
         query: &PageQuery,
         most_bytes: usize,
+        place_of: fn(&Row) -> Option<String>,
     ) -> Result<Page<Row>, StoreError> {
         let mut read: Vec<Row> = Vec::new();
         let mut bytes = 0;
@@ -360,20 +486,24 @@ impl Store {
         share: usize,
         query: &PageQuery,
     ) -> Result<(), StoreError> {
-        let exclusive_start = shard.from.as_deref().and_then(|listed_at| {
-            let (_, id) = keys::read_place(listed_at)?;
+        let exclusive_start = shard.from.as_deref().and_then(|place| {
+            let (_, id) = keys::read_place(place)?;
             Some(Attributes::from([
                 ("pk".to_owned(), text(keys::record(account, id))),
                 (shard.attribute.to_owned(), text(&shard.partition)),
-                ("listed_at".to_owned(), text(listed_at)),
+                (shard.entry.to_owned(), text(format!("{}{place}", shard.beginning))),
             ]))
         });
-        let answer = self
-            .client
-            .query()
+        let mut request = self.client.query();
+        if shard.beginning.is_empty() {
+            request = request.key_condition_expression("#partition = :partition");
+        } else {
+            request =
+                Range::Beginning(shard.beginning.clone()).of(request).expression_attribute_names("#entry", shard.entry);
+        }
+        let answer = request
             .table_name(&self.tables.records)
             .index_name(shard.index)
-            .key_condition_expression("#partition = :partition")
             .expression_attribute_names("#partition", shard.attribute)
             .expression_attribute_values(":partition", text(&shard.partition))
             .scan_index_forward(query.scans_forward())
@@ -385,7 +515,8 @@ impl Store {
             .map_err(|error| StoreError::of("Query", &error))?;
         self.meter.count_read(answer.consumed_capacity());
         for row in answer.items() {
-            shard.read.push_back(Reader(row).text("listed_at")?.to_owned());
+            let entry = Reader(row).text(shard.entry)?;
+            shard.read.push_back(entry.strip_prefix(&shard.beginning).ok_or_else(|| broken(shard.entry))?.to_owned());
         }
         shard.from = shard.read.back().cloned().or(shard.from.take());
         shard.ended = answer.last_evaluated_key().is_none();
@@ -397,6 +528,32 @@ impl Store {
 struct Place {
     id: RecordId,
     listed_at: String,
+}
+
+/// Where a row stands in the list of its type by last update; `None` where it stands nowhere.
+fn place_by_update(row: &Row) -> Option<String> {
+    row.object().map(|record| keys::updated_at(record.updated_at, record.id))
+}
+
+/// A range of entries in a partition of an index. Both ends are within it.
+enum Range {
+    Beginning(String),
+    Between(String, String),
+}
+
+impl Range {
+    /// The query, of `#partition` and `#entry`.
+    fn of(&self, query: QueryFluentBuilder) -> QueryFluentBuilder {
+        match self {
+            Self::Beginning(beginning) => query
+                .key_condition_expression("#partition = :partition AND begins_with(#entry, :beginning)")
+                .expression_attribute_values(":beginning", text(beginning)),
+            Self::Between(first, last) => query
+                .key_condition_expression("#partition = :partition AND #entry BETWEEN :first AND :last")
+                .expression_attribute_values(":first", text(first))
+                .expression_attribute_values(":last", text(last)),
+        }
+    }
 }
 
 /// Where a row stands in the list of its type; `None` for a tombstone, which stands nowhere.
@@ -431,6 +588,10 @@ struct Shard {
     /// The name of the index's partition key.
     attribute: &'static str,
     partition: String,
+    /// The name of the index's sort key.
+    entry: &'static str,
+    /// What the sort key has before the place. Empty: the place is all of it.
+    beginning: String,
     /// The last place read.
     from: Option<String>,
     read: VecDeque<String>,
@@ -439,7 +600,21 @@ struct Shard {
 
 impl Shard {
     fn new(index: &'static str, attribute: &'static str, partition: String, query: &PageQuery) -> Self {
-        Self { index, attribute, partition, from: query.from.clone(), read: VecDeque::new(), ended: false }
+        Self {
+            index,
+            attribute,
+            partition,
+            entry: "listed_at",
+            beginning: String::new(),
+            from: query.from.clone(),
+            read: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    /// The same of an index with another sort key, in those entries that begin so.
+    fn of_entries(self, entry: &'static str, beginning: &str) -> Self {
+        Self { entry, beginning: beginning.to_owned(), ..self }
     }
 
     fn is_hungry(&self) -> bool {
@@ -505,32 +680,52 @@ fn statement(
         statement.push('}');
         return built(BatchStatementRequest::builder().statement(statement).set_parameters(Some(parameters)).build());
     }
+    let stays_object = matches!(write.before, Before::Object(_)) && write.row.object().is_some();
+    // What an update never changes need not be sent again.
+    let is_sent = |name: &str| {
+        !stays_object || !matches!(name, "type" | "external_id" | "created_at" | "links" | "type_shard" | "listed_at")
+    };
+    let set = attributes.into_iter().filter(|(name, _)| is_sent(name));
+    let removed: &[&str] = match (write.before, &write.row.state) {
+        (Before::Object(_), State::Tombstone) => &OBJECT_ATTRIBUTES,
+        (Before::Tombstone, State::Object(_)) => &["expires_at"],
+        _ => &[],
+    };
+    let entries = write.row.object().and_then(|record| record.entries.as_deref());
+    let held = if let Before::Object(held) = write.before { held } else { None };
+    let removed_entries = held.into_iter().flat_map(|held| entries_to_remove(held, entries));
+    update_statement(
+        table,
+        keys::record(account, write.id),
+        write.base,
+        set,
+        removed.iter().copied().chain(removed_entries),
+    )
+}
+
+/// An update of a row that stands at a version. Of what is `removed`, all has to be there.
+pub(crate) fn update_statement(
+    table: &str,
+    key: String,
+    version: u64,
+    set: impl Iterator<Item = (&'static str, AttributeValue)>,
+    removed: impl Iterator<Item = &'static str>,
+) -> Result<BatchStatementRequest, StoreError> {
     let mut statement = format!("UPDATE \"{table}\"");
-    let mut parameters = Vec::with_capacity(attributes.len() + 2);
-    let stays_object = write.before == Before::Object && write.row.object().is_some();
-    for (name, value) in attributes {
-        // What an update never changes need not be sent again.
-        if stays_object && matches!(name, "type" | "external_id" | "created_at" | "links" | "type_shard" | "listed_at")
-        {
-            continue;
-        }
+    let mut parameters = Vec::with_capacity(set.size_hint().1.unwrap_or_default() + 2);
+    for (name, value) in set {
         statement.push_str(" SET \"");
         statement.push_str(name);
         statement.push_str("\"=?");
         parameters.push(value);
     }
-    let removed: &[&str] = match (write.before, &write.row.state) {
-        (Before::Object, State::Tombstone) => &OBJECT_ATTRIBUTES,
-        (Before::Tombstone, State::Object(_)) => &["expires_at"],
-        _ => &[],
-    };
     for name in removed {
         statement.push_str(" REMOVE \"");
         statement.push_str(name);
         statement.push('"');
     }
     statement.push_str(" WHERE \"pk\"=? AND \"version\"=?");
-    parameters.extend([key, number(write.base)]);
+    parameters.extend([text(key), number(version)]);
     built(BatchStatementRequest::builder().statement(statement).set_parameters(Some(parameters)).build())
 }
 

@@ -8,11 +8,13 @@ use domain::operations::Operations;
 use domain::problem::{Code, Problem};
 use domain::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State};
 use domain::time::Timestamp;
+use domain::types::indexes::{Entries, Held, place_of_entry};
 use domain::types::{TypeKey, TypesMade};
 
 use crate::StoreError;
 use crate::attributes::{Attributes, Reader, binary, broken, millis, number, seconds, text};
 use crate::keys::{self, TypeKind};
+use crate::tables::{SLOT_ENTRIES, UPDATE_ENTRY};
 
 /// What stands under a job's key.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -147,17 +149,20 @@ pub(crate) const OBJECT_ATTRIBUTES: [&str; 9] = [
 pub(crate) fn record_to_row(account: &AccountId, row: &Row, now: Timestamp) -> Vec<(&'static str, AttributeValue)> {
     let mut attributes = vec![("version", number(row.version)), ("ops", binary(row.operations.to_bytes()))];
     match &row.state {
-        State::Object(record) => attributes.extend([
-            ("type", text(record.object_type.as_str())),
-            ("external_id", record.external_id.as_ref().map_or(AttributeValue::Null(true), text)),
-            ("attributes", text(&record.attributes)),
-            ("created_at", millis(record.created_at)),
-            ("updated_at", millis(record.updated_at)),
-            ("type_version", number(record.type_version)),
-            ("links", number(record.links)),
-            ("type_shard", text(shard(account, TypeKind::Object, &record.object_type, record.id))),
-            ("listed_at", text(keys::listed_at(record.created_at, record.position, record.id))),
-        ]),
+        State::Object(record) => {
+            attributes.extend(entries_of(record));
+            attributes.extend([
+                ("type", text(record.object_type.as_str())),
+                ("external_id", record.external_id.as_ref().map_or(AttributeValue::Null(true), text)),
+                ("attributes", text(&record.attributes)),
+                ("created_at", millis(record.created_at)),
+                ("updated_at", millis(record.updated_at)),
+                ("type_version", number(record.type_version)),
+                ("links", number(record.links)),
+                ("type_shard", text(shard(account, TypeKind::Object, &record.object_type, record.id))),
+                ("listed_at", text(keys::listed_at(record.created_at, record.position, record.id))),
+            ]);
+        }
         State::Relationship(record) => attributes.extend([
             ("relationship_type", text(record.relationship_type.as_str())),
             ("source", text(record.source.to_string())),
@@ -173,6 +178,46 @@ pub(crate) fn record_to_row(account: &AccountId, row: &Row, now: Timestamp) -> V
         }
     }
     attributes
+}
+
+/// What a row has of the indexes of its type: the entries, and that it has any. Most have none, and owe a look at one attribute.
+pub(crate) fn entries_of(record: &ObjectRecord) -> impl Iterator<Item = (&'static str, AttributeValue)> {
+    let place = || keys::listed_at(record.created_at, record.position, record.id);
+    record.entries.iter().flat_map(move |entries| {
+        let slots = SLOT_ENTRIES.into_iter().zip(&entries.slots);
+        let slots =
+            slots.filter_map(move |(name, value)| Some((name, text(format!("{}{}", value.as_ref()?, place())))));
+        let updated_at =
+            entries.updated_at.then(|| (UPDATE_ENTRY, text(keys::updated_at(record.updated_at, record.id))));
+        slots.chain(updated_at).chain([(INDEXED, AttributeValue::Bool(true))])
+    })
+}
+
+/// Says that a row has entries in indexes of its type.
+pub(crate) const INDEXED: &str = "x_indexed";
+
+/// The entries that are to be taken off a row that `held` some and is to have those of `entries`.
+pub(crate) fn entries_to_remove(held: Held, entries: Option<&Entries>) -> impl Iterator<Item = &'static str> {
+    let is_indexed = entries.is_some();
+    let kept = entries.map_or_else(Held::default, Entries::held);
+    let slots = SLOT_ENTRIES.into_iter().zip(held.slots.into_iter().zip(kept.slots));
+    let slots = slots.filter_map(|(name, (was, is))| (was && !is).then_some(name));
+    let updated_at = (held.updated_at && !kept.updated_at).then_some(UPDATE_ENTRY);
+    slots.chain(updated_at).chain((!is_indexed).then_some(INDEXED))
+}
+
+/// The entries that a row has.
+fn entries_on(row: &Attributes, reader: &Reader<'_>) -> Result<Option<Box<Entries>>, StoreError> {
+    if !row.contains_key(INDEXED) {
+        return Ok(None);
+    }
+    let mut entries = Entries { updated_at: row.contains_key(UPDATE_ENTRY), ..Entries::default() };
+    for (name, slot) in SLOT_ENTRIES.into_iter().zip(&mut entries.slots) {
+        let Some(entry) = reader.optional_text(name)? else { continue };
+        let place = place_of_entry(entry).ok_or_else(|| broken(name))?;
+        *slot = Some(entry[..entry.len() - place.len()].to_owned());
+    }
+    Ok(Some(Box::new(entries)))
 }
 
 fn shard(account: &AccountId, kind: TypeKind, key: &TypeKey, id: RecordId) -> String {
@@ -199,6 +244,7 @@ pub(crate) fn record_from_row(row: &Attributes) -> Result<(RecordId, Row), Store
             updated_at: reader.millis("updated_at")?,
             type_version: reader.number("type_version")?,
             links: reader.number("links")?,
+            entries: entries_on(row, &reader)?,
         })
     } else if row.contains_key("relationship_type") {
         State::Relationship(RelationshipRecord {
@@ -272,8 +318,14 @@ mod tests {
             updated_at: at,
             type_version: 2,
             links: 1,
+            entries: None,
         };
         let named = ObjectRecord { external_id: Some("x".to_owned()), ..object.clone() };
+        let slots = [Some("name\u{1f}tgum\u{1f}".to_owned()), None, None, None, Some("size\u{1f}n1\u{1f}".to_owned())];
+        let entries = |updated_at| Some(Box::new(Entries { slots: slots.clone(), updated_at }));
+        let indexed = ObjectRecord { entries: entries(true), ..object.clone() };
+        let without_update = ObjectRecord { entries: entries(false), ..object.clone() };
+        let without_value = ObjectRecord { entries: Some(Box::default()), ..object.clone() };
         let relationship = RelationshipRecord {
             id,
             relationship_type: TypeKey::parse("owns").unwrap(),
@@ -282,8 +334,15 @@ mod tests {
             created_at: at,
             position: None,
         };
-        for state in [State::Object(object), State::Object(named), State::Relationship(relationship), State::Tombstone]
-        {
+        for state in [
+            State::Object(object),
+            State::Object(named),
+            State::Object(indexed),
+            State::Object(without_update),
+            State::Object(without_value),
+            State::Relationship(relationship),
+            State::Tombstone,
+        ] {
             let operations =
                 Operations::default().with(Token { job: job_id(), position: 3, at: Timestamp::from_seconds(5) });
             let row = Row { version: 4, operations, state };

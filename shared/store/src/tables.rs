@@ -8,6 +8,8 @@ use aws_sdk_dynamodb::types::{
     TableDescription, TimeToLiveSpecification, TimeToLiveStatus,
 };
 
+use domain::types::indexes::SLOTS;
+
 use crate::StoreError;
 use crate::settings::{SettingError, required};
 
@@ -52,6 +54,16 @@ pub const BY_SOURCE: &str = "by_source";
 /// Index of relationship records by account, type, target and shard.
 pub const BY_TARGET: &str = "by_target";
 
+/// Indexes of records by account, type, shard and the value of an attribute that their type has indexed, one for each slot.
+pub const BY_SLOT: [&str; SLOTS] = ["by_x1", "by_x2", "by_x3", "by_x4", "by_x5"];
+/// Index of records by account, type, shard and last update, where their type has it.
+pub const BY_UPDATE: &str = "by_update";
+
+/// The entry of a record in each of [`BY_SLOT`].
+pub(crate) const SLOT_ENTRIES: [&str; SLOTS] = ["x1", "x2", "x3", "x4", "x5"];
+/// The entry of a record in [`BY_UPDATE`].
+pub(crate) const UPDATE_ENTRY: &str = "x_updated";
+
 /// Name and key attributes of an index. Only keys are projected: rows are read from the table, where a read can be
 /// consistent, and a write that leaves the keys alone costs nothing in the index.
 type Index = (&'static str, [&'static str; 2]);
@@ -76,6 +88,12 @@ pub async fn create_missing(client: &Client, names: &TableNames) -> Result<(), S
                 (BY_TYPE, ["type_shard", "listed_at"]),
                 (BY_SOURCE, ["source_shard", "listed_at"]),
                 (BY_TARGET, ["target_shard", "listed_at"]),
+                (BY_SLOT[0], ["type_shard", SLOT_ENTRIES[0]]),
+                (BY_SLOT[1], ["type_shard", SLOT_ENTRIES[1]]),
+                (BY_SLOT[2], ["type_shard", SLOT_ENTRIES[2]]),
+                (BY_SLOT[3], ["type_shard", SLOT_ENTRIES[3]]),
+                (BY_SLOT[4], ["type_shard", SLOT_ENTRIES[4]]),
+                (BY_UPDATE, ["type_shard", UPDATE_ENTRY]),
             ],
         },
         Definition { name: &names.catalog, key: &["pk", "sk"], indexes: &[] },

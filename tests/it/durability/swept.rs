@@ -30,12 +30,12 @@ async fn a_queued_job_fails_after_twenty_three_hours_and_not_before() {
     let id = acme.accepted("resources", "post", json!([product("forgotten"), product("too")])).await;
     let chunk = deliveries.take_one().await;
     home.advance(OVERDUE.saturating_sub(Duration::from_mins(1)));
-    assert_eq!(sweep(&home).await, Report { accounts: 1, ended: 0, left: 0 });
+    assert_eq!(sweep(&home).await, Report { accounts: 1, ended: 0, left: 0, ..Report::default() });
     assert_eq!(acme.job(&id).await["job_status"], "queued");
 
     home.advance(Duration::from_mins(2));
     let younger = acme.accepted("resources", "post", json!([product("younger")])).await;
-    assert_eq!(sweep(&home).await, Report { accounts: 1, ended: 1, left: 0 });
+    assert_eq!(sweep(&home).await, Report { accounts: 1, ended: 1, left: 0, ..Report::default() });
     let job = acme.job(&id).await;
     assert_eq!(job["job_status"], "failed");
     assert_eq!(job["error"]["detail"], "The job was not started within 23 hours: none of its items was applied");
@@ -67,7 +67,7 @@ async fn a_job_under_way_keeps_what_was_done() {
     crash_after(LastStep::Written, &acme.store, &chunks[1]).await;
     crash_after(LastStep::Agreed, &acme.store, &chunks[2]).await;
     home.advance(OVERDUE + Duration::from_mins(1));
-    assert_eq!(sweep(&home).await, Report { accounts: 1, ended: 1, left: 0 });
+    assert_eq!(sweep(&home).await, Report { accounts: 1, ended: 1, left: 0, ..Report::default() });
 
     let job = acme.job(&id).await;
     assert_eq!(job["job_status"], "failed");
@@ -96,7 +96,7 @@ async fn a_job_whose_last_step_got_lost_is_completed() {
     let id = acme.accepted("resources", "post", json!([product("gum")])).await;
     crash_after(LastStep::Recorded, &acme.store, &deliveries.take_one().await).await;
     home.advance(OVERDUE + Duration::from_mins(1));
-    assert_eq!(sweep(&home).await, Report { accounts: 1, ended: 1, left: 0 });
+    assert_eq!(sweep(&home).await, Report { accounts: 1, ended: 1, left: 0, ..Report::default() });
     assert_eq!(outcomes(&acme.job(&id).await), ["done"]);
     assert_eq!(acme.job(&id).await["job_status"], "completed");
     assert_eq!(acme.active_jobs().await, 0);
@@ -155,7 +155,7 @@ async fn a_job_whose_row_is_damaged_hides_no_other() {
     update.send().await.expect("the row is spoiled");
     home.advance(OVERDUE + Duration::from_mins(1));
 
-    assert_eq!(sweep(&home).await, Report { accounts: 1, ended: 1, left: 1 });
+    assert_eq!(sweep(&home).await, Report { accounts: 1, ended: 1, left: 1, ..Report::default() });
     assert_eq!(acme.job(&sound).await["job_status"], "failed");
     assert_eq!(acme.active_jobs().await, 1, "the damaged one keeps its slot");
 }

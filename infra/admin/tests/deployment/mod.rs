@@ -15,7 +15,7 @@ use domain::decide::{Before, Write as RecordWrite};
 use domain::job::{Job, JobId, Operation};
 use domain::operations::Operations;
 use domain::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State};
-use domain::types::{ObjectTypeDefinition, RelationshipType, TypeKey};
+use domain::types::{ObjectTypeDefinition, RelationshipType, Schema, TypeKey};
 use domain::usage::PerKind;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST};
@@ -108,14 +108,8 @@ impl Deployment {
     pub fn write_uncounted_records(&self, account: &str) {
         let account = AccountId::parse(account).expect("an account");
         let (key, now) = (|text| TypeKey::parse(text).expect("a key"), self.store.ambient().now());
-        let product = ObjectTypeDefinition {
-            key: key("product"),
-            schema: r#"{"properties":{"a":{"type":"string"}}}"#.to_owned(),
-            version: 1,
-            created_at: now,
-            updated_at: now,
-            deletion: None,
-        };
+        let schema = serde_json::json!({"properties": {"a": {"type": "string"}}});
+        let product = ObjectTypeDefinition::new(key("product"), &Schema::parse(&schema).expect("a schema"), now);
         let data = serde_json::json!({"key": "likes", "source": "product", "target": "product"});
         let likes = RelationshipType::parse(&data, now).expect("a type");
         let ids = [1, 2].map(|byte| RecordId::from_bytes([byte; 16]));
@@ -129,6 +123,7 @@ impl Deployment {
             updated_at: now,
             type_version: 1,
             links: 0,
+            entries: None,
         });
         let link = RelationshipRecord {
             id: RecordId::from_bytes([3; 16]),

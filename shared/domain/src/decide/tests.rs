@@ -70,6 +70,7 @@ impl World {
             updated_at: Timestamp::from_seconds(1),
             type_version: 1,
             links: 0,
+            entries: None,
         };
         Row { version, operations: Operations::default(), state: State::Object(record) }
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::Query;
-use super::filter::{Condition, Subject, Test};
+use super::filter::{Condition, Filter, Subject, Test};
 use super::value::Scalar;
 use crate::record::RecordId;
 
@@ -48,6 +48,23 @@ impl Query {
 
     fn one_of(&self, subject: &Subject) -> Option<BTreeSet<Scalar>> {
         one_of(&self.filter.condition, subject)
+    }
+}
+
+impl Filter {
+    /// Whether it asks of some attribute, by name, what an index can tell.
+    pub(super) fn narrows_attributes(&self) -> bool {
+        narrows(&self.condition)
+    }
+}
+
+fn narrows(condition: &Condition) -> bool {
+    match condition {
+        Condition::All(conditions) | Condition::Any(conditions) => conditions.iter().any(narrows),
+        Condition::Comparison(Subject::Attribute(_), tests) => {
+            tests.iter().any(|test| matches!(test, Test::Equal(_) | Test::In(_) | Test::Prefix(_)))
+        }
+        Condition::Comparison(..) | Condition::Not(_) => false,
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::{Map, json};
 use super::*;
 use crate::record::RecordId;
 use crate::time::Timestamp;
+use crate::types::{Indexes, TypeKey};
 
 fn parse(body: &str) -> Result<Query, Problem> {
     Query::parse(&RawValue::from_string(body.to_owned()).unwrap(), None)
@@ -1014,6 +1015,44 @@ fn a_filter_says_what_one_written_for_clarity_says() {
         Ok(())
     });
     assert!((500..1_500).contains(&matching.get()), "{matching:?} matched: too few of one kind to say much");
+}
+
+/// What an index is asked for leads to each record that matches: an entry of the record begins so.
+#[test]
+fn an_index_leads_to_every_match() {
+    let taken = Cell::new([0; 2]);
+    let schema = json!({"properties": {"a": {}, "b": {}, "c": {}, "B": {}}, "x-indexed": ["a", "b", "a.b", "c", "B"]});
+    let indexes = Indexes::of_schema(schema.as_object().unwrap()).unwrap();
+    let types = [(TypeKey::parse("product").unwrap(), indexes.clone())];
+    for_many(&true_query_and_record(), |wanted, record| {
+        let query = query(&wanted);
+        if !query.filter.matches(&record.candidate()) {
+            return Ok(());
+        }
+        let entries = indexes.entries_of(&record.attributes);
+        let plans = query.index_plans(&types);
+        prop_assert!(plans.is_empty() || query.asks_of_indexes());
+        let mut count = taken.get();
+        for plan in plans {
+            let within = match plan {
+                IndexPlan::Values { within, .. } => {
+                    count[0] += 1;
+                    within
+                }
+                IndexPlan::Prefix { within, .. } => {
+                    count[1] += 1;
+                    within
+                }
+                IndexPlan::Updates(_) => continue,
+            };
+            let entry = entries.slots[within[0].slot].as_deref().unwrap_or_default();
+            let leads = within[0].beginnings.iter().any(|beginning| entry.starts_with(beginning));
+            prop_assert!(leads, "{:?} does not begin {entry:?}", within[0].beginnings);
+        }
+        taken.set(count);
+        Ok(())
+    });
+    assert!(taken.get().iter().all(|count| *count >= 40), "too few plans to say much: {taken:?}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use self::bounds::Bounds;
 use self::patterns::Patterns;
+use super::indexes::Indexes;
 use crate::job::quoted;
 use crate::limits;
 use crate::members::members;
@@ -33,6 +34,7 @@ pub struct Schema {
     text: Arc<str>,
     validator: Arc<Validator>,
     bounds: Arc<Bounds>,
+    indexes: Indexes,
     bytes: usize,
 }
 
@@ -52,6 +54,7 @@ impl Schema {
             )));
         }
         check_subset(members)?;
+        let indexes = Indexes::of_schema(members)?;
         let effective = effective(members);
         let bounds = Bounds::of(&effective)?;
         let patterns = Patterns::compile(&bounds.patterns)?;
@@ -66,13 +69,19 @@ impl Schema {
             .build(&Value::Object(effective))
             .map_err(|error| refused(&error))?;
         let bytes = (text.len() + bounds.negated) * COMPILED_BYTES_PER_BYTE + patterns.bytes();
-        Ok(Self { text: text.into(), validator: Arc::new(validator), bounds: Arc::new(bounds), bytes })
+        Ok(Self { text: text.into(), validator: Arc::new(validator), bounds: Arc::new(bounds), indexes, bytes })
     }
 
     /// Compact JSON, as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// The indexes that it asks for.
+    #[must_use]
+    pub const fn indexes(&self) -> &Indexes {
+        &self.indexes
     }
 
     /// The memory that it takes, compiled: an upper estimate.

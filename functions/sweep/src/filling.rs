@@ -1,0 +1,147 @@
+//! Filling indexes: entries for records that were written before their type asked for an index.
+//!
+//! From the moment a schema names an attribute in `x-indexed`, whoever writes a record of the type writes its entry too. Those that are
+//! there already get theirs here: the records of the type are gone through in the order of their creation, and where one lacks an entry, its
+//! row is given it on condition of its version, which stays. A record that is written meanwhile has its entries by that.
+//! When the end is reached, the type says that its indexes are filled, on condition that its schema is still the same; only then do searches use them.
+//!
+//! It begins [`timing::INDEX_FILLED_AFTER`] after the schema was replaced, when nobody is left that read the type before. How far it has
+//! come is noted after each page, so it goes on where the last sweep ended; a page that is gone through twice changes nothing.
+
+use std::time::Instant;
+
+use domain::record::Row;
+use domain::timing;
+use domain::types::{Indexes, ObjectTypeDefinition};
+use serde_json::Value;
+use store::StoreError;
+use store::filling::Filling;
+use store::keys::{self, TypeKind};
+use store::page::PageQuery;
+use store::records::Written;
+
+use crate::{Report, Sweep};
+
+/// Records that are read at once: four reads, and at most twenty batches of writes, as a chunk has.
+const PAGE_RECORDS: usize = 400;
+
+/// Bytes of attributes that are read at once.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// How often a page is read anew because others wrote some of its records meanwhile. What stays behind even then goes to the next sweep.
+const ROUNDS: usize = 5;
+
+/// What came of a type.
+enum Filled {
+    Done,
+    /// It is too early, the time is up, or the schema was replaced.
+    Later,
+}
+
+impl Sweep {
+    /// Goes on with every type that has an index to be filled, until `deadline`: each has its share of the time, so that none with
+    /// many records keeps the others waiting.
+    pub(crate) async fn fill_indexes(&self, deadline: Instant, report: &mut Report) -> Result<(), StoreError> {
+        let fillings = self.store.fillings().await?;
+        for (done, filling) in fillings.iter().enumerate() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // One page at the least, whatever the time: what had none for ever would never be done.
+            if done > 0 && left.is_zero() {
+                tracing::info!(types = fillings.len() - done, "the sweep ran out of time for filling indexes");
+                return Ok(());
+            }
+            let share = left / u32::try_from(fillings.len() - done).unwrap_or(u32::MAX);
+            match self.fill(filling, Instant::now() + share).await {
+                Ok(Filled::Done) => {
+                    tracing::info!(account.id = %filling.account, type.key = %filling.key, "the indexes of a type are filled");
+                    report.filled += 1;
+                }
+                Ok(Filled::Later) => {}
+                Err(error) => {
+                    tracing::error!(
+                        account.id = %filling.account, type.key = %filling.key, reason = %error, "indexes are not filled"
+                    );
+                    report.unfilled += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn fill(&self, filling: &Filling, deadline: Instant) -> Result<Filled, StoreError> {
+        let now = self.store.ambient().now();
+        let waits_for = u64::try_from(timing::INDEX_FILLED_AFTER.as_millis()).unwrap_or(u64::MAX);
+        if now < filling.since.plus_millis(waits_for) {
+            return Ok(Filled::Later);
+        }
+        // Of a replacement that was noted and never made, or of a type that is gone, nothing is left to do.
+        let defined = self.store.object_type(&filling.account, &filling.key).await?;
+        let Some(defined) = defined.filter(|defined| defined.filled != defined.indexes) else {
+            self.store.end_filling(filling).await?;
+            return Ok(Filled::Later);
+        };
+        if defined.version != filling.version {
+            self.store.note_filling(&filling.account, &filling.key, defined.version, now).await?;
+            return Ok(Filled::Later);
+        }
+        self.fill_pages(filling, &defined, deadline).await
+    }
+
+    async fn fill_pages(
+        &self,
+        filling: &Filling,
+        defined: &ObjectTypeDefinition,
+        deadline: Instant,
+    ) -> Result<Filled, StoreError> {
+        let mut from = filling.from.clone();
+        loop {
+            let query = PageQuery { from: from.clone(), backwards: false, descending: false, limit: PAGE_RECORDS };
+            let mut remaining_rounds = ROUNDS;
+            let page = loop {
+                let page = self
+                    .store
+                    .list_records(&filling.account, TypeKind::Object, &filling.key, &query, PAGE_BYTES)
+                    .await?;
+                if self.add_entries(filling, &page.items, &defined.indexes).await? {
+                    break page;
+                }
+                remaining_rounds -= 1;
+                if remaining_rounds == 0 || Instant::now() >= deadline {
+                    return Ok(Filled::Later);
+                }
+            };
+            if !page.more_after {
+                // In this order: a note that stays behind is taken away by the next sweep.
+                let is_done = self.store.indexes_are_filled(filling, &defined.indexes).await?;
+                self.store.end_filling(filling).await?;
+                return Ok(if is_done { Filled::Done } else { Filled::Later });
+            }
+            from = page
+                .items
+                .last()
+                .and_then(Row::object)
+                .map(|record| keys::listed_at(record.created_at, record.position, record.id));
+            let Some(reached) = &from else { return Ok(Filled::Later) };
+            if !self.store.move_filling(filling, reached).await? || Instant::now() >= deadline {
+                return Ok(Filled::Later);
+            }
+        }
+    }
+
+    /// Gives the rows the entries that they lack. Answers whether all have theirs now.
+    async fn add_entries(&self, filling: &Filling, rows: &[Row], indexes: &Indexes) -> Result<bool, StoreError> {
+        let mut changes = Vec::new();
+        for row in rows {
+            let Some(record) = row.object() else { continue };
+            // What is stored was JSON when it was written.
+            let attributes: Value = serde_json::from_str(&record.attributes)
+                .map_err(|_| StoreError::UnreadableRow("its attributes are no JSON".to_owned()))?;
+            let entries = indexes.entries_of(&attributes);
+            if record.entries.as_deref() != Some(&entries) {
+                changes.push((row.clone(), entries));
+            }
+        }
+        let written = self.store.write_entries(&filling.account, &changes).await?;
+        Ok(written.iter().all(|written| *written == Written::Done))
+    }
+}

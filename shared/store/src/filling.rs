@@ -1,0 +1,172 @@
+//! Filling the indexes of a type that has records: what is noted as to be filled, and entries for records that were written before.
+
+use aws_sdk_dynamodb::types::{BatchStatementRequest, ReturnConsumedCapacity};
+use domain::account::AccountId;
+use domain::record::{ObjectRecord, Row};
+use domain::time::Timestamp;
+use domain::types::indexes::Entries;
+use domain::types::{Indexes, TypeKey};
+
+use crate::attributes::{Attributes, Reader, broken, millis, number, text};
+use crate::catalog::type_key;
+use crate::keys::TypeKind;
+use crate::records::Written;
+use crate::rows::{entries_of, entries_to_remove};
+use crate::{Store, StoreError, keys, records};
+
+/// A type with an index that is to be filled, and how far that has come.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Filling {
+    pub account: AccountId,
+    pub key: TypeKey,
+    /// The version of the type whose indexes are filled.
+    pub version: u64,
+    /// When it was noted.
+    pub since: Timestamp,
+    /// The place of the last record that has its entries; none before the first.
+    pub from: Option<String>,
+}
+
+impl Store {
+    /// Notes that indexes of a type are to be filled, of this version, from the beginning.
+    ///
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn note_filling(
+        &self,
+        account: &AccountId,
+        key: &TypeKey,
+        version: u64,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.catalog)
+            .set_item(Some(filling_key(account, key)))
+            .item("version", number(version))
+            .item("since", millis(now));
+        self.put_if(put).await?;
+        Ok(())
+    }
+
+    /// The types that have an index to be filled: as many as one answer of the database holds, which is some thousands.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn fillings(&self) -> Result<Vec<Filling>, StoreError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.tables.catalog)
+            .key_condition_expression("pk = :fillings")
+            .expression_attribute_values(":fillings", text(keys::fillings()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .send()
+            .await
+            .map_err(|error| StoreError::of("Query", &error))?;
+        self.meter.count_read(answer.consumed_capacity());
+        answer.items().iter().map(filling_of).collect()
+    }
+
+    /// Notes how far the filling has come. Answers whether it is still wanted as it was.
+    ///
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn move_filling(&self, filling: &Filling, from: &str) -> Result<bool, StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.catalog)
+            .set_key(Some(filling_key(&filling.account, &filling.key)))
+            .update_expression("SET #from = :from")
+            // Closes the race with a replacement of the schema, which begins the filling anew.
+            .condition_expression("version = :version")
+            .expression_attribute_names("#from", "from")
+            .expression_attribute_values(":from", text(from))
+            .expression_attribute_values(":version", number(filling.version));
+        Ok(self.update_if(update).await?.is_some())
+    }
+
+    /// Takes a note away, if it is of that version still.
+    ///
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn end_filling(&self, filling: &Filling) -> Result<(), StoreError> {
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&self.tables.catalog)
+            .set_key(Some(filling_key(&filling.account, &filling.key)))
+            // Closes the race with a replacement of the schema, which has something else to be filled.
+            .condition_expression("version = :version")
+            .expression_attribute_values(":version", number(filling.version));
+        self.delete_if(delete).await?;
+        Ok(())
+    }
+
+    /// Says of a type that its indexes have an entry of each record. Answers whether it was of that version still.
+    ///
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn indexes_are_filled(&self, filling: &Filling, indexes: &Indexes) -> Result<bool, StoreError> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.tables.catalog)
+            .set_key(Some(type_key(&filling.account, TypeKind::Object, &filling.key)))
+            .update_expression("SET x_filled = :filled")
+            // Closes the race with a replacement of the schema: that one's indexes were not filled; and with a delete.
+            .condition_expression("version = :version")
+            .expression_attribute_values(":filled", text(indexes.to_text()))
+            .expression_attribute_values(":version", number(filling.version));
+        Ok(self.update_if(update).await?.is_some())
+    }
+
+    /// Gives rows of object records the entries that they are to have, 25 to a request; nothing else of them changes, not even their
+    /// version. The answers are in the order of `changes`: a row that was written meanwhile is `Lost`.
+    ///
+    /// # Errors
+    /// When the outcome of some write is not known.
+    pub async fn write_entries(
+        &self,
+        account: &AccountId,
+        changes: &[(Row, Entries)],
+    ) -> Result<Vec<Written>, StoreError> {
+        let statement = |(row, entries): &(Row, Entries)| {
+            let record = row.object().ok_or_else(|| broken("type"))?;
+            self.statement_of_entries(account, row.version, record, entries)
+        };
+        self.write_in_batches(changes, statement).await
+    }
+
+    fn statement_of_entries(
+        &self,
+        account: &AccountId,
+        version: u64,
+        record: &ObjectRecord,
+        entries: &Entries,
+    ) -> Result<BatchStatementRequest, StoreError> {
+        let held = record.entries.as_deref().map(Entries::held).unwrap_or_default();
+        let wanted = ObjectRecord { entries: Some(Box::new(entries.clone())), ..record.clone() };
+        let set = entries_of(&wanted);
+        let removed = entries_to_remove(held, Some(entries));
+        records::update_statement(&self.tables.records, keys::record(account, record.id), version, set, removed)
+    }
+}
+
+fn filling_key(account: &AccountId, key: &TypeKey) -> Attributes {
+    Attributes::from([("pk".to_owned(), text(keys::fillings())), ("sk".to_owned(), text(keys::filling(account, key)))])
+}
+
+fn filling_of(row: &Attributes) -> Result<Filling, StoreError> {
+    let reader = Reader(row);
+    let (account, key) = keys::filling_of(reader.text("sk")?).ok_or_else(|| broken("sk"))?;
+    Ok(Filling {
+        account,
+        key,
+        version: reader.number("version")?,
+        since: reader.millis("since")?,
+        from: reader.optional_text("from")?.map(str::to_owned),
+    })
+}
