@@ -936,4 +936,76 @@ mod tests {
         let defined = service.send("POST", "/objects/types", &json!({"data": {"key": "shop", "schema": schema}})).await;
         assert_eq!(defined.json["data"]["indexes"], json!([{"name": "name", "ready": true}]));
     }
+
+    /// Paging through a type that others write meanwhile shows each record that stands once, by every way, and costs the same from the
+    /// first page to the last. `SUNDIAL_SEARCH_RECORDS` takes another number of records.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn pages_are_whole_and_flat_while_others_write() {
+        let records = std::env::var("SUNDIAL_SEARCH_RECORDS").map_or(2_000, |count| count.parse().unwrap());
+        let service = indexed(records).await;
+        let body =
+            |query: &Value, sort: &str| json!({"query": {"$and": [{"_type": "product"}, query]}, "sort_by": sort});
+        // One in ten is written again and again, and others come and go: what stands is shown, and once.
+        let stands = |id: &str| id.parse::<usize>().is_ok_and(|number| number % 10 != 0 && number < records);
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let writing = async {
+            let mut round = 0;
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                round += 1;
+                let number = (round * 7_919 * 10) % records;
+                let item = json!({"type": "product", "external_id": number.to_string(), "attributes": {"size": round}});
+                assert!(service.send("PATCH", "/objects/records", &json!({"data": item})).await.status < 300);
+                let id = service
+                    .put("product", Some(&format!("passing {round}")), json!({"name": "Rare 0", "size": 1}))
+                    .await;
+                service.remove(id).await;
+                service.ambient().advance(1);
+            }
+            round
+        };
+        let reading = async {
+            for (what, query, sort, expected) in [
+                ("all", json!({}), "_created_at asc", records * 9 / 10),
+                ("rare by index", json!({"name": "Rare 0"}), "_created_at desc", 0),
+                ("one in two by index", json!({"size": 1}), "_created_at asc", records / 2),
+                ("all by update", json!({}), "_updated_at asc", records * 9 / 10),
+            ] {
+                let (mut path, body) = ("/objects/query?per_page=100".to_owned(), body(&query, sort));
+                let (mut shown, mut pages) = (Vec::new(), 0);
+                loop {
+                    let reply = service.send("POST", &path, &body).await;
+                    assert_eq!(reply.status, 200, "{reply:?}");
+                    shown.extend(reply.members("external_id").into_iter().filter(|id| stands(id)).map(str::to_owned));
+                    pages += 1;
+                    let Some(next) = reply.link("next") else { break };
+                    path = next.strip_prefix("/api/sunshine").unwrap().to_owned();
+                    assert!(pages <= 20 + records / 50, "{what}: the search does not end");
+                }
+                let distinct: BTreeSet<_> = shown.iter().collect();
+                assert_eq!(distinct.len(), shown.len(), "{what}: one is shown twice");
+                if expected > 0 {
+                    assert_eq!(shown.len(), expected, "{what}");
+                }
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        };
+        let (rounds, ()) = tokio::join!(writing, reading);
+        assert!(rounds > 10, "others write meanwhile");
+
+        // What each page costs, with nobody else there.
+        for (query, sort, most) in [
+            // Two reads of each eighth of the type's list and the records, or the index's; and the type.
+            (json!({}), "_created_at asc", 101.0 + 16.0),
+            (json!({"size": 1}), "_created_at asc", 101.0 + 16.0),
+            (json!({}), "_updated_at asc", 101.0 + 16.0),
+            (json!({"name": "Rare 0"}), "_created_at asc", 101.0 + 16.0),
+        ] {
+            let costs: Vec<f64> =
+                pages(&service, "?per_page=100", &body(&query, sort)).await.iter().map(|(_, units)| *units).collect();
+            let greatest = costs.iter().copied().fold(0.0, f64::max);
+            let first = costs.first().copied().unwrap_or_default();
+            println!("{query} {sort}: {} pages, {first} read units the first, {greatest} the dearest", costs.len());
+            assert!(greatest <= most, "{query} {sort}: {costs:?}");
+        }
+    }
 }

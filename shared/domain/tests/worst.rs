@@ -16,11 +16,13 @@ use domain::job::{JobId, Operation};
 use domain::limits;
 use domain::operations::Operations;
 use domain::outcome::{Budget, Outcome};
+use domain::query::{Candidate, Query};
 use domain::record::{ObjectRecord, RecordId, Row, State};
 use domain::request::JobRequest;
 use domain::time::Timestamp;
 use domain::types::{ObjectType, Schema, TypeKey};
 use rustix::time::{ClockId, clock_gettime};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 /// The CPU time that this thread takes for something: the least of three times.
@@ -463,4 +465,43 @@ fn change(schema: &Schema, attributes: &str, times: u32) -> usize {
     let steps: Vec<Step<'_>> =
         (0..times).map(|position| Step { position, item: item.clone(), agreed: Agreed::Nothing }).collect();
     decide_object(context, id, &steps, Some(&row)).outcomes.len()
+}
+
+/// The dearest queries of the dearest records: what a query takes grows with its comparisons and with the record, and with nothing else.
+/// A search ends a page after so many seconds; between two looks at the clock there is one record.
+#[test]
+fn queries_at_their_limits() {
+    let numbers = json!({"list": vec![1; 16_000]}).to_string();
+    let nested = (0..90).fold(json!(vec![1; 15_000]), |inner, _| json!({"a": inner})).to_string();
+    let texts = json!({"text": "ab".repeat(15_000)}).to_string();
+    let short = json!({"list": vec!["a"; 8_000]}).to_string();
+    let in_list: Vec<Value> = (0..400).map(|number| json!(number * 2)).collect();
+    let many = |comparison: Value| json!({"$and": (0..100).map(|_| comparison.clone()).collect::<Vec<_>>()});
+    let any = |comparison: Value| json!({"$or": (0..100).map(|_| comparison.clone()).collect::<Vec<_>>()});
+    let deep = (0..8).fold(many(json!({"*": {"$ne": 2}})), |inner, _| json!({ "$not": inner }));
+    // What each record takes before it is compared with anything.
+    let reading = cpu(|| serde_json::from_str::<Value>(&numbers).unwrap());
+    for (what, query, attributes) in [
+        ("100 lists of 400 values", any(json!({"*": {"$in": in_list}})), &numbers),
+        ("100 values that are not there", any(json!({"*": 2})), &numbers),
+        ("the same 90 levels down", any(json!({"*": {"$gt": 2}})), &nested),
+        ("100 needles that nearly fit", any(json!({"*": {"$contains": format!("{}b", "ab".repeat(1_000))}})), &texts),
+        ("100 elements", any(json!({"list": {"$contains": "b"}})), &short),
+        ("ten levels of a query", deep, &numbers),
+    ] {
+        let body = json!({ "query": query }).to_string();
+        assert!(body.len() <= limits::QUERY_BODY_BYTES, "{what}: {}", body.len());
+        let query = Query::parse(&RawValue::from_string(body).unwrap(), None).unwrap();
+        let value: Value = serde_json::from_str(attributes).unwrap();
+        let candidate = Candidate {
+            object_type: "product",
+            external_id: None,
+            id: "00000000-0000-0000-0000-000000000001",
+            attributes: &value,
+        };
+        let taken = cpu(|| query.filter.matches(&candidate));
+        let each = taken.as_secs_f64() / 100.0 / reading.as_secs_f64();
+        eprintln!("{what}: {taken:?}, a comparison of {} bytes {each:.2} of reading a record", attributes.len());
+        assert!(taken <= reading * 100 * 20, "{what}: {taken:?}, and reading the record {reading:?}");
+    }
 }
