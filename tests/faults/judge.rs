@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::Method;
 use domain::job::JobId;
-use domain::problem::Problem;
+use domain::outcome::{Entry, Outcome};
+use domain::problem::{Code, Problem};
 use domain::record::RecordId;
 use serde_json::Value;
 
@@ -22,8 +23,8 @@ pub struct Allowed {
     pub given_up: bool,
     /// An item may say that nobody knows what came of it.
     pub unknown: bool,
-    /// A job may have been stopped, and then items say that it did not come to them.
-    pub stopped: bool,
+    /// A job may have been stopped, with this code, and then items say that it did not come to them.
+    pub stopped: Option<Code>,
     /// So many jobs of nobody stay active.
     pub idle: u64,
 }
@@ -146,7 +147,7 @@ impl<'run> Judge<'run> {
         match status {
             "completed" => {}
             "failed" if self.allowed.given_up => {}
-            "failed" if self.allowed.stopped => self.check_stop(posted, id, job),
+            "failed" if self.allowed.stopped.is_some() => self.check_stop(posted, id, job),
             "aborted" => {
                 if self.writes().iter().any(|(_, (job, _), _)| *job == id) {
                     self.found(format!("job {id} is aborted and was applied"));
@@ -155,6 +156,7 @@ impl<'run> Judge<'run> {
             }
             _ => return self.found(format!("job {id} ends as {status}: {}", shown.body)),
         }
+        self.check_left(posted, id).await;
         if status == "completed" && results.iter().any(is_left) {
             self.found(format!("job {id} is completed and did not come to all of its items"));
         }
@@ -183,10 +185,39 @@ impl<'run> Judge<'run> {
         if left == 0 {
             self.found(format!("job {id} is stopped, and nothing was left to do: {job}"));
         }
-        match (job["error"]["code"].as_str(), posted.max_failures) {
-            (Some("Aborted"), _) => {}
-            (Some("TooManyFailures"), Some(most)) if failed > most as usize => {}
-            _ => self.found(format!("job {id} is stopped for no reason: {job}")),
+        let code = job["error"]["code"].as_str();
+        let is_reason = match self.allowed.stopped {
+            Some(Code::TooManyFailures) => posted.max_failures.is_some_and(|most| failed > most as usize),
+            Some(_) | None => posted.max_failures.is_none(),
+        };
+        if !is_reason || code != self.allowed.stopped.map(Code::name) {
+            self.found(format!("job {id} is stopped for no reason, or another: {job}"));
+        }
+    }
+
+    /// What nobody had begun when the job was stopped is left as it is: a worker that finds the stop, and agrees on something before any other worker of the
+    /// chunk, agrees that none of it is processed.
+    async fn check_left(&mut self, posted: &Posted, id: JobId) {
+        let begun = self.world.services.watch().begun_after_stop(id);
+        for chunk in begun {
+            let plan = self.world.store.plan(&posted.account, id, chunk).await.expect("the database");
+            let entries = plan.map(|plan| plan.entries).unwrap_or_default();
+            // What nobody can read fails for that.
+            let is_readable = |position: u32| {
+                let json = &posted.items[position as usize];
+                let (account, operation) = (&posted.account, posted.operation);
+                Item { account, job: id, operation, position, json }.record().is_some()
+            };
+            let is_left = |entry: &Entry| match &entry.outcome {
+                Outcome::Failure(problems) => {
+                    let code = problems.first().map(|problem| problem.code);
+                    code == Some(Code::NotProcessed) || !is_readable(entry.position)
+                }
+                Outcome::Success(_) | Outcome::WouldMake => false,
+            };
+            if entries.is_empty() || !entries.iter().all(is_left) {
+                self.found(format!("chunk {chunk} of {id} was begun after the job was stopped: {entries:?}"));
+            }
         }
     }
 
@@ -273,7 +304,7 @@ impl<'run> Judge<'run> {
         let error = &result["errors"][0];
         let status = error["status"].as_str().unwrap_or_default();
         if is_left(result) {
-            let may_be = self.allowed.stopped && applied.get(&item.position).is_none();
+            let may_be = self.allowed.stopped.is_some() && applied.get(&item.position).is_none();
             return if may_be { Ok(()) } else { Err("as one that the job did not come to") };
         }
         if status == "500" {

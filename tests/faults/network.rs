@@ -396,23 +396,29 @@ impl Network {
         let is_queue = operation == "SendMessageBatch";
         let lost = || Err(ConnectorError::io("the connection was closed".into()));
         match fault {
-            None => Ok(self.services.answer(&operation, &body)),
+            None => {
+                let answer = self.answer(worker.number, &operation, &body);
+                if worker.function == Function::Consume {
+                    self.services.watch().told(worker.number, &operation, &body);
+                }
+                Ok(answer)
+            }
             Some(Fault::Refused(why)) if is_queue => Ok(sqs_refusal(why)),
             Some(Fault::Refused(why)) => Ok(why.answer(&operation, &body)),
             Some(Fault::SomeRefused(why)) => Ok(self.some(&operation, body, why)),
             Some(Fault::Lost) => {
-                self.services.answer(&operation, &body);
+                self.answer(worker.number, &operation, &body);
                 lost()
             }
             Some(Fault::Silent) => pending().await,
-            Some(Fault::Late) => self.late_effect(operation, body, Duration::from_secs(1)).await,
+            Some(Fault::Late) => self.late_effect(worker.number, operation, body, Duration::from_secs(1)).await,
             Some(Fault::VeryLate) => {
                 let delay = self.visibility + Duration::from_secs(10);
-                self.late_effect(operation, body, delay).await
+                self.late_effect(worker.number, operation, body, delay).await
             }
             Some(Fault::DiesBefore) => self.die(&worker).await,
             Some(Fault::DiesAfter) => {
-                self.services.answer(&operation, &body);
+                self.answer(worker.number, &operation, &body);
                 self.die(&worker).await
             }
             Some(Fault::DiesMidway) => {
@@ -496,8 +502,17 @@ impl Network {
         HttpResponse::new(200.try_into().expect("a status"), told.to_string().into())
     }
 
+    /// Does what a worker asks, in its name.
+    fn answer(&self, worker: usize, operation: &str, body: &Value) -> HttpResponse {
+        self.services.watch().worker = Some(worker);
+        let answer = self.services.answer(operation, body);
+        self.services.watch().worker = None;
+        answer
+    }
+
     async fn late_effect(
         &self,
+        worker: usize,
         operation: String,
         body: Value,
         delay: Duration,
@@ -507,7 +522,7 @@ impl Network {
         tokio::spawn(async move {
             tokio::time::sleep(delay).await;
             network.clock.keep_up();
-            network.services.answer(&operation, &body);
+            network.answer(worker, &operation, &body);
             network.state().late -= 1;
         });
         pending().await

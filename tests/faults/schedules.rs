@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::http::Method;
 use domain::job::Operation;
 use domain::limits;
+use domain::problem::Code;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -51,12 +52,14 @@ enum Plot {
     Overdue,
     /// Bury closes chunks that slow workers are still at.
     Burying,
+    /// The same of a job that validates, whose chains are gone through by one worker.
+    BuryingValidated,
     /// Five jobs for the last slot, while another job ends and gives its own back.
     Crowd,
 }
 
 impl Plot {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Twins,
         Self::Abort,
         Self::Stop,
@@ -67,6 +70,7 @@ impl Plot {
         Self::TypeDeleted,
         Self::Overdue,
         Self::Burying,
+        Self::BuryingValidated,
         Self::Crowd,
     ];
 }
@@ -193,7 +197,16 @@ impl<'world> Staging<'world> {
             Plot::TypeChanged => self.type_changed().await,
             Plot::TypeDeleted => self.type_deleted().await,
             Plot::Overdue => return Box::pin(self.overdue()).await,
-            Plot::Burying => return self.burying().await,
+            Plot::Burying => {
+                self.post_two().await;
+                return self.burying().await;
+            }
+            Plot::BuryingValidated => {
+                let (operation, items) = (self.any_operation(), Items(&self.world.account));
+                let wanted = items.of(operation, self.shape);
+                self.post_with(operation, wanted, |posted| posted.validate_only = true).await;
+                return self.burying().await;
+            }
             Plot::Crowd => return self.crowd().await,
         }
         Allowed::default()
@@ -286,7 +299,7 @@ impl<'world> Staging<'world> {
         self.post_two().await;
         let tasks = self.deliveries(false);
         self.abort_beside(tasks, true).await;
-        Allowed { stopped: true, ..Allowed::default() }
+        Allowed { stopped: Some(Code::Aborted), ..Allowed::default() }
     }
 
     async fn stop(&mut self) -> Allowed {
@@ -304,7 +317,7 @@ impl<'world> Staging<'world> {
         }
         let tasks = self.deliveries(true);
         self.abort_beside(tasks, !is_disturbed).await;
-        Allowed { stopped: true, ..Allowed::default() }
+        Allowed { stopped: Some(Code::Aborted), ..Allowed::default() }
     }
 
     /// Aborts the first job once or twice beside other tasks. Without a fault, the answers agree with what comes of the job.
@@ -350,7 +363,7 @@ impl<'world> Staging<'world> {
         let tasks = self.deliveries(true);
         self.interleave(tasks).await;
         self.world.drain().await;
-        Allowed { stopped: true, ..Allowed::default() }
+        Allowed { stopped: Some(Code::TooManyFailures), ..Allowed::default() }
     }
 
     /// Nobody else writes meanwhile. What the records are is another thing in each run: up to two jobs come before.
@@ -505,7 +518,6 @@ impl<'world> Staging<'world> {
 
     async fn burying(&mut self) -> Allowed {
         let world = self.world;
-        self.post_two().await;
         self.disturb(&[Function::Consume, Function::Bury]);
         let mut tasks = Vec::new();
         for message in self.messages() {
@@ -632,6 +644,11 @@ fn overdue() {
 #[test]
 fn burying() {
     explore(Plot::Burying);
+}
+
+#[test]
+fn burying_validated() {
+    explore(Plot::BuryingValidated);
 }
 
 #[test]

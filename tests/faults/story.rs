@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use domain::job::Operation;
+use domain::problem::Code;
 
 use crate::judge::{Allowed, judge};
 use crate::network::{Call, Doom, Fault, Script};
@@ -301,7 +302,7 @@ impl<'case> Telling<'case> {
         let allowed = Allowed {
             given_up: self.case.story.is_given_up(),
             unknown: matches!(self.case.story, Story::Swept(_)),
-            stopped: self.case.story == Story::Aborted,
+            stopped: (self.case.story == Story::Aborted).then_some(Code::Aborted),
             ..Allowed::default()
         };
         let calls = self.world.network.log();

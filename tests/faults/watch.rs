@@ -32,6 +32,8 @@ pub struct Change {
     pub step: usize,
     /// When, in the run's own time.
     pub at: Duration,
+    /// Whose call it was: see [`Worker::number`](crate::network::Worker::number). None where it was the test's own.
+    pub worker: Option<usize>,
     pub place: Place,
     pub before: Option<RowJson>,
     pub after: Option<RowJson>,
@@ -49,6 +51,10 @@ pub struct Watch {
     pub violations: Vec<String>,
     /// Whether requests write records by themselves in this run. Their tokens are of jobs that were never stored.
     pub single_writes: bool,
+    /// Whose call is answered.
+    pub worker: Option<usize>,
+    /// The job as each consumer first found it processing.
+    found: BTreeMap<(usize, JobId), RowJson>,
     steps: usize,
 }
 
@@ -74,6 +80,35 @@ impl Watch {
         slots.filter_map(|change| change.after.as_ref()).map(|row| number(row, "active")).max().unwrap_or(0)
     }
 
+    /// Notes what a consumer was told of its job.
+    pub fn told(&mut self, worker: usize, operation: &str, request: &Value) {
+        if !matches!(operation, "GetItem" | "UpdateItem") {
+            return;
+        }
+        let place = place(&request["TableName"], &request["Key"]);
+        let job = place.2.strip_prefix("JOB#").and_then(JobId::parse);
+        // An update that is refused tells nothing; then it asks, and finds what grows only.
+        if let Some(job) = job
+            && let Some(row) = self.rows.get(&place).filter(|row| text(row, "status") == "processing")
+        {
+            self.found.entry((worker, job)).or_insert_with(|| Arc::clone(row));
+        }
+    }
+
+    /// The chunks of a job whose first plan is of a consumer that had found the job stopped.
+    pub fn begun_after_stop(&self, id: JobId) -> Vec<u32> {
+        let of_job = format!("#{id}");
+        let first = self
+            .changes
+            .iter()
+            .filter(|change| change.place.0 == JOBS && change.place.1.ends_with(&of_job) && change.before.is_none());
+        let chunk = |change: &Change| {
+            let found = self.found.get(&(change.worker?, id)).filter(|row| is_stopped(row));
+            found.and(change.place.2.strip_prefix("RESULT#")?.parse().ok())
+        };
+        first.filter_map(chunk).collect()
+    }
+
     /// Looks at every row that the request names, after it was answered.
     pub fn look(&mut self, database: &Database, operation: &str, request: &Value, now: Duration) {
         let mut changes = Vec::new();
@@ -93,7 +128,7 @@ impl Watch {
                     Some(row) => self.rows.insert(place.clone(), row.clone()),
                     None => self.rows.remove(&place),
                 };
-                changes.push(Change { step: self.steps, at: now, place, before, after });
+                changes.push(Change { step: self.steps, at: now, worker: self.worker, place, before, after });
             }
         }
         if changes.is_empty() {
@@ -228,6 +263,12 @@ impl Watch {
     }
 }
 
+/// Whether a job's row says that what is left of it is not to be begun.
+fn is_stopped(row: &RowJson) -> bool {
+    let has_failed = row.get("max_failures").is_some() && number(row, "failed") > number(row, "max_failures");
+    row.get("stopping").is_some() || has_failed
+}
+
 fn signed(row: &RowJson, name: &str) -> i64 {
     row.get(name).and_then(|value| value["N"].as_str()).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
@@ -334,12 +375,13 @@ pub fn number(row: &RowJson, name: &str) -> u64 {
     row[name]["N"].as_str().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
+fn place(table: &Value, key: &Value) -> Place {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    (text(table), text(&key["pk"]["S"]), text(&key["sk"]["S"]))
+}
+
 /// Every row that a request may change.
 fn places_written(operation: &str, request: &Value) -> BTreeSet<Place> {
-    let place = |table: &Value, key: &Value| {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        (text(table), text(&key["pk"]["S"]), text(&key["sk"]["S"]))
-    };
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     match operation {
         "PutItem" => BTreeSet::from([place(&request["TableName"], &request["Item"])]),

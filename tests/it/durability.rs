@@ -13,3 +13,4 @@ mod scene;
 mod starts_and_ends;
 mod swept;
 mod uncommitted;
+mod validated;

@@ -22,6 +22,7 @@ mod order;
 mod progress;
 mod recovery;
 mod relationships;
+mod results;
 mod roles;
 mod scale;
 mod secrets;

@@ -196,3 +196,22 @@ async fn the_name_of_an_item_is_repeated_whatever_comes_of_it() {
     assert_eq!(tests::outcomes(&deleted)[0], "done");
     home.stop().await;
 }
+
+/// Who opens the table in a spreadsheet runs nothing that somebody wrote into an item.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_cell_of_the_table_is_a_formula() {
+    let home = Home::start().await;
+    let agent = home.agent().await;
+    let formula = "=HYPERLINK(\"//there\")";
+    let named = |client_ref: &str| json!({"client_ref": client_ref});
+    let items = json!([named(formula), named(&format!("a;{formula}")), named(&format!("a\t{formula}"))]);
+    let job = agent.run_job("resources", "post", items).await;
+    let table = as_form(&agent, &format!("/jobs/{}/results", text(&job["id"])), "text/csv").await;
+    let table = String::from_utf8(table.body).expect("text");
+    let cell = "'=HYPERLINK(\"\"//there\"\")\"";
+    let begins = [format!("0,\"{cell},false"), format!("1,\"a;{cell},false"), format!("2,\"a\t{cell},false")];
+    let rows: Vec<&str> = table.split("\r\n").skip(1).collect();
+    assert_eq!(rows.len(), 4, "{table}");
+    assert!(rows.iter().zip(&begins).all(|(row, begin)| row.starts_with(begin.as_str())), "{table}");
+    home.stop().await;
+}

@@ -15,7 +15,7 @@ use domain::chunk::{Chunk, UnreadableChunk};
 use domain::job::Job;
 use domain::problem::{Code, Problem};
 use lifecycle::{Postponed, Started, Unfinished, conclude, record, settle, start, trace_of};
-use store::queue::Queue;
+use store::queue::{Outgoing, Queue};
 use store::{Store, StoreError};
 use telemetry::TraceContext;
 
@@ -61,6 +61,9 @@ impl Bury {
         let trace = trace_of(message);
         let end = match start(&self.store, &chunk.account, chunk.job).await? {
             Started::Drop(why) => why,
+            Started::Processing(job) if chunk.validate_only && chunk.then.is_some() => {
+                self.close_link(message, &chunk, &job, trace).await?
+            }
             Started::Processing(job) if job.done.contains(&chunk.index) => {
                 // Its items are done: only what follows was not.
                 self.conclude(&chunk, &job, trace).await?;
@@ -80,21 +83,62 @@ impl Bury {
         Ok(())
     }
 
+    /// A chain that only validates is gone through by whoever is given its first chunk. So what was given up is the chunk at which it stands, and the
+    /// first one is sent again to go on behind that.
+    ///
+    /// Whoever buries one letter twice closes the next chunk as well, which nobody may have tried. Its results are true all the same.
+    async fn close_link(
+        &self,
+        message: &SqsMessage,
+        first: &Chunk<'_>,
+        job: &Job,
+        trace: Option<TraceContext>,
+    ) -> Result<&'static str, BuryError> {
+        let (mut index, mut then, mut body) = (first.index, first.then, None);
+        while job.done.contains(&index)
+            && let Some(next) = then
+        {
+            let stashed = self.store.stashed(&first.account, job.id, next).await?;
+            let stashed =
+                stashed.ok_or_else(|| StoreError::UnreadableRow(format!("chunk {next} of a chain is missing")))?;
+            let link = Chunk::from_message(&stashed)?;
+            (index, then) = (link.index, link.then);
+            body = Some(stashed);
+        }
+        let link = body.as_deref().map(Chunk::from_message).transpose()?;
+        let link = link.as_ref().unwrap_or(first);
+        let job = if job.done.contains(&index) { Some(job.clone()) } else { self.settle(link, job).await? };
+        let Some(job) = job else { return Ok("its job has ended") };
+        if then.is_some() {
+            // Sent before this message is deleted, as every chunk that follows another.
+            let (account, body) = (first.account.clone(), message.body.clone().unwrap_or_default());
+            let trace = trace.map(|trace| trace.to_string());
+            self.queue.send(vec![Outgoing { account, body, trace }]).await.map_err(Postponed::from)?;
+        }
+        conclude(&self.store, &*self.queue, &first.account, &job, None, trace).await?;
+        Ok("closed where its chain stood")
+    }
+
     async fn close(
         &self,
         chunk: &Chunk<'_>,
         job: &Job,
         trace: Option<TraceContext>,
     ) -> Result<&'static str, BuryError> {
-        let plan = settle(&self.store, &chunk.account, job, chunk.index, Some(chunk)).await?;
-        telemetry::chunk_buried();
-        match record(&self.store, &chunk.account, job, chunk.index, &plan, Some(&trouble())).await? {
+        match self.settle(chunk, job).await? {
             Some(job) => {
                 self.conclude(chunk, &job, trace).await?;
                 Ok("closed")
             }
             None => Ok("its job has ended"),
         }
+    }
+
+    /// Closes the chunk and answers with its job as it then stands; `None` when that has ended.
+    async fn settle(&self, chunk: &Chunk<'_>, job: &Job) -> Result<Option<Job>, BuryError> {
+        let plan = settle(&self.store, &chunk.account, job, chunk.index, Some(chunk)).await?;
+        telemetry::chunk_buried();
+        Ok(record(&self.store, &chunk.account, job, chunk.index, &plan, Some(&trouble())).await?)
     }
 
     async fn conclude(&self, chunk: &Chunk<'_>, job: &Job, trace: Option<TraceContext>) -> Result<(), Postponed> {

@@ -31,21 +31,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use domain::account::AccountId;
 use domain::chunk::{Chunk, UnreadableChunk};
 use domain::decide::{
     Agreed, Context, Decision, Ends, RelationshipDecision, Write, decide_object, decide_relationship, version_of,
 };
 use domain::item::Item;
-use domain::job::{Job, Operation, Stop};
+use domain::job::{Job, Operation};
 use domain::operations::Operations;
 use domain::outcome::{Budget, Entry, Outcome, Plan};
-use domain::problem::{Code, Problem};
+use domain::problem::Problem;
 use domain::record::{RecordId, Row};
 use lifecycle::{Postponed, Started, Unfinished, conclude, record, start};
 use store::records::Written;
 use store::retry::Backoff;
-use store::rows::JobRow;
 use store::types::TypeLoader;
 use store::usage::UsageCache;
 use store::{Store, StoreError};
@@ -121,42 +119,13 @@ pub async fn process(consumer: &Consumer, chunk: &Chunk<'_>, delivery: Delivery)
     let Some(plan) = Round::new(consumer, chunk, &job).run(delivery.receives, &job).await? else {
         return Ok(ChunkEnd::Dropped("it was given up"));
     };
-    let trouble = stopped(store, &chunk.account, &job, &plan).await?;
-    match record(store, &chunk.account, &job, chunk.index, &plan, trouble.as_ref()).await? {
+    match record(store, &chunk.account, &job, chunk.index, &plan, None).await? {
         Some(job) => {
             conclude(store, queue, &chunk.account, &job, chunk.then, delivery.trace).await?;
             Ok(ChunkEnd::Recorded)
         }
         None => Ok(ChunkEnd::Dropped("its job has ended")),
     }
-}
-
-/// Why the job ends `failed`, where the stop of it kept items of this plan from being processed. Whoever agreed on that saw the stop; a
-/// worker that began before it and took the plan over looks at the job once more.
-///
-/// # Errors
-/// When the database does not answer.
-pub(crate) async fn stopped(
-    store: &Store,
-    account: &AccountId,
-    job: &Job,
-    plan: &Plan,
-) -> Result<Option<Problem>, StoreError> {
-    let is_left = |entry: &Entry| match &entry.outcome {
-        Outcome::Failure(problems) => problems.iter().any(|problem| problem.code == Code::NotProcessed),
-        Outcome::Success(_) | Outcome::WouldMake => false,
-    };
-    if !plan.entries.iter().any(is_left) {
-        return Ok(None);
-    }
-    let stop = match job.stop() {
-        None => match store.find_job_row(account, job.id).await? {
-            Some(JobRow::Job(job)) => job.stop(),
-            Some(JobRow::Void) | None => None,
-        },
-        stop => stop,
-    };
-    Ok(stop.map(Stop::problem))
 }
 
 /// The rounds of one delivery.
@@ -279,7 +248,7 @@ where
         }
     }
 
-    async fn load_named_types(&mut self, items: &[(u32, Item<'_>)]) -> Result<(), StoreError> {
+    pub(crate) async fn load_named_types(&mut self, items: &[(u32, Item<'_>)]) -> Result<(), StoreError> {
         if self.chunk.operation != Operation::DeleteObjectsByExternalId {
             self.loader.load_objects(items.iter().filter_map(|(_, item)| item.object_type())).await?;
         }

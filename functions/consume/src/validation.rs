@@ -5,12 +5,15 @@
 //!
 //! A chain (see [`domain::chunk::Chunk::then`]) goes on from what the chunk before would have left, which nothing but the worker knows. So the
 //! chunks of a chain are not sent one after the other: whoever is given the first goes through all of them. One delivery is enough for the largest
-//! chain, 10,000 changes of one record: it takes no writes but two for each chunk. Where it is cut short, the next delivery goes through it anew,
-//! and agrees on what is not agreed yet.
+//! chain, 10,000 changes of one record: it takes no writes but two for each chunk. Where it is cut short, the next delivery begins with the first
+//! chunk again, but repeats what is agreed instead of judging it: what was agreed to succeed is made in memory without a look at its schema, what was
+//! agreed to fail is not even read, and no room is taken a second time. So each delivery comes further than the one before. When there
+//! have been too many, bury closes the chunk at which the chain stands and sends the first one again.
 
 use std::collections::{HashMap, HashSet};
 
 use domain::chunk::Chunk;
+use domain::decide::version_of;
 use domain::item::Item;
 use domain::job::{Job, Operation};
 use domain::outcome::{Entry, Outcome, Plan};
@@ -20,7 +23,7 @@ use store::StoreError;
 
 use crate::Consumer;
 use crate::groups::{Group, Refused, Stray, group, items};
-use crate::processing::{ChunkEnd, ChunkError, Delivery, Planned, Round, Rows, stopped};
+use crate::processing::{ChunkEnd, ChunkError, Delivery, Planned, Round, Rows};
 
 /// Rows as the chunks of a chain that came before would have left them.
 type Left = HashMap<RecordId, Row>;
@@ -79,8 +82,7 @@ async fn step(
     if is_recorded {
         return Ok(Some(job));
     }
-    let trouble = stopped(&consumer.store, &chunk.account, &job, &plan).await?;
-    Ok(record(&consumer.store, &chunk.account, &job, chunk.index, &plan, trouble.as_ref()).await?)
+    Ok(record(&consumer.store, &chunk.account, &job, chunk.index, &plan, None).await?)
 }
 
 /// What is agreed of the chunk, once something is; and `left` goes on to what it would leave.
@@ -90,26 +92,18 @@ async fn plan<'consumer, 'chunk: 'consumer>(
     job: &Job,
     left: &mut Left,
 ) -> Result<Option<Plan>, ChunkError> {
-    // It is decided as if nothing were agreed: what would be left is known in no other way.
-    let agreed = round.plan.take();
-    if let Some(agreed) = &agreed
-        && chunk.then.is_none()
-    {
-        return Ok(Some(agreed.clone()));
+    if let Some(agreed) = round.plan.take() {
+        return repeated(round, chunk, agreed, left).await.map(Some);
     }
     let (items, refused) = items(chunk);
-    if agreed.is_none() && job.stop().is_some() {
+    if job.stop().is_some() {
         let entries = round.not_processed(&refused);
-        return Ok(agree(round, entries, job).await?);
+        return Ok(agree(round, entries, job).await?.map(|(agreed, _)| agreed));
     }
     let makes_unnamed = unnamed(&items);
     round.prepare(&items, job).await?;
     let (open, stray) = group(round.context(), items, None);
     let (entries, writes) = decided(round, chunk, open, left, &refused, &stray).await?;
-    left.extend(writes.into_iter().map(|planned| (planned.write.id, planned.write.row)));
-    if agreed.is_some() {
-        return Ok(agreed);
-    }
     let entries = entries.into_iter().map(|entry| {
         let is_unnamed = entry.outcome.is_success() && makes_unnamed.binary_search(&entry.position).is_ok();
         let outcome = if is_unnamed { Outcome::WouldMake } else { entry.outcome };
@@ -117,7 +111,53 @@ async fn plan<'consumer, 'chunk: 'consumer>(
         Entry { base: 0, outcome, ..entry }
     });
     let entries = entries.collect();
-    Ok(agree(round, entries, job).await?)
+    match agree(round, entries, job).await? {
+        Some((agreed, true)) => {
+            leave(left, writes);
+            Ok(Some(agreed))
+        }
+        Some((others, false)) => repeated(round, chunk, others, left).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Goes on to what a chunk would leave of which the outcome is agreed. What succeeds is made again and not judged, so that all who go through the
+/// chain go on from the same, and what was checked once takes no such time again.
+async fn repeated<'consumer, 'chunk: 'consumer>(
+    round: &mut Round<'consumer, 'chunk>,
+    chunk: &Chunk<'_>,
+    agreed: Plan,
+    left: &mut Left,
+) -> Result<Plan, ChunkError> {
+    let made: HashSet<u32> =
+        agreed.entries.iter().filter(|entry| entry.outcome.is_success()).map(|entry| entry.position).collect();
+    // Nothing follows the last one. And what failed may be what ended the worker: it is not looked at again.
+    if chunk.then.is_none() || made.is_empty() {
+        return Ok(agreed);
+    }
+    let (mut items, _) = items(chunk);
+    items.retain(|(position, _)| made.contains(position));
+    round.load_named_types(&items).await?;
+    let (mut open, stray) = group(round.context(), items, Some(&agreed));
+    round.plan = Some(agreed.clone());
+    let mut rows = round.read(&open).await?;
+    rows.rows.extend(left.iter().map(|(id, row)| (*id, row.clone())));
+    // A success is repeated on the row that it was agreed on. To this chunk, that is the one that stands there.
+    let bases: HashMap<u32, u64> = open
+        .iter()
+        .flat_map(|group| group.steps.iter().map(|step| (step.position, version_of(rows.rows.get(&group.id)))))
+        .collect();
+    for entry in round.plan.iter_mut().flat_map(|plan| &mut plan.entries) {
+        entry.base = bases.get(&entry.position).copied().unwrap_or(entry.base);
+    }
+    let decided = round.decide(&mut open, &rows, &Refused::new(), &stray).await?;
+    round.plan = None;
+    leave(left, decided.writes);
+    Ok(agreed)
+}
+
+fn leave(left: &mut Left, writes: Vec<Planned>) {
+    left.extend(writes.into_iter().map(|planned| (planned.write.id, planned.write.row)));
 }
 
 /// What comes of the items on the records as they are, and as the chunks before would have left them; and what they would write.
@@ -164,12 +204,12 @@ fn unnamed(items: &[(u32, Item<'_>)]) -> Vec<u32> {
     items.iter().filter(|(_, item)| is_unnamed(item)).map(|(position, _)| *position).collect()
 }
 
-/// What is agreed: these entries, or what another worker was first with; `None` when the chunk was given up.
+/// What is agreed, and whether it is these entries and not what another worker was first with; `None` when the chunk was given up.
 async fn agree<'consumer, 'chunk: 'consumer>(
     round: &mut Round<'consumer, 'chunk>,
     entries: Vec<Entry>,
     job: &Job,
-) -> Result<Option<Plan>, StoreError> {
-    round.agree(entries, job).await?;
-    Ok(round.plan.take().filter(|plan| !plan.closed))
+) -> Result<Option<(Plan, bool)>, StoreError> {
+    let is_ours = round.agree(entries, job).await?;
+    Ok(round.plan.take().filter(|plan| !plan.closed).map(|plan| (plan, is_ours)))
 }

@@ -4,18 +4,20 @@
 //! within each that of the items: by position, but that items which touch one record stand where the first of them does.
 //!
 //! While a job is processing it has the chunks that are recorded. Of a failed job, items may be in no chunk's results, because nobody ever
-//! agreed on anything for them. To know which, all results are read, as [`show`](crate::show) does.
+//! agreed on anything for them. They come last, as if they were a chunk more: so the order of the others is the same before and after the job
+//! failed, and who goes from page to page meanwhile sees each item once. To know which they are, all results are read, as
+//! [`show`](crate::show) does, and only for the page that comes to them.
 
 mod csv;
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::account::AccountId;
 use domain::job::{Job, JobId, JobStatus, quoted};
-use domain::outcome::{Entry, Outcome, Plan, size_in_answer};
+use domain::outcome::{Entry, Outcome, size_in_answer};
 use domain::problem::Problem;
 use futures_util::future::try_join_all;
 use store::{Store, StoreError};
@@ -61,7 +63,7 @@ pub(crate) async fn results(
         from: wanted.from.as_deref().and_then(Place::parse),
         limit: wanted.limit,
     };
-    let mut page = if job.status == JobStatus::Failed { walk.all().await? } else { walk.recorded().await? };
+    let mut page = walk.page().await?;
     let first = page.entries.first().map(|(place, _)| place.to_string());
     let links = request.links_of_walk(&query, &scope, first, page.ahead.map(|place| place.to_string()));
     if wanted.backwards {
@@ -127,29 +129,71 @@ struct Found {
 }
 
 impl Walk<'_> {
-    /// From the chunks that are recorded.
-    async fn recorded(&self) -> Result<Found, StoreError> {
+    async fn page(&self) -> Result<Found, StoreError> {
         let mut found = Found::default();
-        let mut chunks: Vec<u32> = self.job.done.iter().copied().filter(|chunk| self.reaches(*chunk)).collect();
-        if self.reversed {
-            chunks.reverse();
-        }
+        let chunks = self.chunks();
         for (step, some) in chunks.chunks(CHUNKS_AT_ONCE).enumerate() {
             if step * CHUNKS_AT_ONCE >= CHUNKS_READ {
                 break;
             }
-            let plans = some.iter().map(|chunk| self.store.plan(self.account, self.job.id, *chunk));
-            for (chunk, plan) in some.iter().zip(try_join_all(plans).await?) {
-                // What is recorded has a plan.
-                let entries = plan.unwrap_or_else(|| Plan::empty(self.job.created_at)).entries;
+            let entries = some.iter().map(|chunk| self.entries(*chunk));
+            for (chunk, entries) in some.iter().zip(try_join_all(entries).await?) {
                 let is_last = chunks.last() == Some(chunk);
                 let edge = if self.reversed { entries.first() } else { entries.last() };
-                let end = edge.map(|entry| Place { chunk: *chunk, position: entry.position, is_end: true });
+                // Where there is none, the chunk has no results, and nothing of it is left either.
+                let position = edge.map_or(0, |entry| entry.position);
                 if self.take(&mut found, *chunk, entries, is_last) {
-                    return Ok(found);
+                    return self.without_empty_end(found, &chunks).await;
                 }
-                found.ahead = if is_last { None } else { end.or(found.ahead) };
+                found.ahead = (!is_last).then_some(Place { chunk: *chunk, position, is_end: true });
             }
+        }
+        Ok(found)
+    }
+
+    /// The chunks that are ahead, in the order of reading.
+    fn chunks(&self) -> Vec<u32> {
+        let is_failed = self.job.status == JobStatus::Failed;
+        let recorded = self.job.done.iter().copied().filter(|_| !is_failed);
+        let all = (0..=self.job.chunks).filter(|_| is_failed);
+        let mut chunks: Vec<u32> = recorded.chain(all).filter(|chunk| self.reaches(*chunk)).collect();
+        // All of those have failed.
+        chunks.retain(|chunk| !(self.is_rest(*chunk) && self.success == Some(true)));
+        if self.reversed {
+            chunks.reverse();
+        }
+        chunks
+    }
+
+    /// Whether it is that of the items of which nobody knows anything.
+    const fn is_rest(&self, chunk: u32) -> bool {
+        chunk == self.job.chunks
+    }
+
+    async fn entries(&self, chunk: u32) -> Result<Vec<Entry>, StoreError> {
+        if self.is_rest(chunk) {
+            return self.rest().await;
+        }
+        let plan = self.store.plan(self.account, self.job.id, chunk).await?;
+        Ok(plan.map_or_else(Vec::new, |plan| plan.entries))
+    }
+
+    /// The items that are in the results of no chunk.
+    async fn rest(&self) -> Result<Vec<Entry>, StoreError> {
+        let plans = self.store.results(self.account, self.job.id).await?;
+        let known: HashSet<u32> = plans.iter().flat_map(|plan| &plan.entries).map(|entry| entry.position).collect();
+        let not_applied = |position| Entry::new(position, Outcome::failure(Problem::not_applied()), 0);
+        Ok((0..self.job.total).filter(|position| !known.contains(position)).map(not_applied).collect())
+    }
+
+    /// A full page, without a place to go on from where only that chunk is ahead which most failed jobs have nothing in.
+    async fn without_empty_end(&self, mut found: Found, chunks: &[u32]) -> Result<Found, StoreError> {
+        let ends_before_rest = |place: &Place| {
+            let ahead = chunks.iter().skip_while(|chunk| **chunk != place.chunk).skip(1);
+            place.is_end && ahead.copied().eq([self.job.chunks])
+        };
+        if found.ahead.as_ref().is_some_and(ends_before_rest) && self.rest().await?.is_empty() {
+            found.ahead = None;
         }
         Ok(found)
     }
@@ -160,18 +204,6 @@ impl Walk<'_> {
             let is_after = if self.reversed { chunk < from.chunk } else { chunk > from.chunk };
             is_after || (chunk == from.chunk && !from.is_end)
         })
-    }
-
-    /// From all that is known, with what nobody knows anything of.
-    async fn all(&self) -> Result<Found, StoreError> {
-        let not_applied = |position| (position, Entry::new(position, Outcome::failure(Problem::not_applied()), 0));
-        let mut by_position: BTreeMap<u32, Entry> = (0..self.job.total).map(not_applied).collect();
-        let plans = self.store.results(self.account, self.job.id).await?;
-        by_position.extend(plans.into_iter().flat_map(|plan| plan.entries).map(|entry| (entry.position, entry)));
-        let mut found = Found::default();
-        // A place of a chunk was given out before the job had failed. Its position says where to go on all the same.
-        self.take(&mut found, 0, by_position.into_values().collect(), true);
-        Ok(found)
     }
 
     /// Takes what is wanted of a chunk's items. Answers whether the page is full.
@@ -196,7 +228,7 @@ impl Walk<'_> {
     }
 
     fn wants(&self, chunk: u32, entry: &Entry) -> bool {
-        let from = self.from.filter(|from| from.chunk == chunk || self.job.status == JobStatus::Failed);
+        let from = self.from.filter(|from| from.chunk == chunk);
         let is_ahead = from.is_none_or(|from| {
             if self.reversed { entry.position < from.position } else { entry.position > from.position }
         });

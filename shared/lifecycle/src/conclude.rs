@@ -1,8 +1,8 @@
 //! What follows when a chunk is recorded.
 
 use domain::account::AccountId;
-use domain::job::{Job, JobStatus};
-use domain::outcome::Plan;
+use domain::job::{Job, JobStatus, Stop};
+use domain::outcome::{Entry, Outcome, Plan};
 use domain::problem::{Code, Problem};
 use store::jobs::Results;
 use store::queue::{Outgoing, Queue};
@@ -13,7 +13,8 @@ use telemetry::TraceContext;
 use crate::Postponed;
 
 /// Notes on its job that a chunk's results are recorded, and answers with the job as it then stands; `None` when it is not
-/// processing any more. With `trouble` the job will end `failed`, for that reason.
+/// processing any more. With `trouble` the job will end `failed`, for that reason; or for its stop, where that is what kept items of this chunk
+/// from being processed.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -26,7 +27,8 @@ pub async fn record(
     trouble: Option<&Problem>,
 ) -> Result<Option<Job>, StoreError> {
     let growth = job.operation.map_or(0, |operation| plan.growth(operation));
-    let results = Results { plan, growth, trouble };
+    let stopped = stopped(store, account, job, plan).await?;
+    let results = Results { plan, growth, trouble: stopped.as_ref().or(trouble) };
     let recorded = store.record_chunk(account, job.id, index, results, store.ambient().now()).await?;
     // What was only validated is not what a job did.
     if recorded.counted
@@ -39,6 +41,26 @@ pub async fn record(
         Some(JobRow::Job(job)) if job.status == JobStatus::Processing => Some(job),
         _ => None,
     })
+}
+
+/// Why the job ends `failed`, where the stop of it kept items of this plan from being processed. Whoever agreed on that saw the stop; a
+/// worker that began before it and took the plan over looks at the job once more.
+async fn stopped(store: &Store, account: &AccountId, job: &Job, plan: &Plan) -> Result<Option<Problem>, StoreError> {
+    let is_left = |entry: &Entry| match &entry.outcome {
+        Outcome::Failure(problems) => problems.iter().any(|problem| problem.code == Code::NotProcessed),
+        Outcome::Success(_) | Outcome::WouldMake => false,
+    };
+    if !plan.entries.iter().any(is_left) {
+        return Ok(None);
+    }
+    let stop = match job.stop() {
+        None => match store.find_job_row(account, job.id).await? {
+            Some(JobRow::Job(job)) => job.stop(),
+            Some(JobRow::Void) | None => None,
+        },
+        stop => stop,
+    };
+    Ok(stop.map(Stop::problem))
 }
 
 /// Sends the chunk that waits for the recorded one, if any, and ends the job if it was the last. `job` is the job as it

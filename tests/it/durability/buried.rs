@@ -8,7 +8,10 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bury::Bury;
+use domain::chunk::ChunkItem;
 use domain::job::Operation;
+use domain::outcome::{Entry, Outcome, Plan};
+use domain::problem::Problem;
 use domain::record::RecordId;
 use domain::types::TypeKey;
 use serde_json::{Value, json};
@@ -17,10 +20,10 @@ use tests::{Client, Deliveries, Delivery, Home, LastStep, agreed_writes, crash_a
 
 use super::scene::{Scene, Size, define_types};
 
-const NOT_APPLIED: &str = "InternalServerError: An unexpected error occurred: this item was not applied";
+pub(super) const NOT_APPLIED: &str = "InternalServerError: An unexpected error occurred: this item was not applied";
 
 /// Hands a message to bury, which must be done with it.
-async fn bury(home: &Home, delivery: &Delivery) {
+pub(super) async fn bury(home: &Home, delivery: &Delivery) {
     let bury = Bury::new(home.run.store().clone(), Arc::new(home.queue().clone()));
     let response = bury.handle(delivery.event(), Instant::now() + Duration::from_mins(1)).await;
     assert!(response.batch_item_failures.is_empty(), "it is not buried: {}", delivery.body);
@@ -192,6 +195,42 @@ async fn a_chain_goes_on_behind_a_buried_chunk() {
     assert!(outcomes[..500].iter().all(|outcome| outcome == NOT_APPLIED));
     assert!(outcomes[500..].iter().all(|outcome| outcome == "done"));
     assert_eq!(acme.record("product", "gum").await["attributes"]["price"], 599);
+    home.run.stop().await;
+}
+
+/// A worker that found a stop and agreed on it may die before it has noted that. Nothing unexpected kept the items of that chunk from being applied.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_stopped_chunk_is_buried_says_that_it_was_stopped() {
+    let home = Home::start().await;
+    let (deliveries, acme) = (Deliveries::of(&home), home.acme().await);
+    acme.define_product().await;
+    let wrong = json!({"type": "product", "attributes": {}});
+    for (max_failures, code) in [(Value::Null, "Aborted"), (json!(0), "TooManyFailures")] {
+        // Given a job of two chunks that is stopped once the first is done,
+        let mut data: Vec<Value> = (0..600).map(|number| product(&format!("{code}-{number}"))).collect();
+        data[0] = wrong.clone();
+        let body = json!({"type": "resources", "action": "post", "data": data, "max_failures": max_failures});
+        let job = acme.post("/jobs", &body).await.data(201);
+        let mut chunks = deliveries.take().await;
+        chunks.sort_by_key(|delivery| delivery.chunk().index);
+        deliveries.deliver(&chunks[0]).await;
+        if code == "Aborted" {
+            let _ = acme.abort(&job).await.data(202);
+        }
+        // when the worker of the second dies once it has agreed not to begin it, and it is buried,
+        let second = chunks[1].chunk();
+        let left = |item: &ChunkItem<'_>| Entry::new(item.position, Outcome::failure(Problem::not_processed()), 0);
+        let now = home.run.ambient().now();
+        let plan = Plan { revision: 1, made_at: now, closed: false, entries: second.items.iter().map(left).collect() };
+        let agreed = acme.store.agree(&acme.account, second.job, 1, &plan, now.plus_millis(86_400_000)).await;
+        assert!(agreed.expect("the database"));
+        bury(&home, &chunks[1]).await;
+        // then the job failed because it was stopped.
+        let job = acme.show(&job).await;
+        assert_eq!((&job["job_status"], &job["error"]["code"]), (&json!("failed"), &json!(code)), "{}", job["error"]);
+        assert!(outcomes(&job)[500..].iter().all(|outcome| outcome.starts_with("NotProcessed")), "{code}");
+        assert_eq!(acme.active_jobs().await, 0);
+    }
     home.run.stop().await;
 }
 

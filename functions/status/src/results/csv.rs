@@ -8,7 +8,8 @@ const HEADER: &str = "position,client_ref,success,id,code,title,detail\r\n";
 /// With the header only where the table begins, so that pages can be put one after the other.
 ///
 /// What a client wrote may begin with a character that makes a spreadsheet take it for a formula, and run it. Such a cell begins with an
-/// apostrophe, which spreadsheets take for a sign that text follows.
+/// apostrophe, which spreadsheets take for a sign that text follows. Where a spreadsheet separates cells by something else than a comma, the quotes of a
+/// cell are within another and mean nothing. So what follows a semicolon, a tab or a line end may be the beginning of a cell as well.
 pub(super) fn write<'entries>(entries: impl Iterator<Item = &'entries Entry>, with_header: bool) -> Vec<u8> {
     let mut table = String::from(if with_header { HEADER } else { "" });
     for entry in entries {
@@ -31,9 +32,18 @@ pub(super) fn write<'entries>(entries: impl Iterator<Item = &'entries Entry>, wi
 }
 
 fn safe(cell: &str) -> String {
-    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
-    let text = if is_formula { format!("'{cell}") } else { cell.to_owned() };
-    if text.contains([',', '"', '\r', '\n', '\t']) || text.starts_with(' ') || text.ends_with(' ') {
+    let mut text = String::with_capacity(cell.len());
+    let mut begins = true;
+    for character in cell.chars() {
+        let is_blank = matches!(character, '\t' | '\r' | '\n');
+        let is_formula = matches!(character, '=' | '+' | '-' | '@') || (is_blank && text.is_empty());
+        if begins && is_formula {
+            text.push('\'');
+        }
+        text.push(character);
+        begins = is_blank || character == ';';
+    }
+    if text.contains([',', ';', '"', '\r', '\n', '\t']) || text.starts_with(' ') || text.ends_with(' ') {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
         text
@@ -77,5 +87,16 @@ mod tests {
             }
         }
         assert_eq!(table(Some("a=b"), Outcome::WouldMake), "7,a=b,true,,,,\r\n");
+    }
+
+    #[test]
+    fn no_cell_is_two_where_cells_are_separated_otherwise() {
+        let row = |client_ref: &str| table(Some(client_ref), Outcome::WouldMake);
+        assert_eq!(row("a;b"), "7,\"a;b\",true,,,,\r\n");
+        assert_eq!(row("a\tb"), "7,\"a\tb\",true,,,,\r\n");
+        for separator in [";", "\t", "\r", "\n", "\r\n", ";;"] {
+            let client_ref = format!("a{separator}=HYPERLINK(1)");
+            assert_eq!(row(&client_ref), format!("7,\"a{separator}'=HYPERLINK(1)\",true,,,,\r\n"));
+        }
     }
 }
