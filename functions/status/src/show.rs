@@ -105,3 +105,38 @@ impl<S: Send + Sync> FromRequestParts<S> for Until {
         Ok(Self(Instant::now() + left.unwrap_or(Duration::from_secs(WAIT_SECONDS))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use axum::http::Request;
+
+    use super::*;
+
+    /// How long a request may wait whose function has so much time left; none where there is no Lambda.
+    async fn left(seconds: Option<u64>) -> Duration {
+        let mut parts = Request::new(()).into_parts().0;
+        if let Some(seconds) = seconds {
+            let end = SystemTime::now() + Duration::from_secs(seconds);
+            let mut context = Context::default();
+            context.deadline = end.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis().try_into().unwrap();
+            parts.extensions.insert(context);
+        }
+        let began = Instant::now();
+        let Ok(Until(until)) = Until::from_request_parts(&mut parts, &()).await else { panic!("it refuses nobody") };
+        until.saturating_duration_since(began)
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_answered_before_the_function_is_stopped() {
+        assert_eq!(left(None).await.as_secs(), WAIT_SECONDS);
+        // The function has 29 s, of which 3 are for the answer: the longest wait fits, and with less left a shorter one is made of it.
+        assert!(left(Some(29)).await >= Duration::from_secs(WAIT_SECONDS));
+        assert!((6..=7).contains(&left(Some(10)).await.as_secs()));
+        for seconds in [0, 1, 3] {
+            // Between the two looks at the clock.
+            assert!(left(Some(seconds)).await < Duration::from_millis(500), "it answers at once");
+        }
+    }
+}

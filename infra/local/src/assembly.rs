@@ -38,12 +38,21 @@ pub(crate) enum SendingTo {
     Sqs(SqsOptions),
 }
 
+/// The ways to the database, of which one may go first.
+#[derive(Clone)]
+pub(crate) struct DynamodbClients {
+    /// Of the functions that answer requests.
+    pub(crate) answering: SharedHttpClient,
+    /// Of those that consume a queue, and of sweep.
+    pub(crate) working: SharedHttpClient,
+}
+
 /// What the functions are made of.
 pub(crate) struct Parts {
     /// Where DynamoDB is served.
     pub(crate) dynamodb_url: String,
-    /// By which it is reached.
-    pub(crate) dynamodb_client: SharedHttpClient,
+    /// By which it is reached: by what answers requests, and by what works on its own.
+    pub(crate) dynamodb_clients: DynamodbClients,
     pub(crate) queue: SendingTo,
     pub(crate) ambient: Ambient,
     pub(crate) access: access::Settings,
@@ -82,14 +91,14 @@ pub(crate) struct Functions {
 pub(crate) async fn assemble(parts: Parts) -> Result<Functions, StoreError> {
     let aws = AwsSettings::emulator(&parts.dynamodb_url);
     let tables = TableNames::with_prefix(TABLE_PREFIX);
-    let dynamodb = clients::dynamodb(&aws, parts.dynamodb_client.clone());
+    let dynamodb = clients::dynamodb(&aws, parts.dynamodb_clients.answering.clone());
     tables::create_missing(&dynamodb, &tables).await?;
     let store = Store::new(dynamodb, tables.clone(), parts.ambient.clone());
     let wiring = Wiring { parts, aws, tables, store, sqs_client: OnceLock::new() };
 
     let sender = wiring.queue("accept");
-    let consumer = Consumer::new(wiring.store("consume"), wiring.queue("consume"));
-    let bury = Bury::new(wiring.store("bury"), wiring.queue("bury"));
+    let consumer = Consumer::new(wiring.working_store("consume"), wiring.queue("consume"));
+    let bury = Bury::new(wiring.working_store("bury"), wiring.queue("bury"));
     Ok(Functions {
         routes: accept::routes(Accept::new(wiring.store("accept"), Arc::clone(&sender)))
             .merge(status::routes(Status::new(wiring.store("status"))))
@@ -102,8 +111,11 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Functions, StoreError> {
             let bury = bury.clone();
             Box::pin(async move { bury.handle(event, deadline).await })
         }),
-        access: Access::new(wiring.own_store("access"), wiring.parts.access.clone()),
-        sweep: Sweep::new(wiring.store("sweep")),
+        access: Access::new(
+            wiring.own_store("access", &wiring.parts.dynamodb_clients.answering),
+            wiring.parts.access.clone(),
+        ),
+        sweep: Sweep::new(wiring.working_store("sweep")),
         sender,
         store: wiring.store,
         tables: wiring.tables,
@@ -131,12 +143,21 @@ impl Wiring {
         if self.parts.http_clients.is_none() {
             return self.store.clone();
         }
-        self.own_store(function)
+        self.own_store(function, &self.parts.dynamodb_clients.answering)
+    }
+
+    /// The same of a function that nobody waits for.
+    fn working_store(&self, function: &'static str) -> Store {
+        let client = &self.parts.dynamodb_clients.working;
+        if self.parts.http_clients.is_none() {
+            return self.store.through(client.clone());
+        }
+        self.own_store(function, client)
     }
 
     /// One whose meter nobody else counts on.
-    fn own_store(&self, function: &'static str) -> Store {
-        let dynamodb = clients::dynamodb(&self.aws, self.http_client(function, self.parts.dynamodb_client.clone()));
+    fn own_store(&self, function: &'static str, client: &SharedHttpClient) -> Store {
+        let dynamodb = clients::dynamodb(&self.aws, self.http_client(function, client.clone()));
         Store::new(dynamodb, self.tables.clone(), self.parts.ambient.clone())
     }
 

@@ -57,8 +57,8 @@ pub struct CommandLine {
     /// Where SQS is served, when it is not on AWS; says nothing without --queue-url
     #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL_SQS", value_parser = NonEmptyStringValueParser::new())]
     sqs_endpoint_url: Option<String>,
-    /// How many batches of messages are handled at a time
-    #[arg(long, value_name = "NUMBER", default_value = "8", value_parser = value_parser!(u16).range(1..=256))]
+    /// How many batches of messages are handled at a time, two chunks in each
+    #[arg(long, value_name = "NUMBER", default_value = "4", value_parser = value_parser!(u16).range(1..=256))]
     consumers: u16,
     /// How many requests a minute an account may make
     #[arg(long, value_name = "NUMBER", default_value = "700", value_parser = value_parser!(u32).range(1..=1_000_000))]
@@ -214,7 +214,7 @@ mod tests {
         let options = options(&[]);
         assert_eq!(options.listen, "127.0.0.1:8080");
         assert_eq!(options.storage, Storage::Directory(".sundial".into()));
-        assert_eq!((options.polling.receivers, options.endpoint_url), (8, None));
+        assert_eq!((options.polling.receivers, options.endpoint_url), (4, None));
         assert_eq!(options.origins, AllowedOrigins::default());
     }
 

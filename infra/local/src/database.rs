@@ -1,8 +1,12 @@
 //! The local run's DynamoDB: dynoxide, in a file or in memory.
 //!
-//! The functions reach it within the process. Beside them it is served on a free port of the loopback interface, for the operator's
+//! The functions reach it within the process, in an order of its own ([`turns`]); in a file, no answer leaves it before the disk has what it
+//! tells of ([`log`]). Beside them it is served on a free port of the loopback interface, for the operator's
 //! program alone, whose address has a secret in it: a page in a browser can call any port of its machine, and could read and write
 //! everything otherwise.
+
+mod log;
+mod turns;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -27,14 +31,14 @@ use dynoxide::storage_backend::Clock;
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+
+use self::log::Log;
+pub(crate) use self::turns::Asker;
+use self::turns::Turns;
 
 /// How often rows whose time to live has passed are deleted. DynamoDB promises days; nothing may depend on it.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
-
-/// SQLite lets one request in at a time; the second thread reads and writes JSON meanwhile.
-const THREADS: usize = 2;
 
 /// How long a request that is running may hold up the end.
 const GRACE: Duration = Duration::from_millis(500);
@@ -64,8 +68,7 @@ pub struct LocalDatabase {
     /// The path that it is served at.
     secret: String,
     database: Database,
-    /// Its threads.
-    threads: Handle,
+    turns: Arc<Turns>,
     /// Dropping it tells the server to stop.
     stop: oneshot::Sender<()>,
     /// Ends when the server has.
@@ -78,8 +81,13 @@ impl LocalDatabase {
     /// # Errors
     /// When the file is no database of this version, or no port is free.
     pub fn open(path: &Path) -> Result<Self, DatabaseError> {
-        let path = path.to_str().ok_or(DatabaseError::Path)?;
-        Self::serve(Database::new(path).map_err(|error| DatabaseError::Open(error.to_string()))?)
+        let name = path.to_str().ok_or(DatabaseError::Path)?;
+        let refused = |error: DynoxideError| DatabaseError::Open(error.to_string());
+        let database = Database::new(name).map_err(refused)?;
+        // What it is called after is one of its effects. The one that counts here is that SQLite no longer makes the disk write out
+        // each commit: the log does, once for all that wait.
+        database.disable_bulk_loading().map_err(refused)?;
+        Self::serve(database, Some(Log::of(path)?))
     }
 
     /// Serves a database that ends with this process, and whose rows expire by the clock of `ambient`.
@@ -88,36 +96,32 @@ impl LocalDatabase {
     /// When the system has no memory or no port for it.
     pub fn in_memory(ambient: Ambient) -> Result<Self, DatabaseError> {
         let clock = Arc::new(AmbientClock(ambient));
-        Self::serve(Database::memory_with_clock(clock).map_err(|error| DatabaseError::Open(error.to_string()))?)
+        Self::serve(Database::memory_with_clock(clock).map_err(|error| DatabaseError::Open(error.to_string()))?, None)
     }
 
-    fn serve(database: Database) -> Result<Self, DatabaseError> {
+    fn serve(database: Database, log: Option<Log>) -> Result<Self, DatabaseError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("database")
-            .enable_all()
-            .build()?;
-        let threads = runtime.handle().clone();
+        let turns = Arc::new(Turns::of(&database, log)?);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let secret = hex::encode(Ambient::system().random::<16>());
         let router = Router::new()
             .route(&format!("/{secret}/"), post(serve_one))
             .route(&format!("/{secret}"), post(serve_one))
             .layer(DefaultBodyLimit::max(REQUEST_BYTES))
-            .with_state(database.clone());
+            .with_state(Arc::clone(&turns));
         let (stop, stopping) = oneshot::channel();
         let (ending, ended) = oneshot::channel::<()>();
         let served = database.clone();
-        std::thread::Builder::new().name("database".into()).spawn(move || {
+        std::thread::Builder::new().name("database server".into()).spawn(move || {
             let _ending = ending;
             if let Err(error) = runtime.block_on(serve(listener, router, served, stopping)) {
                 tracing::error!(%error, "the database is no longer served");
             }
             runtime.shutdown_timeout(GRACE);
         })?;
-        Ok(Self { address, secret, database, threads, stop, ended })
+        Ok(Self { address, secret, database, turns, stop, ended })
     }
 
     /// Where it is served, as the SDK wants it. Whoever has this address may read and write everything.
@@ -128,8 +132,8 @@ impl LocalDatabase {
 
     /// A client for SDK clients of this process, by which each of their calls reaches this database without a socket.
     #[must_use]
-    pub fn http_client(&self) -> SharedHttpClient {
-        SharedHttpClient::new(InProcess { database: self.database.clone(), threads: self.threads.clone() })
+    pub(crate) fn http_client(&self, asker: Asker) -> SharedHttpClient {
+        SharedHttpClient::new(InProcess { turns: Arc::clone(&self.turns), asker })
     }
 
     /// Deletes the rows whose time to live has passed, and says how many that were. Happens by itself about once a
@@ -147,7 +151,8 @@ impl LocalDatabase {
 
     /// Lets running requests finish, briefly, and closes the file.
     pub async fn stop(self) {
-        drop((self.stop, self.database));
+        self.turns.end();
+        drop((self.stop, self.turns, self.database));
         // An error means that the thread has ended, which is what is waited for.
         let _ = self.ended.await;
     }
@@ -192,12 +197,14 @@ async fn sweep_for_ever(database: Database) {
 }
 
 /// The operator's program, which knows the path. No browser's page does, and what one sends says where it comes from.
-async fn serve_one(State(database): State<Database>, headers: HeaderMap, body: Bytes) -> Response {
+async fn serve_one(State(turns): State<Arc<Turns>>, headers: HeaderMap, body: Bytes) -> Response {
     if headers.contains_key(ORIGIN) {
         return StatusCode::FORBIDDEN.into_response();
     }
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
-    let (status, body) = answer(&database, target, &body);
+    let Some((status, body)) = turns.ask(Asker::Person, target.to_owned(), body).await else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(CONTENT_TYPE, AMZ_JSON)], body).into_response()
 }
@@ -209,6 +216,12 @@ fn answer(database: &Database, target: &str, body: &[u8]) -> (u16, String) {
         Ok(answer) => (200, answer),
         Err(error) => (error.status_code(), error.to_json()),
     }
+}
+
+/// Whether a request of this target may write.
+fn writes(target: &str) -> bool {
+    let operation = target.rsplit('.').next().unwrap_or_default();
+    !matches!(operation, "BatchGetItem" | "DescribeTable" | "DescribeTimeToLive" | "GetItem" | "Query" | "Scan")
 }
 
 /// Asks the database as DynamoDB is asked: `operation` is what the SDK calls it, `body` the request's JSON.
@@ -247,8 +260,8 @@ pub fn ask(database: &Database, operation: &str, body: &[u8]) -> Result<String, 
 /// What SDK clients take for a network.
 #[derive(Clone)]
 struct InProcess {
-    database: Database,
-    threads: Handle,
+    turns: Arc<Turns>,
+    asker: Asker,
 }
 
 impl std::fmt::Debug for InProcess {
@@ -265,13 +278,12 @@ impl HttpClient for InProcess {
 
 impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let database = self.database.clone();
-        let answering = self.threads.spawn(async move {
-            let target = request.headers().get("x-amz-target").unwrap_or_default();
-            answer(&database, target, request.body().bytes().unwrap_or_default())
-        });
+        let (turns, asker) = (Arc::clone(&self.turns), self.asker);
+        let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
+        let body = Bytes::copy_from_slice(request.body().bytes().unwrap_or_default());
         HttpConnectorFuture::new(async move {
-            let (status, body) = answering.await.map_err(|error| ConnectorError::io(error.into()))?;
+            let answered = turns.ask(asker, target, body).await;
+            let (status, body) = answered.ok_or_else(|| ConnectorError::io("the database has ended".into()))?;
             let status = status.try_into().map_err(|error| ConnectorError::other(Box::new(error), None))?;
             let mut response = HttpResponse::new(status, body.into());
             response.headers_mut().insert("content-type", AMZ_JSON);

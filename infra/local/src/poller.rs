@@ -10,7 +10,6 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::queue::MOST_PER_RECEIVE;
 use crate::source::Source;
 
 /// How long a receiver rests after the queue itself failed.
@@ -29,8 +28,10 @@ pub struct Polling {
 }
 
 impl Default for Polling {
+    /// Eight chunks at a time, which is 160 batches of records before a database that takes one after the other: more would wait for each other
+    /// until their calls are given up, and keep a job of another account waiting for as long.
     fn default() -> Self {
-        Self { receivers: 8, batch: MOST_PER_RECEIVE, time_limit: Duration::from_secs(25) }
+        Self { receivers: 4, batch: 2, time_limit: Duration::from_secs(25) }
     }
 }
 

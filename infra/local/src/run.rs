@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use access::{OperatorError, open_local_account};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use axum::middleware::map_request;
 use domain::ambient::Ambient;
 use store::clients::{self, Roots};
@@ -20,9 +19,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use wire::{AllowedOrigins, Route};
 
 pub use crate::assembly::HttpClients;
-use crate::assembly::{BatchFunction, Functions, Parts, SendingTo, assemble};
+use crate::assembly::{BatchFunction, DynamodbClients, Functions, Parts, SendingTo, assemble};
 use crate::data_directory::{DataDirectory, DataDirectoryError};
-use crate::database::{DatabaseError, LocalDatabase};
+use crate::database::{Asker, DatabaseError, LocalDatabase};
 use crate::drain;
 use crate::poller::{Poller, Polling, consume_from};
 use crate::queue::{LocalQueue, OpenError, QueueOptions};
@@ -166,11 +165,17 @@ impl Dynamodb {
         }
     }
 
-    /// The client that leads there.
-    fn http_client(&self) -> SharedHttpClient {
+    /// The clients that lead there.
+    fn http_clients(&self) -> DynamodbClients {
         match self {
-            Self::Own(database) => database.http_client(),
-            Self::Elsewhere(_) => clients::http_client_with(&Roots::System),
+            Self::Own(database) => DynamodbClients {
+                answering: database.http_client(Asker::Person),
+                working: database.http_client(Asker::Worker),
+            },
+            Self::Elsewhere(_) => {
+                let client = clients::http_client_with(&Roots::System);
+                DynamodbClients { answering: client.clone(), working: client }
+            }
         }
     }
 }
@@ -192,7 +197,7 @@ impl LocalRun {
 
         let parts = Parts {
             dynamodb_url: dynamodb.url(),
-            dynamodb_client: dynamodb.http_client(),
+            dynamodb_clients: dynamodb.http_clients(),
             queue: queue.clone(),
             ambient: ambient.clone(),
             access,

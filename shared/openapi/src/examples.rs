@@ -38,12 +38,15 @@ fn example(block: &str) -> Option<Example> {
     let (method, target) = line.split_once(' ')?;
     let path = target.split('?').next()?.strip_prefix(SERVER)?;
     let mut content_type = "application/json";
+    let mut accept = "application/json";
     let mut body = String::new();
     for line in rest.lines() {
         match line.split_once(": ") {
             Some((name, value)) if body.is_empty() && !name.starts_with(['{', '[', ' ']) => {
                 if name.eq_ignore_ascii_case("content-type") {
                     content_type = value;
+                } else if name.eq_ignore_ascii_case("accept") {
+                    accept = value;
                 }
             }
             _ => {
@@ -74,7 +77,8 @@ fn example(block: &str) -> Option<Example> {
         content_type: content_type.to_owned(),
         body,
         status: status.trim().parse().ok()?,
-        answer: serde_json::from_str(answer).ok().map(filled),
+        // Tables and lines are no document.
+        answer: serde_json::from_str(answer).ok().filter(|_| accept == "application/json").map(filled),
     })
 }
 

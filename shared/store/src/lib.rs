@@ -69,6 +69,13 @@ impl Store {
         Self { client: meter.watching(client.config().to_builder()), tables, ambient, meter }
     }
 
+    /// The same database by another way: calls of the one count with those of the other.
+    #[must_use]
+    pub fn through(&self, http_client: SharedHttpClient) -> Self {
+        let config = self.client.config().to_builder().http_client(http_client).build();
+        Self { client: Client::from_conf(config), ..self.clone() }
+    }
+
     /// The clock and the randomness that everything around this store goes by.
     #[must_use]
     pub const fn ambient(&self) -> &Ambient {

@@ -81,7 +81,7 @@ async fn of_a_batch_only_what_failed_comes_back_and_in_the_end_goes_to_the_dead_
     let (queue, ambient) = queue();
     send(&queue, &["good-1", "bad", "good-2"]).await;
     let batches = Arc::new(Mutex::new(Vec::new()));
-    let one_receiver = Polling { receivers: 1, ..Polling::default() };
+    let one_receiver = Polling { receivers: 1, batch: 10, ..Polling::default() };
     let poller = consume_from(&queue, one_receiver, {
         let batches = Arc::clone(&batches);
         move |event, _| {
@@ -109,7 +109,7 @@ async fn a_panic_or_an_answer_about_a_stranger_fails_the_whole_batch_and_the_rec
         let (queue, ambient) = queue();
         send(&queue, &["one", "two"]).await;
         let calls = Arc::new(AtomicUsize::new(0));
-        let one_receiver = Polling { receivers: 1, ..Polling::default() };
+        let one_receiver = Polling { receivers: 1, batch: 10, ..Polling::default() };
         let poller = consume_from(&queue, one_receiver, {
             let calls = Arc::clone(&calls);
             move |_, _| {
