@@ -1004,7 +1004,7 @@ mod tests {
                 pages(&service, "?per_page=100", &body(&query, sort)).await.iter().map(|(_, units)| *units).collect();
             let greatest = costs.iter().copied().fold(0.0, f64::max);
             let first = costs.first().copied().unwrap_or_default();
-            println!("{query} {sort}: {} pages, {first} read units the first, {greatest} the dearest", costs.len());
+            eprintln!("{query} {sort}: {} pages, {first} read units the first, {greatest} the dearest", costs.len());
             assert!(greatest <= most, "{query} {sort}: {costs:?}");
         }
     }

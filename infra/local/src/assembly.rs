@@ -22,11 +22,9 @@ use store::{Store, StoreError};
 use sweep::Sweep;
 use wire::Routes;
 
+use crate::database::TABLE_PREFIX;
 use crate::queue::LocalQueue;
 use crate::source::sqs::SqsOptions;
-
-/// What the local run's tables start with.
-const TABLE_PREFIX: &str = "sundial";
 
 /// Gives a function, by its name, the HTTP client beneath its SDK clients: the one it is handed, or one wrapped around it.
 pub type HttpClients = Arc<dyn Fn(&'static str, SharedHttpClient) -> SharedHttpClient + Send + Sync>;
@@ -53,6 +51,8 @@ pub(crate) struct Parts {
     pub(crate) dynamodb_url: String,
     /// By which it is reached: by what answers requests, and by what works on its own.
     pub(crate) dynamodb_clients: DynamodbClients,
+    /// Whether the database makes the indexes that types ask for when the first type does.
+    pub(crate) makes_type_indexes_later: bool,
     pub(crate) queue: SendingTo,
     pub(crate) ambient: Ambient,
     pub(crate) access: access::Settings,
@@ -92,7 +92,11 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Functions, StoreError> {
     let aws = AwsSettings::emulator(&parts.dynamodb_url);
     let tables = TableNames::with_prefix(TABLE_PREFIX);
     let dynamodb = clients::dynamodb(&aws, parts.dynamodb_clients.answering.clone());
-    tables::create_missing(&dynamodb, &tables).await?;
+    if parts.makes_type_indexes_later {
+        tables::create_missing_but_type_indexes(&dynamodb, &tables).await?;
+    } else {
+        tables::create_missing(&dynamodb, &tables).await?;
+    }
     let store = Store::new(dynamodb, tables.clone(), parts.ambient.clone());
     let wiring = Wiring { parts, aws, tables, store, sqs_client: OnceLock::new() };
 

@@ -7,6 +7,7 @@
 
 mod log;
 mod turns;
+mod type_indexes;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
@@ -31,11 +32,13 @@ use dynoxide::storage_backend::Clock;
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use store::tables::TableNames;
 use tokio::sync::oneshot;
 
 use self::log::Log;
 pub(crate) use self::turns::Asker;
 use self::turns::Turns;
+use self::type_indexes::TypeIndexes;
 
 /// How often rows whose time to live has passed are deleted. DynamoDB promises days; nothing may depend on it.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
@@ -45,6 +48,9 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// One request: DynamoDB takes 16 MB.
 const REQUEST_BYTES: usize = 16 * 1024 * 1024;
+
+/// What the local run's tables start with.
+pub(crate) const TABLE_PREFIX: &str = "sundial";
 
 /// What DynamoDB calls its JSON.
 const AMZ_JSON: &str = "application/x-amz-json-1.0";
@@ -103,7 +109,8 @@ impl LocalDatabase {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let turns = Arc::new(Turns::of(&database, log)?);
+        let type_indexes = TypeIndexes::of(TableNames::with_prefix(TABLE_PREFIX).records);
+        let turns = Arc::new(Turns::of(&database, log, type_indexes)?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let secret = hex::encode(Ambient::system().random::<16>());
         let router = Router::new()
@@ -251,6 +258,7 @@ pub fn ask(database: &Database, operation: &str, body: &[u8]) -> Result<String, 
         "Query" => run(body, |request| database.query(request)),
         "Scan" => run(body, |request| database.scan(request)),
         "TransactWriteItems" => run(body, |request| database.transact_write_items(request)),
+        "UpdateTable" => run(body, |request| database.update_table(request)),
         "UpdateItem" => run(body, |request| database.update_item(request)),
         "UpdateTimeToLive" => run(body, |request| database.update_time_to_live(request)),
         other => Err(DynoxideError::ValidationException(format!("{other} is not an operation of this database"))),
@@ -309,8 +317,12 @@ impl Clock for AmbientClock {
 
 #[cfg(test)]
 mod tests {
+    use domain::account::AccountId;
     use domain::time::Timestamp;
+    use domain::types::{ObjectTypeDefinition, Schema, TypeKey};
     use serde_json::{Value, json};
+    use store::Store;
+    use store::clients::{self, AwsSettings};
 
     use super::*;
 
@@ -438,5 +450,75 @@ mod tests {
         std::fs::write(&path, "not a database, but long enough to be taken for one".repeat(40)).unwrap();
         let Err(error) = LocalDatabase::open(&path) else { panic!("it was opened") };
         assert!(error.to_string().contains("not a valid SQLite database"), "{error}");
+    }
+
+    async fn indexes(database: &LocalDatabase) -> usize {
+        let described = call(database, "DescribeTable", json!({"TableName": "sundial-records"})).await;
+        described["Table"]["GlobalSecondaryIndexes"].as_array().map_or(0, Vec::len)
+    }
+
+    fn settings(database: &LocalDatabase) -> (AwsSettings, TableNames) {
+        (AwsSettings::emulator(&database.endpoint_url()), TableNames::with_prefix(TABLE_PREFIX))
+    }
+
+    /// The six that types may ask for are made with the first type that does, however it comes to ask.
+    #[tokio::test]
+    async fn indexes_that_nobody_asks_for_are_not_there() {
+        let acme = AccountId::parse("acme").unwrap();
+        let schema = |indexed: Value| {
+            let schema = json!({"properties": {"name": {"type": "string"}}, "x-indexed": indexed});
+            Schema::parse(&schema).unwrap()
+        };
+        for asks_at_once in [true, false] {
+            let database = LocalDatabase::in_memory(Ambient::system()).unwrap();
+            let (aws, tables) = settings(&database);
+            let client = clients::dynamodb(&aws, database.http_client(Asker::Person));
+            store::tables::create_missing_but_type_indexes(&client, &tables).await.unwrap();
+            let store = Store::new(client, tables, Ambient::system());
+            let now = store.ambient().now();
+            let key = |text: &str| TypeKey::parse(text).unwrap();
+            let define = async |name: &str, schema: &Schema| {
+                let defined = ObjectTypeDefinition::new(key(name), schema, now);
+                store.define_object_type(&acme, &defined).await.unwrap();
+            };
+            define("plain", &schema(json!([]))).await;
+            store.replace_schema(&acme, &key("plain"), &schema(json!([])), now).await.unwrap();
+            assert_eq!(indexes(&database).await, 3);
+            if asks_at_once {
+                define("indexed", &schema(json!(["name"]))).await;
+            } else {
+                store.replace_schema(&acme, &key("plain"), &schema(json!(["_updated_at"])), now).await.unwrap();
+            }
+            assert_eq!(indexes(&database).await, 9);
+            database.stop().await;
+        }
+    }
+
+    /// Tables that an earlier release made are given what this one needs.
+    #[tokio::test]
+    async fn tables_of_before_are_given_the_indexes_of_today() {
+        let database = LocalDatabase::in_memory(Ambient::system()).unwrap();
+        let attribute = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
+        let of_before = json!({
+            "TableName": "sundial-records",
+            "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "AttributeDefinitions": [attribute("pk"), attribute("type_shard"), attribute("listed_at")],
+            "GlobalSecondaryIndexes": [{
+                "IndexName": "by_type",
+                "KeySchema": [
+                    {"AttributeName": "type_shard", "KeyType": "HASH"}, {"AttributeName": "listed_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }],
+        });
+        call(&database, "CreateTable", of_before).await;
+        let (aws, tables) = settings(&database);
+        let client = clients::dynamodb(&aws, database.http_client(Asker::Person));
+        store::tables::create_missing_but_type_indexes(&client, &tables).await.unwrap();
+        assert_eq!(indexes(&database).await, 3);
+        store::tables::create_missing(&client, &tables).await.unwrap();
+        assert_eq!(indexes(&database).await, 9);
+        database.stop().await;
     }
 }

@@ -198,6 +198,7 @@ impl LocalRun {
         let parts = Parts {
             dynamodb_url: dynamodb.url(),
             dynamodb_clients: dynamodb.http_clients(),
+            makes_type_indexes_later: matches!(dynamodb, Dynamodb::Own(_)),
             queue: queue.clone(),
             ambient: ambient.clone(),
             access,

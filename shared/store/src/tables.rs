@@ -68,10 +68,26 @@ pub(crate) const UPDATE_ENTRY: &str = "x_updated";
 /// consistent, and a write that leaves the keys alone costs nothing in the index.
 type Index = (&'static str, [&'static str; 2]);
 
+/// An index that types ask for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TypeIndex {
+    pub name: &'static str,
+    /// The name of its partition key.
+    pub partition: &'static str,
+    /// The name of its sort key.
+    pub entry: &'static str,
+}
+
+/// The indexes that types ask for: one for each slot, and that of the last update.
+pub fn type_indexes() -> impl Iterator<Item = TypeIndex> {
+    let slots = BY_SLOT.into_iter().zip(SLOT_ENTRIES);
+    slots.chain([(BY_UPDATE, UPDATE_ENTRY)]).map(|(name, entry)| TypeIndex { name, partition: "type_shard", entry })
+}
+
 struct Definition<'name> {
     name: &'name str,
     key: &'static [&'static str],
-    indexes: &'static [Index],
+    indexes: Vec<Index>,
 }
 
 /// Makes the tables that are not there yet, with their indexes and TTL.
@@ -79,24 +95,31 @@ struct Definition<'name> {
 /// # Errors
 /// When the database refuses or cannot be reached.
 pub async fn create_missing(client: &Client, names: &TableNames) -> Result<(), StoreError> {
+    create_all(client, names, type_indexes().map(|index| (index.name, [index.partition, index.entry]))).await
+}
+
+/// The same without the indexes that types ask for: whoever writes a type that does has to make them before.
+///
+/// # Errors
+/// When the database refuses or cannot be reached.
+pub async fn create_missing_but_type_indexes(client: &Client, names: &TableNames) -> Result<(), StoreError> {
+    create_all(client, names, std::iter::empty()).await
+}
+
+async fn create_all(
+    client: &Client,
+    names: &TableNames,
+    type_indexes: impl Iterator<Item = Index>,
+) -> Result<(), StoreError> {
+    let indexes = [
+        (BY_TYPE, ["type_shard", "listed_at"]),
+        (BY_SOURCE, ["source_shard", "listed_at"]),
+        (BY_TARGET, ["target_shard", "listed_at"]),
+    ];
     let definitions = [
-        Definition { name: &names.jobs, key: &["pk", "sk"], indexes: &[(BY_STATUS, ["status_key", "sk"])] },
-        Definition {
-            name: &names.records,
-            key: &["pk"],
-            indexes: &[
-                (BY_TYPE, ["type_shard", "listed_at"]),
-                (BY_SOURCE, ["source_shard", "listed_at"]),
-                (BY_TARGET, ["target_shard", "listed_at"]),
-                (BY_SLOT[0], ["type_shard", SLOT_ENTRIES[0]]),
-                (BY_SLOT[1], ["type_shard", SLOT_ENTRIES[1]]),
-                (BY_SLOT[2], ["type_shard", SLOT_ENTRIES[2]]),
-                (BY_SLOT[3], ["type_shard", SLOT_ENTRIES[3]]),
-                (BY_SLOT[4], ["type_shard", SLOT_ENTRIES[4]]),
-                (BY_UPDATE, ["type_shard", UPDATE_ENTRY]),
-            ],
-        },
-        Definition { name: &names.catalog, key: &["pk", "sk"], indexes: &[] },
+        Definition { name: &names.jobs, key: &["pk", "sk"], indexes: vec![(BY_STATUS, ["status_key", "sk"])] },
+        Definition { name: &names.records, key: &["pk"], indexes: indexes.into_iter().chain(type_indexes).collect() },
+        Definition { name: &names.catalog, key: &["pk", "sk"], indexes: Vec::new() },
     ];
     for definition in definitions {
         create(client, &definition).await?;
@@ -110,7 +133,7 @@ async fn create(client: &Client, definition: &Definition<'_>) -> Result<(), Stor
         .table_name(definition.name)
         .billing_mode(BillingMode::PayPerRequest)
         .set_key_schema(Some(key_schema(definition.key)?));
-    for (name, key) in definition.indexes {
+    for (name, key) in &definition.indexes {
         let index = GlobalSecondaryIndex::builder()
             .index_name(*name)
             .set_key_schema(Some(key_schema(key)?))

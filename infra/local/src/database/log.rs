@@ -169,6 +169,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::super::turns::{Asker, Turns};
+    use super::super::type_indexes::TypeIndexes;
     use super::*;
 
     fn answer(log: &Log) -> oneshot::Receiver<(u16, String)> {
@@ -206,7 +207,7 @@ mod tests {
         database.disable_bulk_loading().unwrap();
         let log = Log::of(&path).unwrap();
         let shared = Arc::clone(&log.shared);
-        let turns = Turns::of(&database, Some(log)).unwrap();
+        let turns = Turns::of(&database, Some(log), TypeIndexes::of("records".to_owned())).unwrap();
         let ask = async |target: &str, body: Value| {
             let answer = turns.ask(Asker::Person, format!("DynamoDB.{target}"), body.to_string().into()).await.unwrap();
             assert_eq!(answer.0, 200, "{}", answer.1);

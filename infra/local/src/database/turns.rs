@@ -14,6 +14,7 @@ use dynoxide::Database;
 use tokio::sync::oneshot;
 
 use super::log::Log;
+use super::type_indexes::TypeIndexes;
 use super::{answer, writes};
 
 /// SQLite lets one request in at a time; the second thread reads and writes JSON meanwhile.
@@ -108,13 +109,14 @@ impl Turns {
     ///
     /// # Errors
     /// When there can be no threads.
-    pub(super) fn of(database: &Database, log: Option<Log>) -> io::Result<Self> {
-        let (shared, log) = (Arc::<Shared>::default(), log.map(Arc::new));
+    pub(super) fn of(database: &Database, log: Option<Log>, type_indexes: TypeIndexes) -> io::Result<Self> {
+        let (shared, log, type_indexes) = (Arc::<Shared>::default(), log.map(Arc::new), Arc::new(type_indexes));
         for _ in 0..THREADS {
-            let (shared, database, log) = (Arc::clone(&shared), database.clone(), log.clone());
+            let (shared, database) = (Arc::clone(&shared), database.clone());
+            let (log, type_indexes) = (log.clone(), Arc::clone(&type_indexes));
             std::thread::Builder::new()
                 .name("database".into())
-                .spawn(move || shared.answer_for_ever(&database, log.as_deref()))?;
+                .spawn(move || shared.answer_for_ever(&database, log.as_deref(), &type_indexes))?;
         }
         Ok(Self { shared })
     }
@@ -154,7 +156,7 @@ impl Drop for Turns {
 }
 
 impl Shared {
-    fn answer_for_ever(&self, database: &Database, log: Option<&Log>) {
+    fn answer_for_ever(&self, database: &Database, log: Option<&Log>, type_indexes: &TypeIndexes) {
         loop {
             let request = {
                 let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -174,7 +176,10 @@ impl Shared {
                 continue;
             }
             let writing = log.filter(|_| writes(&target)).map(Log::writing);
-            let answered = catch_unwind(AssertUnwindSafe(|| answer(database, &target, &body)));
+            let answered = catch_unwind(AssertUnwindSafe(|| match type_indexes.before(database, &target, &body) {
+                Ok(()) => answer(database, &target, &body),
+                Err(error) => (error.status_code(), error.to_json()),
+            }));
             drop(writing);
             // The panic itself was printed where it happened.
             let Ok((status, body)) = answered else {
@@ -225,14 +230,14 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_waits_for_a_database_that_has_ended() {
-        let turns = Turns::of(&Database::memory().unwrap(), None).unwrap();
+        let turns = Turns::of(&Database::memory().unwrap(), None, TypeIndexes::of("records".to_owned())).unwrap();
         turns.end();
         assert_eq!(turns.ask(Asker::Person, "DynamoDB.Scan".to_owned(), Bytes::from_static(b"{}")).await, None);
     }
 
     #[tokio::test]
     async fn what_the_database_refuses_is_answered() {
-        let turns = Turns::of(&Database::memory().unwrap(), None).unwrap();
+        let turns = Turns::of(&Database::memory().unwrap(), None, TypeIndexes::of("records".to_owned())).unwrap();
         for _ in 0..10 {
             let answer = turns.ask(Asker::Person, "DynamoDB.Nothing".to_owned(), Bytes::from_static(b"{}")).await;
             assert_eq!(answer.unwrap().0, 400);
