@@ -452,3 +452,62 @@ fn an_agreed_relationship_whose_end_is_gone_is_fenced_before_it_fails() {
     };
     assert!(details(&decision)[0].contains("source"));
 }
+
+/// A write of a row in place of another, each with one relationship's change.
+fn write_between(before: Before, state: State) -> Write {
+    let row = Row { version: 5, operations: Operations::default(), state };
+    let end = RecordId::from_bytes([9; 16]);
+    Write { id: RecordId::from_bytes([1; 16]), base: 4, before, row, links: vec![LinkChange { end, change: 1 }] }
+}
+
+#[test]
+fn a_write_says_by_how_many_records_the_account_grows_and_how_it_is_taken_back() {
+    let world = World::new();
+    let object = || world.stored(5, "{}").state;
+    let related = || {
+        State::Relationship(RelationshipRecord {
+            id: RecordId::from_bytes([1; 16]),
+            relationship_type: TypeKey::parse("sold_in").unwrap(),
+            source: End::Elsewhere("zen:user:1".to_owned()),
+            target: End::Elsewhere("zen:user:2".to_owned()),
+            created_at: Timestamp::from_seconds(1),
+            position: None,
+        })
+    };
+    for (before, state, growth) in [
+        (Before::Nothing, object(), 1),
+        (Before::Tombstone, object(), 1),
+        (Before::Object(None), object(), 0),
+        (Before::Object(None), State::Tombstone, -1),
+        (Before::Nothing, related(), 1),
+        (Before::Tombstone, related(), 1),
+        (Before::Relationship, related(), 0),
+        (Before::Relationship, State::Tombstone, -1),
+        (Before::Nothing, State::Tombstone, 0),
+        (Before::Tombstone, State::Tombstone, 0),
+    ] {
+        let write = write_between(before, state);
+        assert_eq!((write.growth(), write.makes()), (growth, growth == 1), "{write:?}");
+        let undone = write.undone();
+        assert_eq!((undone.id, undone.base, undone.row.version), (write.id, 5, 6));
+        assert_eq!((undone.links[0].end, undone.links[0].change), (write.links[0].end, -1));
+        assert_eq!(undone.row.state, State::Tombstone);
+        assert_eq!(undone.before, Before::state(&write.row.state));
+    }
+}
+
+#[test]
+fn without_room_what_failed_before_the_first_success_keeps_its_reason_and_all_that_follows_has_that_of_the_limit() {
+    let world = World::new();
+    let items = [item(&json!({})), item(&json!({"name": "a"})), item(&json!({"name": "b"}))];
+    let decision = world.decide(Operation::CreateObjects, &items, None);
+    let own = details(&decision);
+    assert_eq!((own[1].as_str(), own[2].as_str()), ("done", TAKEN));
+    let without = decision.without_room(RecordKind::Object);
+    let limit = RecordKind::Object.over_limit().detail.to_string();
+    assert_eq!(details(&without), [own[0].clone(), limit.clone(), limit]);
+    assert_eq!(without.write, None);
+    let failing = world.decide(Operation::CreateObjects, &[item(&json!({})), item(&json!({}))], None);
+    let own = details(&failing);
+    assert_eq!(details(&failing.without_room(RecordKind::Object)), own, "it would have made nothing");
+}
