@@ -8,7 +8,7 @@
 //! It begins [`timing::INDEX_FILLED_AFTER`] after the schema was replaced, when nobody is left that read the type before. How far it has
 //! come is noted after each page, so it goes on where the last sweep ended; a page that is gone through twice changes nothing.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use domain::record::Row;
 use domain::timing;
@@ -27,6 +27,9 @@ const PAGE_RECORDS: usize = 400;
 
 /// Bytes of attributes that are read at once.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long a page takes at the least. So many writes a second a table takes beside its work, a new one of 4,000 units among them.
+const PAGE_TIME: Duration = Duration::from_millis(200);
 
 /// How often a page is read anew because others wrote some of its records meanwhile. What stays behind even then goes to the next sweep.
 const ROUNDS: usize = 5;
@@ -95,6 +98,7 @@ impl Sweep {
     ) -> Result<Filled, StoreError> {
         let mut from = filling.from.clone();
         loop {
+            let began = Instant::now();
             let query = PageQuery { from: from.clone(), backwards: false, descending: false, limit: PAGE_RECORDS };
             let mut remaining_rounds = ROUNDS;
             let page = loop {
@@ -125,6 +129,7 @@ impl Sweep {
             if !self.store.move_filling(filling, reached).await? || Instant::now() >= deadline {
                 return Ok(Filled::Later);
             }
+            tokio::time::sleep_until((began + PAGE_TIME).into()).await;
         }
     }
 

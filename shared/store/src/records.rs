@@ -342,7 +342,8 @@ impl Store {
         entries.map(|entries| entries.iter().map(id).collect()).transpose()
     }
 
-    /// What stands within a range of an index, of every shard of a type. Reads a little more than `most` entries at the most.
+    /// What stands within a range of an index, of every shard of a type; `None` when there are more than `most`. A shard has about its
+    /// share of them: one that has half as much again says that there are more, so no more than that is read.
     async fn entries(
         &self,
         account: &AccountId,
@@ -351,6 +352,7 @@ impl Store {
         range: &Range,
         most: usize,
     ) -> Result<Option<Vec<String>>, StoreError> {
+        let share = most / usize::from(keys::SHARDS) * 3 / 2 + 64;
         let shards = (0..keys::SHARDS).map(|shard| async move {
             let partition = keys::by_type(account, TypeKind::Object, key, shard);
             let mut found = Vec::new();
@@ -361,7 +363,7 @@ impl Store {
                     .query()
                     .table_name(&self.tables.records)
                     .index_name(index)
-                    .limit(i32::try_from(most + 1 - found.len()).unwrap_or(i32::MAX))
+                    .limit(i32::try_from(share + 1 - found.len()).unwrap_or(i32::MAX))
                     .expression_attribute_names("#partition", "type_shard")
                     .expression_attribute_names("#entry", entry)
                     .expression_attribute_values(":partition", text(&partition))
@@ -373,13 +375,16 @@ impl Store {
                     found.push(Reader(row).text(entry)?.to_owned());
                 }
                 after = answer.last_evaluated_key;
-                if after.is_none() || found.len() > most {
-                    return Ok::<_, StoreError>(found);
+                if found.len() > share {
+                    return Ok::<_, StoreError>(None);
+                }
+                if after.is_none() {
+                    return Ok(Some(found));
                 }
             }
         });
-        let found: Vec<String> = try_join_all(shards).await?.into_iter().flatten().collect();
-        Ok((found.len() <= most).then_some(found))
+        let found: Option<Vec<Vec<String>>> = try_join_all(shards).await?.into_iter().collect();
+        Ok(found.map(|found| found.concat()).filter(|found| found.len() <= most))
     }
 
     /// A page of the relationship records of one type that have `end` on one of `sides`, by creation. Positions are
