@@ -128,7 +128,7 @@ async fn a_filling_is_begun_anew_where_the_schema_was_replaced() {
     // What goes on with the one before finds that it is not wanted any more.
     assert!(!store.move_filling(&under_way[0], "x").await.expect("the database"));
     let defined = store.object_type(&acme.account, &under_way[0].key).await.expect("the database").expect("a type");
-    assert!(!store.indexes_are_filled(&under_way[0], &defined.indexes).await.expect("the database"));
+    assert!(!store.indexes_are_filled(&under_way[0], &defined).await.expect("the database"));
     assert_eq!(store.fillings().await.expect("the database")[0].from, None);
     home.advance(Duration::from_mins(3));
     assert_eq!(sweep_once(&home, Duration::from_mins(1)).await, (1, 0));

@@ -5,7 +5,7 @@
 //!
 //! While a job is processing it has the chunks that are recorded. Of a failed job, items may be in no chunk's results, because nobody ever
 //! agreed on anything for them. They come last, as if they were a chunk more: so the order of the others is the same before and after the job
-//! failed, and who goes from page to page meanwhile sees each item once. To know which they are, all results are read, as
+//! failed, and a place means the same. To know which they are, all results are read, as
 //! [`show`](crate::show) does, and only for the page that comes to them.
 
 mod csv;

@@ -2,7 +2,8 @@
 //!
 //! From the moment a schema names an attribute in `x-indexed`, whoever writes a record of the type writes its entry too. Those that are
 //! there already get theirs here: the records of the type are gone through in the order of their creation, and where one lacks an entry, its
-//! row is given it on condition of its version, which stays. A record that is written meanwhile has its entries by that.
+//! row is given it on condition of its version, which stays. Who writes a record's attributes meanwhile writes its entries; where others move
+//! it on, it is read once more.
 //! When the end is reached, the type says that its indexes are filled, on condition that its schema is still the same; only then do searches use them.
 //!
 //! It begins [`timing::INDEX_FILLED_AFTER`] after the schema was replaced, when nobody is left that read the type before. How far it has
@@ -10,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use domain::record::Row;
+use domain::record::{RecordId, Row};
 use domain::timing;
 use domain::types::{Indexes, ObjectTypeDefinition};
 use serde_json::Value;
@@ -28,11 +29,14 @@ const PAGE_RECORDS: usize = 400;
 /// Bytes of attributes that are read at once.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// How long a page takes at the least. So many writes a second a table takes beside its work, a new one of 4,000 units among them.
-const PAGE_TIME: Duration = Duration::from_millis(200);
+/// Write units that a filling takes of the table. A new one takes 4,000, of which half are left to who uses it.
+const UNITS_PER_SECOND: u32 = 2_000;
 
-/// How often a page is read anew because others wrote some of its records meanwhile. What stays behind even then goes to the next sweep.
-const ROUNDS: usize = 5;
+/// How long the indexes are given to follow their table at the end. Half a second is usual at the worst.
+const INDEX_LAG: Duration = Duration::from_secs(3);
+
+/// How often records of a page are read anew because others wrote them meanwhile. What stays behind even then goes to the next sweep.
+const ROUNDS: usize = 30;
 
 /// What came of a type.
 enum Filled {
@@ -100,53 +104,63 @@ impl Sweep {
         loop {
             let began = Instant::now();
             let query = PageQuery { from: from.clone(), backwards: false, descending: false, limit: PAGE_RECORDS };
-            let mut remaining_rounds = ROUNDS;
-            let page = loop {
-                let page = self
-                    .store
-                    .list_records(&filling.account, TypeKind::Object, &filling.key, &query, PAGE_BYTES)
-                    .await?;
-                if self.add_entries(filling, &page.items, &defined.indexes).await? {
-                    break page;
-                }
-                remaining_rounds -= 1;
-                if remaining_rounds == 0 || Instant::now() >= deadline {
-                    return Ok(Filled::Later);
-                }
+            let page =
+                self.store.list_records(&filling.account, TypeKind::Object, &filling.key, &query, PAGE_BYTES).await?;
+            let last = page.items.last().and_then(Row::object);
+            let reached = last.map(|record| keys::listed_at(record.created_at, record.position, record.id));
+            let Some(units) = self.add_entries(filling, page.items, &defined.indexes).await? else {
+                return Ok(Filled::Later);
             };
             if !page.more_after {
+                // Searches rely on it from then on, and the indexes trail their table.
+                tokio::time::sleep(INDEX_LAG).await;
                 // In this order: a note that stays behind is taken away by the next sweep.
-                let is_done = self.store.indexes_are_filled(filling, &defined.indexes).await?;
+                let is_done = self.store.indexes_are_filled(filling, defined).await?;
                 self.store.end_filling(filling).await?;
                 return Ok(if is_done { Filled::Done } else { Filled::Later });
             }
-            from = page
-                .items
-                .last()
-                .and_then(Row::object)
-                .map(|record| keys::listed_at(record.created_at, record.position, record.id));
-            let Some(reached) = &from else { return Ok(Filled::Later) };
-            if !self.store.move_filling(filling, reached).await? || Instant::now() >= deadline {
+            let Some(reached) = reached else { return Ok(Filled::Later) };
+            if !self.store.move_filling(filling, &reached).await? || Instant::now() >= deadline {
                 return Ok(Filled::Later);
             }
-            tokio::time::sleep_until((began + PAGE_TIME).into()).await;
+            from = Some(reached);
+            let pace = Duration::from_secs(1) * u32::try_from(units).unwrap_or(u32::MAX) / UNITS_PER_SECOND;
+            tokio::time::sleep_until((began + pace).into()).await;
         }
     }
 
-    /// Gives the rows the entries that they lack. Answers whether all have theirs now.
-    async fn add_entries(&self, filling: &Filling, rows: &[Row], indexes: &Indexes) -> Result<bool, StoreError> {
-        let mut changes = Vec::new();
-        for row in rows {
-            let Some(record) = row.object() else { continue };
-            // What is stored was JSON when it was written.
-            let attributes: Value = serde_json::from_str(&record.attributes)
-                .map_err(|_| StoreError::UnreadableRow("its attributes are no JSON".to_owned()))?;
-            let entries = indexes.entries_of(&attributes);
-            if record.entries.as_deref() != Some(&entries) {
-                changes.push((row.clone(), entries));
+    /// Gives the rows the entries that they lack, and answers with the write units that it took, about; `None` when some of them were
+    /// written by others each time.
+    async fn add_entries(
+        &self,
+        filling: &Filling,
+        mut rows: Vec<Row>,
+        indexes: &Indexes,
+    ) -> Result<Option<usize>, StoreError> {
+        let mut units = 0;
+        for _ in 0..ROUNDS {
+            let mut changes = Vec::new();
+            for row in rows {
+                let Some(record) = row.object() else { continue };
+                // What is stored was JSON when it was written.
+                let attributes: Value = serde_json::from_str(&record.attributes)
+                    .map_err(|_| StoreError::UnreadableRow("its attributes are no JSON".to_owned()))?;
+                let entries = indexes.entries_of(&attributes);
+                if record.entries.as_deref() != Some(&entries) {
+                    // A unit for each kilobyte of the row, of which something is not attributes, and one for each index.
+                    units += record.attributes.len() / 1_024 + 2 + entries.slots.iter().flatten().count();
+                    changes.push((row, entries));
+                }
             }
+            if changes.is_empty() {
+                return Ok(Some(units));
+            }
+            let written = self.store.write_entries(&filling.account, &changes).await?;
+            let lost = changes.iter().zip(written).filter(|(_, written)| *written == Written::Lost);
+            let lost: Vec<RecordId> = lost.filter_map(|((row, _), _)| Some(row.object()?.id)).collect();
+            // Those alone, and at once: who is an end of many relationships is written all the time, and does not get its entries by that.
+            rows = self.store.records(&filling.account, lost).await?.into_values().collect();
         }
-        let written = self.store.write_entries(&filling.account, &changes).await?;
-        Ok(written.iter().all(|written| *written == Written::Done))
+        Ok(None)
     }
 }

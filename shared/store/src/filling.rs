@@ -5,7 +5,7 @@ use domain::account::AccountId;
 use domain::record::{ObjectRecord, Row};
 use domain::time::Timestamp;
 use domain::types::indexes::Entries;
-use domain::types::{Indexes, TypeKey};
+use domain::types::{ObjectTypeDefinition, TypeKey};
 
 use crate::attributes::{Attributes, Reader, broken, millis, number, text};
 use crate::catalog::type_key;
@@ -80,8 +80,9 @@ impl Store {
             .table_name(&self.tables.catalog)
             .set_key(Some(filling_key(&filling.account, &filling.key)))
             .update_expression("SET #from = :from")
-            // Closes the race with a replacement of the schema, which begins the filling anew.
-            .condition_expression("version = :version")
+            // Closes the race with a replacement of the schema, which begins the filling anew. A type that was defined anew may have the same version.
+            .condition_expression("version = :version AND since = :since")
+            .expression_attribute_values(":since", millis(filling.since))
             .expression_attribute_names("#from", "from")
             .expression_attribute_values(":from", text(from))
             .expression_attribute_values(":version", number(filling.version));
@@ -98,27 +99,34 @@ impl Store {
             .delete_item()
             .table_name(&self.tables.catalog)
             .set_key(Some(filling_key(&filling.account, &filling.key)))
-            // Closes the race with a replacement of the schema, which has something else to be filled.
-            .condition_expression("version = :version")
+            // Closes the race with a replacement of the schema, which has something else to be filled, and may have noted it already.
+            .condition_expression("version = :version AND since = :since")
+            .expression_attribute_values(":since", millis(filling.since))
             .expression_attribute_values(":version", number(filling.version));
         self.delete_if(delete).await?;
         Ok(())
     }
 
-    /// Says of a type that its indexes have an entry of each record. Answers whether it was of that version still.
+    /// Says of a type that its indexes have an entry of each record. Answers whether it was that type, at that version, still.
     ///
     /// # Errors
     /// When the outcome is not known.
-    pub async fn indexes_are_filled(&self, filling: &Filling, indexes: &Indexes) -> Result<bool, StoreError> {
+    pub async fn indexes_are_filled(
+        &self,
+        filling: &Filling,
+        defined: &ObjectTypeDefinition,
+    ) -> Result<bool, StoreError> {
         let update = self
             .client
             .update_item()
             .table_name(&self.tables.catalog)
             .set_key(Some(type_key(&filling.account, TypeKind::Object, &filling.key)))
             .update_expression("SET x_filled = :filled")
-            // Closes the race with a replacement of the schema: that one's indexes were not filled; and with a delete.
-            .condition_expression("version = :version")
-            .expression_attribute_values(":filled", text(indexes.to_text()))
+            // Closes the race with a replacement of the schema: that one's indexes were not filled; and with a type that was deleted, and
+            // defined anew.
+            .condition_expression("version = :version AND created_at = :created_at")
+            .expression_attribute_values(":created_at", millis(defined.created_at))
+            .expression_attribute_values(":filled", text(defined.indexes.to_text()))
             .expression_attribute_values(":version", number(filling.version));
         Ok(self.update_if(update).await?.is_some())
     }

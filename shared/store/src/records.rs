@@ -708,7 +708,7 @@ fn statement(
     )
 }
 
-/// An update of a row that stands at a version. Of what is `removed`, all has to be there.
+/// An update of a row that stands at a version.
 pub(crate) fn update_statement(
     table: &str,
     key: String,

@@ -207,14 +207,24 @@ pub(crate) fn entries_to_remove(held: Held, entries: Option<&Entries>) -> impl I
 }
 
 /// The entries that a row has.
-fn entries_on(row: &Attributes, reader: &Reader<'_>) -> Result<Option<Box<Entries>>, StoreError> {
+fn entries_on(
+    row: &Attributes,
+    reader: &Reader<'_>,
+    id: RecordId,
+    updated_at: Timestamp,
+) -> Result<Option<Box<Entries>>, StoreError> {
     if !row.contains_key(INDEXED) {
         return Ok(None);
     }
-    let mut entries = Entries { updated_at: row.contains_key(UPDATE_ENTRY), ..Entries::default() };
+    let updated = reader.optional_text(UPDATE_ENTRY)?;
+    let mut entries = Entries { updated_at: updated.is_some(), ..Entries::default() };
+    // A filling and a writer that read the row before may both have written to it: then an entry is left that leads to where the record is not.
+    entries.are_stale = updated.is_some_and(|updated| updated != keys::updated_at(updated_at, id));
+    let listed_at = reader.optional_text("listed_at")?;
     for (name, slot) in SLOT_ENTRIES.into_iter().zip(&mut entries.slots) {
         let Some(entry) = reader.optional_text(name)? else { continue };
         let place = place_of_entry(entry).ok_or_else(|| broken(name))?;
+        entries.are_stale |= Some(place) != listed_at;
         *slot = Some(entry[..entry.len() - place.len()].to_owned());
     }
     Ok(Some(Box::new(entries)))
@@ -244,7 +254,7 @@ pub(crate) fn record_from_row(row: &Attributes) -> Result<(RecordId, Row), Store
             updated_at: reader.millis("updated_at")?,
             type_version: reader.number("type_version")?,
             links: reader.number("links")?,
-            entries: entries_on(row, &reader)?,
+            entries: entries_on(row, &reader, id, reader.millis("updated_at")?)?,
         })
     } else if row.contains_key("relationship_type") {
         State::Relationship(RelationshipRecord {
@@ -322,7 +332,7 @@ mod tests {
         };
         let named = ObjectRecord { external_id: Some("x".to_owned()), ..object.clone() };
         let slots = [Some("name\u{1f}tgum\u{1f}".to_owned()), None, None, None, Some("size\u{1f}n1\u{1f}".to_owned())];
-        let entries = |updated_at| Some(Box::new(Entries { slots: slots.clone(), updated_at }));
+        let entries = |updated_at| Some(Box::new(Entries { slots: slots.clone(), updated_at, are_stale: false }));
         let indexed = ObjectRecord { entries: entries(true), ..object.clone() };
         let without_update = ObjectRecord { entries: entries(false), ..object.clone() };
         let without_value = ObjectRecord { entries: Some(Box::default()), ..object.clone() };
@@ -350,6 +360,45 @@ mod tests {
                 record_to_row(&account(), &row, at).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
             attributes.insert("pk".to_owned(), text(keys::record(&account(), id)));
             assert_eq!(record_from_row(&attributes).unwrap(), (id, row));
+        }
+    }
+
+    /// An entry that leads to another place is none that the record is to have, whatever its value.
+    #[test]
+    fn entries_that_lead_elsewhere_are_seen() {
+        let at = Timestamp::from_millis(1_700_000_000_123);
+        let entries =
+            Entries { slots: [Some("a\u{1f}n1\u{1f}".to_owned()), None, None, None, None], ..Entries::default() };
+        let record = ObjectRecord {
+            id: RecordId::from_bytes([7; 16]),
+            object_type: TypeKey::parse("product").unwrap(),
+            external_id: None,
+            attributes: "{}".to_owned(),
+            created_at: at,
+            position: Some(1),
+            updated_at: at,
+            type_version: 1,
+            links: 0,
+            entries: Some(Box::new(Entries { updated_at: true, ..entries })),
+        };
+        let row = Row { version: 1, operations: Operations::default(), state: State::Object(record.clone()) };
+        let read = |name: &str, value: &str| {
+            let mut attributes: Attributes =
+                record_to_row(&account(), &row, at).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            attributes.insert("pk".to_owned(), text(keys::record(&account(), record.id)));
+            attributes.insert(name.to_owned(), text(value));
+            let (_, read) = record_from_row(&attributes).unwrap();
+            read.object().unwrap().entries.clone().unwrap()
+        };
+        assert_eq!(Some(read("external_id", "x")), record.entries);
+        let before = keys::listed_at(Timestamp::from_millis(5), Some(1), record.id);
+        for (name, entry) in [
+            ("x1", format!("a\u{1f}n1\u{1f}{before}")),
+            ("x_updated", keys::updated_at(Timestamp::from_millis(5), record.id)),
+        ] {
+            let stale = read(name, &entry);
+            assert!(stale.are_stale && Some(&stale) != record.entries.as_ref(), "{name}");
+            assert_eq!(stale.held(), record.entries.as_ref().unwrap().held(), "what is there can be taken away");
         }
     }
 

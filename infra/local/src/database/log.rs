@@ -149,7 +149,8 @@ impl Shared {
             self.safe_bytes.store(bytes, Ordering::SeqCst);
             return Ok(());
         }
-        let opened = File::open(&self.path)?;
+        // For writing: some systems write nothing out that was opened for reading.
+        let opened = File::options().read(true).write(true).open(&self.path)?;
         opened.sync_all()?;
         // The file's name is safe only with its folder.
         if let Some(folder) = self.path.parent().filter(|_| cfg!(unix)) {

@@ -20,7 +20,7 @@ use super::{answer, writes};
 /// SQLite lets one request in at a time; the second thread reads and writes JSON meanwhile.
 const THREADS: usize = 2;
 
-/// Of so many turns at least one is of who has waited longest of the last: they are never kept waiting for ever.
+/// Of so many turns at least one is of those who are not persons: they are never kept waiting for ever.
 const LEAST_SHARE: u32 = 16;
 
 /// A batch of records: requests with more bytes than this. One statement and what belongs to it have some hundred.
@@ -72,24 +72,30 @@ struct Lines {
     persons: VecDeque<Request>,
     small: VecDeque<Request>,
     batches: VecDeque<Request>,
-    /// Turns since one was given to a batch though others waited.
+    /// Turns since the last that was not a person's by right.
     turns: u32,
+    /// Which of the last two lines had that turn last.
+    batch_is_next: bool,
     is_over: bool,
 }
 
 impl Lines {
     fn next(&mut self) -> Option<Request> {
         self.turns += 1;
-        if self.turns >= LEAST_SHARE
-            && let Some(request) = self.batches.pop_front().or_else(|| self.small.pop_front())
-        {
+        if self.turns >= LEAST_SHARE {
             self.turns = 0;
-            return Some(request);
+            // By turns, or of the two the one that is longer would keep the other waiting.
+            self.batch_is_next = !self.batch_is_next;
+            let (first, second) = if self.batch_is_next {
+                (&mut self.batches, &mut self.small)
+            } else {
+                (&mut self.small, &mut self.batches)
+            };
+            if let Some(request) = first.pop_front().or_else(|| second.pop_front()) {
+                return Some(request);
+            }
         }
-        self.persons.pop_front().or_else(|| self.small.pop_front()).or_else(|| {
-            self.turns = 0;
-            self.batches.pop_front()
-        })
+        self.persons.pop_front().or_else(|| self.small.pop_front()).or_else(|| self.batches.pop_front())
     }
 }
 
@@ -218,14 +224,19 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_has_its_turn_however_many_persons_come() {
+    fn what_nobody_waits_for_has_its_turns_however_many_persons_come() {
         let mut lines = Lines::default();
-        lines.batches.push_back(request("batch"));
-        lines.persons.extend((0..100).map(|_| request("person")));
+        lines.batches.extend((0..50).map(|_| request("batch")));
+        lines.small.extend((0..50).map(|_| request("small")));
+        lines.persons.extend((0..1_000).map(|_| request("person")));
         let order = order(&mut lines);
-        let turn = order.iter().position(|target| target == "batch").unwrap();
-        assert!(turn < LEAST_SHARE as usize, "{turn}");
-        assert_eq!(order.len(), 101);
+        let share = LEAST_SHARE as usize;
+        for line in ["batch", "small"] {
+            let turns: Vec<usize> = (0..10 * share).filter(|turn| order[*turn] == line).collect();
+            assert_eq!(turns.len(), 5, "{line}: {turns:?}");
+            assert!(turns.windows(2).all(|pair| pair[1] - pair[0] <= 2 * share), "{line}: {turns:?}");
+        }
+        assert_eq!(order.len(), 1_100);
     }
 
     #[tokio::test]

@@ -7,6 +7,9 @@ use crate::types::{Indexes, TypeKey};
 /// Values that an index is asked for. Each takes eight reads of its own, one for each part that a type is spread over.
 pub const VALUES_LOOKED_UP: usize = 10;
 
+/// Lists of entries that a search goes through together, one for each value and type. Each is eight reads at the same time: 160 at most.
+const LISTS_LOOKED_UP: usize = 20;
+
 /// A way to the matches through indexes. It leads to every record that matches, and may lead to others.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum IndexPlan {
@@ -63,12 +66,12 @@ impl Query {
             }
         }
         plans.extend(fewest.map(|(_, plan)| plan));
-        let prefixes = first.paths().filter_map(|path| Some((path, self.prefix(path)?)));
-        if let Some((path, prefix)) = prefixes.max_by_key(|(_, prefix)| prefix.len())
-            && let Some(within) = within(types, path, &[text_key(path, &folded(&prefix))])
-        {
-            plans.push(IndexPlan::Prefix { path: path.to_owned(), within });
-        }
+        let prefixes = first.paths().filter_map(|path| {
+            let prefix = self.prefix(path)?;
+            let within = within(types, path, &[text_key(path, &folded(&prefix))])?;
+            Some((prefix.len(), IndexPlan::Prefix { path: path.to_owned(), within }))
+        });
+        plans.extend(prefixes.max_by_key(|(length, _)| *length).map(|(_, plan)| plan));
         if self.asks_of_updates() && types.iter().all(|(_, indexes)| indexes.has_updated_at()) {
             plans.push(IndexPlan::Updates(types.iter().map(|(key, _)| key.clone()).collect()));
         }
@@ -76,8 +79,11 @@ impl Query {
     }
 }
 
-/// Where the attribute has its entries in each type; `None` where some type has no index of it.
+/// Where the attribute has its entries in each type; `None` where some type has no index of it, or they are too many together.
 fn within(types: &[(TypeKey, Indexes)], path: &str, beginnings: &[String]) -> Option<Vec<Within>> {
+    if beginnings.len() * types.len() > LISTS_LOOKED_UP {
+        return None;
+    }
     let of_type = |(key, indexes): &(TypeKey, Indexes)| {
         Some(Within { key: key.clone(), slot: indexes.slot(path)?, beginnings: beginnings.to_vec() })
     };
@@ -136,6 +142,9 @@ mod tests {
         assert_eq!(plans(&both, &[&["a", "b"], &["b", "a"]]), ["a 1 [0, 1]"]);
         assert_eq!(plans(&both, &[&["a", "b"], &["b"]]), none);
         assert_eq!(plans(&both, &[]), none);
+        let many: Vec<&[&str]> = vec![&["a"]; 11];
+        assert_eq!(plans(&json!({"query": {"a": {"$in": [1, 2]}}}), &many), none);
+        assert_eq!(plans(&json!({"query": {"a": 1}}), &many).len(), 1);
     }
 
     #[test]

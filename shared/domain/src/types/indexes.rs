@@ -69,7 +69,9 @@ impl Indexes {
                 continue;
             }
             let property = |name: &str| schema.get("properties").and_then(|properties| properties.get(name)).is_some();
-            if !property(name) && !name.split_once('.').is_some_and(|(first, _)| property(first)) {
+            // A property's own name may have dots in it.
+            let mut beginnings = name.match_indices('.').map(|(dot, _)| &name[..dot]);
+            if !property(name) && !beginnings.any(property) {
                 return Err(Problem::unprocessable(format!(
                     "schema.{MEMBER} names {}, which schema.properties does not define",
                     quoted(name)
@@ -159,7 +161,7 @@ impl Indexes {
             let path = slot.as_deref()?;
             Some(value_key(path, &Scalar::of(attribute_at(attributes, path)?)?))
         };
-        Entries { slots: self.slots.each_ref().map(entry), updated_at: self.updated_at }
+        Entries { slots: self.slots.each_ref().map(entry), updated_at: self.updated_at, are_stale: false }
     }
 }
 
@@ -178,6 +180,9 @@ pub struct Entries {
     pub slots: [Option<String>; SLOTS],
     /// Whether it stands in the index of the last update.
     pub updated_at: bool,
+    /// Whether one of them leads to another place than the record's, of a row that was read: such entries are never those that a
+    /// record is to have.
+    pub are_stale: bool,
 }
 
 impl Entries {
@@ -253,6 +258,7 @@ mod tests {
             (json!(["_updated_at", "_updated_at"]), "names \"_updated_at\" twice"),
             (json!(["colour"]), "names \"colour\", which schema.properties does not define"),
             (json!(["_created_at"]), "names \"_created_at\", which"),
+            (json!(["colour.name.a.b"]), "names \"colour.name.a.b\", which"),
             (json!(["colour.name"]), "names \"colour.name\", which"),
             (json!([format!("address.{}", "x".repeat(300))]), "at most 255 bytes"),
             (json!(["address.\u{1f}"]), "no control character"),
@@ -261,7 +267,7 @@ mod tests {
             let problem = indexes(&names).unwrap_err();
             assert!(problem.detail.contains(words), "{names}: {}", problem.detail);
         }
-        assert!(indexes(&json!(["name", "size", "a.b", "address", "c", "_updated_at"])).is_ok());
+        assert!(indexes(&json!(["name", "size", "a.b.c", "address", "c", "_updated_at"])).is_ok());
     }
 
     #[test]
