@@ -323,6 +323,7 @@ fn object(id: RecordId, links: u64) -> ObjectRecord {
         type_version: 2,
         position: Some(0),
         links,
+        entries: None,
     }
 }
 
