@@ -1,7 +1,7 @@
 //! The local run's DynamoDB: dynoxide, in a file or in memory.
 //!
-//! The functions reach it within the process, in an order of its own ([`turns`]); in a file, no answer leaves it before the disk has what it
-//! tells of ([`log`]). Beside them it is served on a free port of the loopback interface, for the operator's
+//! The functions reach it within the process, in an order of its own (`turns`); in a file, no answer leaves it before the disk has what it
+//! tells of (`log`). Beside them it is served on a free port of the loopback interface, for the operator's
 //! program alone, whose address has a secret in it: a page in a browser can call any port of its machine, and could read and write
 //! everything otherwise.
 
