@@ -873,6 +873,30 @@ mod tests {
         assert_eq!(found.len(), 300);
     }
 
+    /// What the documentation says that indexes cost, in write units of the indexes, by the database's own count.
+    #[tokio::test]
+    async fn an_entry_costs_a_unit_and_a_change_of_it_two() {
+        let service = indexed(1).await;
+        let meter = service.store().meter();
+        let units = async |external_id: &str, attributes: Value, status: u16| {
+            let before = meter.read();
+            let item = json!({"type": "product", "external_id": external_id, "attributes": attributes});
+            service.ambient().advance(1);
+            assert_eq!(service.send("PATCH", "/objects/records", &json!({"data": item})).await.status, status);
+            (meter.read() - before).writes.index_units
+        };
+        // One in the list of the type, two attributes, and the last update.
+        assert_eq!(units("new", json!({"name": "a", "size": 1}), 201).await, 4.0);
+        // The last update alone changes with every write: one taken away, one made.
+        assert_eq!(units("new", json!({"name": "a"}), 200).await, 2.0);
+        assert_eq!(units("new", json!({"name": "b"}), 200).await, 4.0);
+        assert_eq!(units("new", json!({"size": null}), 200).await, 3.0);
+        assert_eq!(units("plain", json!({}), 201).await, 2.0);
+        let before = meter.read();
+        assert_eq!(service.delete("/objects/records?type=product&external_id=new").await.status, 204);
+        assert_eq!((meter.read() - before).writes.index_units, 3.0);
+    }
+
     /// Entries follow the records: a value that was changed, taken away or deleted is not found any more, and another one is.
     #[tokio::test]
     async fn entries_follow_what_becomes_of_a_record() {
