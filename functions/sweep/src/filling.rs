@@ -17,9 +17,9 @@ use domain::types::{Indexes, ObjectTypeDefinition};
 use serde_json::Value;
 use store::StoreError;
 use store::filling::Filling;
-use store::keys::{self, TypeKind};
+use store::keys::TypeKind;
 use store::page::PageQuery;
-use store::records::Written;
+use store::records::{Written, place_of};
 
 use crate::{Report, Sweep};
 
@@ -77,8 +77,8 @@ impl Sweep {
 
     async fn fill(&self, filling: &Filling, deadline: Instant) -> Result<Filled, StoreError> {
         let now = self.store.ambient().now();
-        let waits_for = u64::try_from(timing::INDEX_FILLED_AFTER.as_millis()).unwrap_or(u64::MAX);
-        if now < filling.since.plus_millis(waits_for) {
+        let begins = filling.since.plus_millis(timing::INDEX_FILLED_AFTER.as_secs() * 1_000);
+        if now < begins {
             return Ok(Filled::Later);
         }
         // Of a replacement that was noted and never made, or of a type that is gone, nothing is left to do.
@@ -106,8 +106,7 @@ impl Sweep {
             let query = PageQuery { from: from.clone(), backwards: false, descending: false, limit: PAGE_RECORDS };
             let page =
                 self.store.list_records(&filling.account, TypeKind::Object, &filling.key, &query, PAGE_BYTES).await?;
-            let last = page.items.last().and_then(Row::object);
-            let reached = last.map(|record| keys::listed_at(record.created_at, record.position, record.id));
+            let reached = page.items.last().and_then(place_of);
             let Some(units) = self.add_entries(filling, page.items, &defined.indexes).await? else {
                 return Ok(Filled::Later);
             };

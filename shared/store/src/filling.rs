@@ -156,8 +156,7 @@ impl Store {
         entries: &Entries,
     ) -> Result<BatchStatementRequest, StoreError> {
         let held = record.entries.as_deref().map(Entries::held).unwrap_or_default();
-        let wanted = ObjectRecord { entries: Some(Box::new(entries.clone())), ..record.clone() };
-        let set = entries_of(&wanted);
+        let set = entries_of(record, Some(entries));
         let removed = entries_to_remove(held, Some(entries));
         records::update_statement(&self.tables.records, keys::record(account, record.id), version, set, removed)
     }

@@ -561,8 +561,9 @@ impl Range {
     }
 }
 
-/// Where a row stands in the list of its type; `None` for a tombstone, which stands nowhere.
-fn place_of(row: &Row) -> Option<String> {
+/// Where a row stands in the list of its type, [`keys::listed_at`]; `None` for a tombstone, which stands nowhere.
+#[must_use]
+pub fn place_of(row: &Row) -> Option<String> {
     match &row.state {
         State::Object(record) => Some(keys::listed_at(record.created_at, record.position, record.id)),
         State::Relationship(record) => Some(keys::listed_at(record.created_at, record.position, record.id)),

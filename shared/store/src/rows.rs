@@ -150,7 +150,7 @@ pub(crate) fn record_to_row(account: &AccountId, row: &Row, now: Timestamp) -> V
     let mut attributes = vec![("version", number(row.version)), ("ops", binary(row.operations.to_bytes()))];
     match &row.state {
         State::Object(record) => {
-            attributes.extend(entries_of(record));
+            attributes.extend(entries_of(record, record.entries.as_deref()));
             attributes.extend([
                 ("type", text(record.object_type.as_str())),
                 ("external_id", record.external_id.as_ref().map_or(AttributeValue::Null(true), text)),
@@ -180,10 +180,13 @@ pub(crate) fn record_to_row(account: &AccountId, row: &Row, now: Timestamp) -> V
     attributes
 }
 
-/// What a row has of the indexes of its type: the entries, and that it has any. Most have none, and owe a look at one attribute.
-pub(crate) fn entries_of(record: &ObjectRecord) -> impl Iterator<Item = (&'static str, AttributeValue)> {
+/// What the row of a record has of the indexes of its type, where it has these entries: the entries, and that it has any.
+pub(crate) fn entries_of<'record>(
+    record: &'record ObjectRecord,
+    entries: Option<&'record Entries>,
+) -> impl Iterator<Item = (&'static str, AttributeValue)> + use<'record> {
     let place = || keys::listed_at(record.created_at, record.position, record.id);
-    record.entries.iter().flat_map(move |entries| {
+    entries.into_iter().flat_map(move |entries| {
         let slots = SLOT_ENTRIES.into_iter().zip(&entries.slots);
         let slots =
             slots.filter_map(move |(name, value)| Some((name, text(format!("{}{}", value.as_ref()?, place())))));
@@ -206,7 +209,7 @@ pub(crate) fn entries_to_remove(held: Held, entries: Option<&Entries>) -> impl I
     slots.chain(updated_at).chain((!is_indexed).then_some(INDEXED))
 }
 
-/// The entries that a row has.
+/// The entries that a row has. Most have none, and owe a look at one attribute.
 fn entries_on(
     row: &Attributes,
     reader: &Reader<'_>,

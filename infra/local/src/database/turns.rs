@@ -72,10 +72,10 @@ struct Lines {
     persons: VecDeque<Request>,
     small: VecDeque<Request>,
     batches: VecDeque<Request>,
-    /// Turns since the last that was not a person's by right.
+    /// Turns since the last that was kept for those who are not persons.
     turns: u32,
-    /// Which of the last two lines had that turn last.
-    batch_is_next: bool,
+    /// Whether it was for batches, and not for what is small.
+    batches_had_it: bool,
     is_over: bool,
 }
 
@@ -85,8 +85,8 @@ impl Lines {
         if self.turns >= LEAST_SHARE {
             self.turns = 0;
             // By turns, or of the two the one that is longer would keep the other waiting.
-            self.batch_is_next = !self.batch_is_next;
-            let (first, second) = if self.batch_is_next {
+            self.batches_had_it = !self.batches_had_it;
+            let (first, second) = if self.batches_had_it {
                 (&mut self.batches, &mut self.small)
             } else {
                 (&mut self.small, &mut self.batches)

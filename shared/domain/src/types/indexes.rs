@@ -95,9 +95,6 @@ impl Indexes {
     }
 
     /// As it is kept.
-    ///
-    /// # Panics
-    /// Never: texts and a truth value are always written.
     #[must_use]
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
