@@ -1,0 +1,129 @@
+//! What an invocation of each function takes, in instructions: see `tests/bench/invoke`, which builds the programs and starts this.
+//!
+//! A program runs under callgrind for a few invocations and once more for a few more of the same; the difference is what those took,
+//! without the start and without what only the first of them pays for. What it calls (database, queue, Lambda's runtime) stands in
+//! this process and is not counted.
+
+mod events;
+mod measures;
+mod program;
+mod stand_ins;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::events::Caller;
+use crate::program::Program;
+use crate::stand_ins::World;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// How much more than what is recorded fails.
+const MOST_ABOVE_RECORDED: f64 = 1.05;
+
+/// What is asked for on the command line.
+#[derive(Debug, Default)]
+struct Options {
+    budget: bool,
+    record: bool,
+    only: Option<String>,
+    profile: Option<PathBuf>,
+}
+
+impl Options {
+    fn read() -> Result<Self, Failure> {
+        let mut options = Self::default();
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+            match argument.as_str() {
+                "--budget" => options.budget = true,
+                "--record" => options.record = true,
+                "--only" => options.only = Some(value()?),
+                "--profile" => options.profile = Some(value()?.into()),
+                // Cargo says so to every bench.
+                "--bench" => {}
+                _ => return Err(format!("{argument} is no option of tests/bench/invoke").into()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let options = Options::read()?;
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/invoke.json");
+    let mut bench = Bench::new(options).await?;
+    writeln!(std::io::stdout(), "{:<34} {:>13} {:<8} {:>11}", "measure", "instructions", "of each", "to baseline")?;
+    bench.measure().await?;
+    let ours = bench.found.iter().filter(|found| !measures::BASELINES.contains(&found.name));
+    let counted: BTreeMap<&str, u64> = ours.map(|found| (found.name, found.each)).collect();
+    if bench.options.record {
+        std::fs::write(&recorded, format!("{:#}\n", json!(counted)))?;
+    }
+    if bench.options.budget {
+        let recorded: BTreeMap<String, u64> = serde_json::from_slice(&std::fs::read(&recorded)?)?;
+        judge(&counted, &recorded)?;
+    }
+    Ok(())
+}
+
+/// Says what takes too much.
+fn judge(counted: &BTreeMap<&str, u64>, recorded: &BTreeMap<String, u64>) -> Result<(), Failure> {
+    let too_much = counted.iter().filter_map(|(name, count)| {
+        let Some(most) = recorded.get(*name) else {
+            return Some(format!("{name} is not recorded: tests/bench/invoke --record"));
+        };
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        let ratio = *count as f64 / *most as f64;
+        (ratio > MOST_ABOVE_RECORDED)
+            .then(|| format!("{name} takes {count} instructions, more than 5 % above the {most} recorded"))
+    });
+    let too_much: Vec<String> = too_much.collect();
+    if too_much.is_empty() { Ok(()) } else { Err(too_much.join("\n").into()) }
+}
+
+/// What a measure came to.
+struct Found {
+    name: &'static str,
+    /// What it is of: an item, a megabyte.
+    unit: &'static str,
+    /// Instructions.
+    each: u64,
+    /// The name of the baseline's measure.
+    beside: Option<&'static str>,
+}
+
+struct Bench {
+    options: Options,
+    world: World,
+    caller: Caller,
+    /// The function that accepts jobs, not under callgrind: for what has to be there before something is measured.
+    accept: Program,
+    found: Vec<Found>,
+}
+
+impl Bench {
+    async fn new(options: Options) -> Result<Self, Failure> {
+        let world = World::start().await?;
+        let caller = world.caller("bench").await?;
+        let accept = Program::start("accept", &world, None).await?;
+        Ok(Self { options, world, caller, accept, found: Vec::new() })
+    }
+
+    /// Keeps what was found, and prints it.
+    fn note(&mut self, found: Found) -> Result<(), Failure> {
+        let baseline = found.beside.and_then(|name| self.found.iter().find(|found| found.name == name));
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        let ratio = baseline.map(|baseline| found.each as f64 / baseline.each as f64);
+        let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.3}"));
+        let Found { name, unit, each, .. } = found;
+        writeln!(std::io::stdout(), "{name:<34} {each:>13} {unit:<8} {ratio:>11}")?;
+        self.found.push(found);
+        Ok(())
+    }
+}
