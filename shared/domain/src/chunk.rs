@@ -11,12 +11,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::account::AccountId;
-use crate::item::{Item, client_ref};
+use crate::item::{Item, OrderingKey, client_ref};
 use crate::job::{JobId, Operation};
 use crate::limits;
 use crate::outcome::size_in_answer;
 use crate::problem::{Code, Problem};
-use crate::record::RecordId;
 use crate::request::JobRequest;
 use crate::types::TypesMade;
 
@@ -201,7 +200,9 @@ impl<'json> Chunk<'json> {
 /// SQS refuses a message with U+FFFE or U+FFFF in it. JSON text has them only inside strings, where an escape means the
 /// same.
 fn carried_by_sqs(text: Cow<'_, str>) -> Cow<'_, str> {
-    if text.contains(['\u{fffe}', '\u{ffff}']) {
+    /// What both begin with as UTF-8, and few others: looked for first, because that takes a tenth of the time.
+    const FIRST_BYTE: u8 = 0xEF;
+    if memchr::memchr(FIRST_BYTE, text.as_bytes()).is_some() && text.contains(['\u{fffe}', '\u{ffff}']) {
         text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff").into()
     } else {
         text
@@ -282,7 +283,7 @@ fn groups<'body>(
 ) -> Vec<Vec<ChunkItem<'body>>> {
     let may_make = request.operation.may_make();
     let mut groups: Vec<Vec<ChunkItem<'body>>> = Vec::with_capacity(request.items.len());
-    let mut places: HashMap<RecordId, usize> = HashMap::new();
+    let mut places: HashMap<OrderingKey, usize> = HashMap::with_capacity(request.items.len());
     for (position, raw) in (0_u32..).zip(&request.items) {
         let (client_ref, parsed) = match client_ref(raw.get()) {
             Ok(client_ref) => (client_ref, Item::parse(request.operation, raw.get())),
@@ -536,7 +537,7 @@ mod tests {
             let items: Vec<_> = records.iter().map(|(record, bytes)| set(&record.to_string(), *bytes)).collect();
             packed(Operation::SetObjects, &items, |chunks| {
                 let mut seen = HashSet::new();
-                let mut latest: HashMap<RecordId, (u32, u32)> = HashMap::new();
+                let mut latest: HashMap<OrderingKey, (u32, u32)> = HashMap::new();
                 let followed: HashMap<u32, u32> =
                     chunks.iter().filter_map(|chunk| Some((chunk.then?, chunk.index))).collect();
                 for chunk in chunks {

@@ -30,6 +30,23 @@ pub enum Item<'json> {
     Unrelate { id: RecordId },
 }
 
+/// What orders the items of one job: see [`Item::ordering_key`].
+///
+/// An external id stands here as it is, folded, and not as the id that follows from it: that takes a cryptographic hash, which was a
+/// fifth of what it took to accept a job. The items of one job name their object records in one of these two ways.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum OrderingKey {
+    Record(RecordId),
+    ExternalId(String),
+}
+
+impl OrderingKey {
+    fn of_external_id(object_type: &TypeKey, external_id: &str) -> Self {
+        // No type key has this letter in it.
+        Self::ExternalId([object_type.folded(), "#", &external_id.to_lowercase()].concat())
+    }
+}
+
 impl<'json> Item<'json> {
     /// # Errors
     /// When a member is missing, given twice or of the wrong kind, or when what it names cannot exist.
@@ -119,21 +136,23 @@ impl<'json> Item<'json> {
 
     /// What orders items: those of one job with the same key apply one after the other, in the order given.
     ///
-    /// It is the id of the record that the item touches; for relationships the source, which a one-to-one type makes
+    /// It stands for the record that the item touches; for relationships for the source, which a one-to-one type makes
     /// unique. `None` for an item that touches a record of its own.
     #[must_use]
-    pub fn ordering_key(&self, account: &AccountId) -> Option<RecordId> {
+    pub fn ordering_key(&self, account: &AccountId) -> Option<OrderingKey> {
         match self {
             Self::Create { external_id: None, .. } => None,
             Self::Create { object_type, external_id: Some(external_id), .. }
             | Self::Set { object_type, external_id, .. }
             | Self::DeleteByExternalId { object_type, external_id } => {
-                Some(RecordId::of_external_id(account, object_type, external_id))
+                Some(OrderingKey::of_external_id(object_type, external_id))
             }
-            Self::Update { id, .. } | Self::Delete { id } | Self::Unrelate { id } => Some(*id),
+            Self::Update { id, .. } | Self::Delete { id } | Self::Unrelate { id } => Some(OrderingKey::Record(*id)),
             Self::Relate { relationship_type, source, .. } => {
                 let source = source.of(account).to_string();
-                Some(RecordId::of_relationship(account, relationship_type, Cardinality::OneToOne, &source, ""))
+                let cardinality = Cardinality::OneToOne;
+                let id = RecordId::of_relationship(account, relationship_type, cardinality, &source, "");
+                Some(OrderingKey::Record(id))
             }
         }
     }
@@ -143,8 +162,13 @@ impl<'json> Item<'json> {
     pub fn object_id(&self, account: &AccountId, job: JobId, position: u32) -> Option<RecordId> {
         match self {
             Self::Create { external_id: None, .. } => Some(RecordId::of_item(account, job, position)),
+            Self::Create { object_type, external_id: Some(external_id), .. }
+            | Self::Set { object_type, external_id, .. }
+            | Self::DeleteByExternalId { object_type, external_id } => {
+                Some(RecordId::of_external_id(account, object_type, external_id))
+            }
+            Self::Update { id, .. } | Self::Delete { id } => Some(*id),
             Self::Relate { .. } | Self::Unrelate { .. } => None,
-            _ => self.ordering_key(account),
         }
     }
 
@@ -554,8 +578,16 @@ mod tests {
         let key = |operation, raw: &str| Item::parse(operation, raw).unwrap().ordering_key(&account);
         let set = key(Operation::SetObjects, r#"{"type":"Product","external_id":"AB","attributes":{}}"#);
         assert_eq!(set, key(Operation::DeleteObjectsByExternalId, r#"{"type":"product","external_id":"ab"}"#));
-        let id = set.unwrap().to_string();
-        assert_eq!(set, key(Operation::DeleteObjects, &format!("\"{}\"", id.to_uppercase())));
+        let umlaut = |text: &str| format!(r#"{{"type":"product","external_id":"{text}","attributes":{{}}}}"#);
+        assert_eq!(key(Operation::SetObjects, &umlaut("\u{c4}")), key(Operation::CreateObjects, &umlaut("\u{e4}")));
+        for other in [r#"{"type":"product","external_id":"abc"}"#, r#"{"type":"product2","external_id":"ab"}"#] {
+            assert_ne!(set, key(Operation::DeleteObjectsByExternalId, other));
+        }
+        let id = RecordId::from_bytes([0xAB; 16]).to_string();
+        let [deleted, shouted] =
+            [id.clone(), id.to_uppercase()].map(|id| key(Operation::DeleteObjects, &format!("\"{id}\"")));
+        assert_eq!(deleted, shouted);
+        assert_eq!(deleted, key(Operation::UpdateObjects, &format!(r#"{{"id":"{id}","attributes":{{}}}}"#)));
         assert_eq!(key(Operation::CreateObjects, r#"{"type":"product","attributes":{}}"#), None);
     }
 

@@ -67,7 +67,7 @@ impl<'json, const N: usize> Visitor<'json> for Members<'_, 'json, N> {
 
 /// Reads a key as its position among the wanted names, so that no key is copied. As bytes: a key that is no Unicode text
 /// (`"\ud800"`) is nobody's name, and passed over like any other.
-struct Name<'names>(&'names [&'names str]);
+pub(crate) struct Name<'names>(pub(crate) &'names [&'names str]);
 
 impl<'json> DeserializeSeed<'json> for Name<'_> {
     type Value = Option<usize>;

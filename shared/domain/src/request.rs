@@ -1,10 +1,13 @@
 //! The body of Create Job, read once; the items stay slices of it.
 
+use std::fmt;
+
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::job::{Operation, quoted};
 use crate::limits;
-use crate::members::{NoMembers, kind_of, members};
+use crate::members::{Name, NoMembers, kind_of, members};
 use crate::problem::Problem;
 
 /// A request that makes a job: an operation and at least one item.
@@ -32,23 +35,11 @@ impl<'body> JobRequest<'body> {
     /// When the body makes no job: see the contract's list of request errors.
     pub fn parse(body: &'body [u8]) -> Result<Self, Problem> {
         let text = unicode(body)?;
-        let whole: &RawValue = serde_json::from_str(text).map_err(|error| not_json(&error))?;
-        let [job_type, action, data, max_failures] = members(whole.get(), ["type", "action", "data", "max_failures"])
-            .map_err(|error| match error {
-            NoMembers::Twice(_) => Problem::bad_request(error.to_string()),
-            NoMembers::NotAnObject => Problem::bad_request(format!(
-                "The body must be an object with the members type, action and data, not {}",
-                kind_of(whole)
-            )),
-        })?;
-        let operation = Operation::of(&string("type", job_type)?, &string("action", action)?)?;
-        let Some(data) = data else {
-            return Err(Problem::unprocessable("data is required and must be an array"));
-        };
-        let items: Vec<&RawValue> = serde_json::from_str(data.get())
-            .map_err(|_| Problem::unprocessable(format!("data must be an array, not {}", kind_of(data))))?;
+        let read = BodyMembers::read(text).map_or_else(|| BodyMembers::read_apart(text), Ok)?;
+        let operation = Operation::of(&string("type", read.job_type)?, &string("action", read.action)?)?;
+        let items = read.items?;
         check_count("data", items.len())?;
-        let max_failures = max_failures.filter(|given| given.get() != "null");
+        let max_failures = read.max_failures.filter(|given| given.get() != "null");
         let max_failures = max_failures.map(|given| whole_number(given.get())).transpose()?;
         Ok(Self { operation, items, max_failures, validate_only: false })
     }
@@ -73,6 +64,74 @@ impl<'body> JobRequest<'body> {
             .map(|(number, line)| serde_json::from_str(line).map_err(|error| not_json_line(number, &error)))
             .collect::<Result<_, _>>()?;
         Ok(Self { operation, items, max_failures, validate_only: false })
+    }
+}
+
+/// The members of a body that count.
+struct BodyMembers<'body> {
+    job_type: Option<&'body RawValue>,
+    action: Option<&'body RawValue>,
+    max_failures: Option<&'body RawValue>,
+    /// What is wrong with `data` is said after what is wrong with the others.
+    items: Result<Vec<&'body RawValue>, Problem>,
+}
+
+const MEMBERS: [&str; 4] = ["type", "action", "data", "max_failures"];
+
+impl<'body> BodyMembers<'body> {
+    /// Reads them and the items in one go. `None` where that does not succeed, for whatever reason.
+    fn read(text: &'body str) -> Option<Self> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let read = serde::Deserializer::deserialize_map(&mut deserializer, AtOnce).ok()?;
+        deserializer.end().ok()?;
+        Some(read)
+    }
+
+    /// Reads a body in which something is wrong, as often as it takes to say what.
+    fn read_apart(text: &'body str) -> Result<Self, Problem> {
+        let whole: &RawValue = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+        let [job_type, action, data, max_failures] = members(whole.get(), MEMBERS).map_err(|error| match error {
+            NoMembers::Twice(_) => Problem::bad_request(error.to_string()),
+            NoMembers::NotAnObject => Problem::bad_request(format!(
+                "The body must be an object with the members type, action and data, not {}",
+                kind_of(whole)
+            )),
+        })?;
+        let items = data.ok_or_else(no_data).and_then(|data| {
+            serde_json::from_str(data.get())
+                .map_err(|_| Problem::unprocessable(format!("data must be an array, not {}", kind_of(data))))
+        });
+        Ok(Self { job_type, action, max_failures, items })
+    }
+}
+
+fn no_data() -> Problem {
+    Problem::unprocessable("data is required and must be an array")
+}
+
+struct AtOnce;
+
+impl<'body> Visitor<'body> for AtOnce {
+    type Value = BodyMembers<'body>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<Access: MapAccess<'body>>(self, mut map: Access) -> Result<Self::Value, Access::Error> {
+        let (mut found, mut items) = ([None; MEMBERS.len()], None);
+        while let Some(position) = map.next_key_seed(Name(&MEMBERS))? {
+            let is_twice = match position {
+                None => map.next_value::<IgnoredAny>().map(|_| false)?,
+                Some(position) if MEMBERS[position] == "data" => items.replace(map.next_value()?).is_some(),
+                Some(position) => found[position].replace(map.next_value()?).is_some(),
+            };
+            if is_twice {
+                return Err(Access::Error::custom("a member is given more than once"));
+            }
+        }
+        let [job_type, action, _, max_failures] = found;
+        Ok(BodyMembers { job_type, action, max_failures, items: items.ok_or_else(no_data) })
     }
 }
 
@@ -199,5 +258,45 @@ mod tests {
         let request = JobRequest::parse(body).unwrap();
         assert_eq!(request.operation, Operation::CreateObjects);
         assert_eq!(request.items.iter().map(|item| item.get()).collect::<Vec<_>>(), [r#"{"a" : 1}"#, "\"x\""]);
+    }
+
+    /// What is read at once is what is read part by part, and nothing else is.
+    #[test]
+    fn a_body_reads_the_same_at_once_and_part_by_part() {
+        type Read<'body> = ([Option<&'body str>; 3], Result<Vec<&'body str>, Problem>);
+        fn texts(read: BodyMembers<'_>) -> Read<'_> {
+            let members = [read.job_type, read.action, read.max_failures].map(|member| member.map(RawValue::get));
+            (members, read.items.map(|items| items.into_iter().map(RawValue::get).collect()))
+        }
+        let members = [
+            r#""type":"resources""#,
+            r#""action" : "post""#,
+            r#""d\u0061ta":[ {"a":[1]} , "x",null ]"#,
+            r#""max_failures":3"#,
+            r#""other":{"data":[]}"#,
+            r#""type":1"#,
+            r#""data":{}"#,
+            r#""data":[]"#,
+            r#""data":[1"#,
+        ];
+        let mut at_once = 0;
+        // Every set of them, the last ones in both orders.
+        for set in 0..1_u32 << members.len() {
+            let chosen = members.iter().enumerate().filter(|(at, _)| set & 1 << at != 0).map(|(_, member)| *member);
+            let mut chosen: Vec<&str> = chosen.collect();
+            for _ in 0..2 {
+                chosen.reverse();
+                let body = format!("{{ {} }}", chosen.join(","));
+                let apart = BodyMembers::read_apart(&body).map(texts);
+                match BodyMembers::read(&body).map(texts) {
+                    Some(read) => {
+                        at_once += 1;
+                        assert_eq!(apart, Ok(read), "{body}");
+                    }
+                    None => assert!(apart.is_err() || apart.is_ok_and(|(_, items)| items.is_err()), "{body}"),
+                }
+            }
+        }
+        assert!(at_once > 100, "{at_once}");
     }
 }

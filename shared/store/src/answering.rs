@@ -1,5 +1,7 @@
 //! For tests: a database that answers as a test wants it to.
 
+use std::sync::{Arc, Mutex};
+
 use domain::ambient::Ambient;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
@@ -10,9 +12,19 @@ use crate::tables::TableNames;
 
 /// A store on a database that gives these answers, one after the other, and never another.
 pub(crate) async fn answering<Text: Into<String>>(answers: impl IntoIterator<Item = (u16, Text)>) -> Store {
+    let (aws, _) = listening(answers).await;
+    Store::open(&aws, clients::http_client(), TableNames::with_prefix("test"), Ambient::system())
+}
+
+/// Where such a database is, and the bodies of the requests that it has answered.
+pub(crate) async fn listening<Text: Into<String>>(
+    answers: impl IntoIterator<Item = (u16, Text)>,
+) -> (AwsSettings, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let answers: Vec<(u16, String)> = answers.into_iter().map(|(status, body)| (status, body.into())).collect();
+    let bodies = Arc::<Mutex<Vec<String>>>::default();
+    let asked = Arc::clone(&bodies);
     tokio::spawn(async move {
         for (status, body) in answers {
             let (stream, _) = listener.accept().await.unwrap();
@@ -29,11 +41,12 @@ pub(crate) async fn answering<Text: Into<String>>(answers: impl IntoIterator<Ite
                     length = value.trim().parse().unwrap();
                 }
             }
-            stream.read_exact(&mut vec![0; length]).await.unwrap();
+            let mut asked_for = vec![0; length];
+            stream.read_exact(&mut asked_for).await.unwrap();
+            asked.lock().unwrap().push(String::from_utf8(asked_for).unwrap());
             let head = format!("HTTP/1.1 {status} x\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
             stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await.unwrap();
         }
     });
-    let aws = AwsSettings::emulator(&endpoint);
-    Store::open(&aws, clients::http_client(), TableNames::with_prefix("test"), Ambient::system())
+    (AwsSettings::emulator(&endpoint), bodies)
 }

@@ -1,5 +1,6 @@
 //! Reading and writing the attributes of a row.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
@@ -10,6 +11,34 @@ use crate::StoreError;
 
 /// A row as the SDK has it.
 pub(crate) type Attributes = HashMap<String, AttributeValue>;
+
+/// The value of an attribute that is to be written, borrowed from what it is of where it can be.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value<'row> {
+    Text(Cow<'row, str>),
+    Number(u64),
+    Binary(Vec<u8>),
+    Null,
+    True,
+}
+
+impl<'row> Value<'row> {
+    pub(crate) fn text(text: impl Into<Cow<'row, str>>) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<Value<'_>> for AttributeValue {
+    fn from(value: Value<'_>) -> Self {
+        match value {
+            Value::Text(value) => text(value),
+            Value::Number(value) => number(value),
+            Value::Binary(value) => binary(value),
+            Value::Null => Self::Null(true),
+            Value::True => Self::Bool(true),
+        }
+    }
+}
 
 pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())

@@ -1,8 +1,8 @@
 //! Filling the indexes of a type that has records: what is noted as to be filled, and entries for records that were written before.
 
-use aws_sdk_dynamodb::types::{BatchStatementRequest, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use domain::account::AccountId;
-use domain::record::{ObjectRecord, Row};
+use domain::record::Row;
 use domain::time::Timestamp;
 use domain::types::indexes::Entries;
 use domain::types::{ObjectTypeDefinition, TypeKey};
@@ -12,7 +12,8 @@ use crate::catalog::type_key;
 use crate::keys::TypeKind;
 use crate::records::Written;
 use crate::rows::{entries_of, entries_to_remove};
-use crate::{Store, StoreError, keys, records};
+use crate::statements::Statement;
+use crate::{Store, StoreError, keys};
 
 /// A type with an index that is to be filled, and how far that has come.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -141,24 +142,14 @@ impl Store {
         account: &AccountId,
         changes: &[(Row, Entries)],
     ) -> Result<Vec<Written>, StoreError> {
-        let statement = |(row, entries): &(Row, Entries)| {
+        self.write_in_batches(changes, |(row, entries)| {
             let record = row.object().ok_or_else(|| broken("type"))?;
-            self.statement_of_entries(account, row.version, record, entries)
-        };
-        self.write_in_batches(changes, statement).await
-    }
-
-    fn statement_of_entries(
-        &self,
-        account: &AccountId,
-        version: u64,
-        record: &ObjectRecord,
-        entries: &Entries,
-    ) -> Result<BatchStatementRequest, StoreError> {
-        let held = record.entries.as_deref().map(Entries::held).unwrap_or_default();
-        let set = entries_of(record, Some(entries));
-        let removed = entries_to_remove(held, Some(entries));
-        records::update_statement(&self.tables.records, keys::record(account, record.id), version, set, removed)
+            let held = record.entries.as_deref().map(Entries::held).unwrap_or_default();
+            let (set, removed) = (entries_of(record, Some(entries)), entries_to_remove(held, Some(entries)));
+            let key = keys::record(account, record.id);
+            Ok(Statement::update(&self.tables.records, key, row.version, set, removed))
+        })
+        .await
     }
 }
 

@@ -18,6 +18,7 @@ use futures_util::future::try_join_all;
 
 use crate::attributes::{Attributes, Reader, binary, broken, number, seconds, text};
 use crate::page::{Page, PageQuery};
+use crate::reading::ReadsRows;
 use crate::retry::Backoff;
 use crate::rows::{JobRow, job_from_row, job_to_row, void_job_row};
 use crate::tables::BY_STATUS;
@@ -821,6 +822,8 @@ impl Store {
                 .batch_get_item()
                 .set_request_items(Some(wanted))
                 .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+                .customize()
+                .interceptor(ReadsRows)
                 .send()
                 .await
                 .map_err(|error| StoreError::of("BatchGetItem", &error))?;

@@ -84,7 +84,7 @@ async fn a_list_of_records_shows_none_where_the_index_still_has_it() {
     };
     let as_row = |(id, row): &(RecordId, Row)| {
         let mut attributes: Attributes =
-            record_to_row(&acme(), row, at).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            record_to_row(&acme(), row, at).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         attributes.insert("pk".to_owned(), text(keys::record(&acme(), *id)));
         attributes
     };
@@ -112,7 +112,7 @@ async fn rows_that_came_before_the_rest_of_a_batch_are_kept() {
         let row = Row { version: u64::from(id), operations: Operations::default(), state: State::Tombstone };
         let mut attributes: Attributes = record_to_row(&acme(), &row, Timestamp::default())
             .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
+            .map(|(name, value)| (name.to_owned(), value.into()))
             .collect();
         attributes.insert("pk".to_owned(), text(keys::record(&acme(), RecordId::from_bytes([id; 16]))));
         attributes

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, BatchStatementRequest, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem, Update};
 use domain::account::AccountId;
 use domain::decide::{Before, Write};
 use domain::record::{End, RecordId, Row, State};
@@ -22,6 +20,7 @@ use crate::meter::is_throttle;
 use crate::page::{Page, PageQuery};
 use crate::retry::Backoff;
 use crate::rows::{OBJECT_ATTRIBUTES, entries_to_remove, record_from_row, record_to_row};
+use crate::statements::{self, Statement};
 use crate::tables::{BY_SLOT, BY_SOURCE, BY_TARGET, BY_TYPE, BY_UPDATE, SLOT_ENTRIES, UPDATE_ENTRY};
 use crate::transaction::Transacted;
 use crate::{Store, StoreError, keys};
@@ -78,14 +77,14 @@ impl Store {
         writes: &[Write],
         now: Timestamp,
     ) -> Result<Vec<Written>, StoreError> {
-        self.write_in_batches(writes, |write| statement(&self.tables.records, account, write, now)).await
+        self.write_in_batches(writes, |write| Ok(statement(&self.tables.records, account, write, now))).await
     }
 
     /// Writes rows, each by its statement and on its own condition, 25 to a request. The answers are in the order of `writes`.
-    pub(crate) async fn write_in_batches<Change>(
+    pub(crate) async fn write_in_batches<'change, Change>(
         &self,
-        writes: &[Change],
-        statement: impl Fn(&Change) -> Result<BatchStatementRequest, StoreError>,
+        writes: &'change [Change],
+        statement: impl Fn(&'change Change) -> Result<Statement<'change>, StoreError>,
     ) -> Result<Vec<Written>, StoreError> {
         let batches = writes.chunks(STATEMENTS_PER_BATCH).map(|batch| self.write_batch(batch, &statement));
         // Every batch runs to its end, whatever comes of the others.
@@ -96,12 +95,11 @@ impl Store {
         Ok(written)
     }
 
-    async fn write_batch<Change>(
+    async fn write_batch<'change, Change>(
         &self,
-        writes: &[Change],
-        statement: &impl Fn(&Change) -> Result<BatchStatementRequest, StoreError>,
+        writes: &'change [Change],
+        statement: &impl Fn(&'change Change) -> Result<Statement<'change>, StoreError>,
     ) -> Result<Vec<Written>, StoreError> {
-        const CALL: &str = "BatchExecuteStatement";
         let mut written = vec![None; writes.len()];
         let mut backoff = Backoff::new(Duration::from_millis(25), Duration::from_secs(1));
         let mut reason = String::new();
@@ -111,14 +109,7 @@ impl Store {
                 break;
             }
             let statements: Result<Vec<_>, _> = open.iter().map(|place| statement(&writes[*place])).collect();
-            let answer = self
-                .client
-                .batch_execute_statement()
-                .set_statements(Some(statements?))
-                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-                .send()
-                .await
-                .map_err(|error| StoreError::of(CALL, &error))?;
+            let answer = statements::execute(&self.client, &statements?).await?;
             self.meter.count_write(answer.consumed_capacity());
             for (place, response) in open.into_iter().zip(answer.responses()) {
                 written[place] =
@@ -129,7 +120,7 @@ impl Store {
                             self.meter.count_throttles(usize::from(is_throttle(code)));
                             reason = format!("{code}: {}", error.message().unwrap_or_default());
                             if !is_passing(code) {
-                                return Err(StoreError::Refused { call: CALL, reason });
+                                return Err(StoreError::Refused { call: statements::CALL, reason });
                             }
                             None
                         }
@@ -139,7 +130,7 @@ impl Store {
                 backoff.wait(&self.ambient).await;
             }
         }
-        written.into_iter().collect::<Option<_>>().ok_or(StoreError::Unavailable { call: CALL, reason })
+        written.into_iter().collect::<Option<_>>().ok_or(StoreError::Unavailable { call: statements::CALL, reason })
     }
 
     /// Writes relationship rows, each together with the counts of its ends: as many to a transaction as fit. The
@@ -242,7 +233,7 @@ impl Store {
             put = put.expression_attribute_values(":base", number(write.base));
         }
         for (name, value) in record_to_row(account, &write.row, now) {
-            put = put.item(name, value);
+            put = put.item(name, value.into());
         }
         built(put.build())
     }
@@ -666,25 +657,11 @@ fn transactions(writes: &[Write]) -> Vec<Vec<usize>> {
 ///
 /// An insert refuses a key that is there, so a create needs no condition of its own: its id is its uniqueness. An
 /// update names the version that its writer read, and so closes the race with every other writer of the row.
-fn statement(
-    table: &str,
-    account: &AccountId,
-    write: &Write,
-    now: Timestamp,
-) -> Result<BatchStatementRequest, StoreError> {
-    let key = text(keys::record(account, write.id));
+fn statement<'write>(table: &str, account: &AccountId, write: &'write Write, now: Timestamp) -> Statement<'write> {
+    let key = keys::record(account, write.id);
     let attributes = record_to_row(account, &write.row, now);
     if write.base == 0 {
-        let mut statement = format!("INSERT INTO \"{table}\" VALUE {{'pk':?");
-        let mut parameters = vec![key];
-        for (name, value) in attributes {
-            statement.push_str(",'");
-            statement.push_str(name);
-            statement.push_str("':?");
-            parameters.push(value);
-        }
-        statement.push('}');
-        return built(BatchStatementRequest::builder().statement(statement).set_parameters(Some(parameters)).build());
+        return Statement::insert(table, key, attributes);
     }
     let stays_object = matches!(write.before, Before::Object(_)) && write.row.object().is_some();
     // What an update never changes need not be sent again.
@@ -700,39 +677,7 @@ fn statement(
     let entries = write.row.object().and_then(|record| record.entries.as_deref());
     let held = if let Before::Object(held) = write.before { held } else { None };
     let removed_entries = held.into_iter().flat_map(|held| entries_to_remove(held, entries));
-    update_statement(
-        table,
-        keys::record(account, write.id),
-        write.base,
-        set,
-        removed.iter().copied().chain(removed_entries),
-    )
-}
-
-/// An update of a row that stands at a version.
-pub(crate) fn update_statement(
-    table: &str,
-    key: String,
-    version: u64,
-    set: impl Iterator<Item = (&'static str, AttributeValue)>,
-    removed: impl Iterator<Item = &'static str>,
-) -> Result<BatchStatementRequest, StoreError> {
-    let mut statement = format!("UPDATE \"{table}\"");
-    let mut parameters = Vec::with_capacity(set.size_hint().1.unwrap_or_default() + 2);
-    for (name, value) in set {
-        statement.push_str(" SET \"");
-        statement.push_str(name);
-        statement.push_str("\"=?");
-        parameters.push(value);
-    }
-    for name in removed {
-        statement.push_str(" REMOVE \"");
-        statement.push_str(name);
-        statement.push('"');
-    }
-    statement.push_str(" WHERE \"pk\"=? AND \"version\"=?");
-    parameters.extend([text(key), number(version)]);
-    built(BatchStatementRequest::builder().statement(statement).set_parameters(Some(parameters)).build())
+    Statement::update(table, key, write.base, set, removed.iter().copied().chain(removed_entries))
 }
 
 #[cfg(test)]

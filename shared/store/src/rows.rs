@@ -12,7 +12,7 @@ use domain::types::indexes::{Entries, Held, place_of_entry};
 use domain::types::{TypeKey, TypesMade};
 
 use crate::StoreError;
-use crate::attributes::{Attributes, Reader, binary, broken, millis, number, seconds, text};
+use crate::attributes::{Attributes, Reader, Value, broken, number, seconds, text};
 use crate::keys::{self, TypeKind};
 use crate::tables::{SLOT_ENTRIES, UPDATE_ENTRY};
 
@@ -146,35 +146,45 @@ pub(crate) const OBJECT_ATTRIBUTES: [&str; 9] = [
 ];
 
 /// Every attribute of a record's row but its key.
-pub(crate) fn record_to_row(account: &AccountId, row: &Row, now: Timestamp) -> Vec<(&'static str, AttributeValue)> {
-    let mut attributes = vec![("version", number(row.version)), ("ops", binary(row.operations.to_bytes()))];
+pub(crate) fn record_to_row<'row>(
+    account: &AccountId,
+    row: &'row Row,
+    now: Timestamp,
+) -> Vec<(&'static str, Value<'row>)> {
+    /// As many as an object record without indexes has.
+    const MOST: usize = 11;
+    let mut attributes = Vec::with_capacity(MOST);
+    attributes.push(("version", Value::Number(row.version)));
+    attributes.push(("ops", Value::Binary(row.operations.to_bytes())));
     match &row.state {
         State::Object(record) => {
             attributes.extend(entries_of(record, record.entries.as_deref()));
             attributes.extend([
-                ("type", text(record.object_type.as_str())),
-                ("external_id", record.external_id.as_ref().map_or(AttributeValue::Null(true), text)),
-                ("attributes", text(&record.attributes)),
-                ("created_at", millis(record.created_at)),
-                ("updated_at", millis(record.updated_at)),
-                ("type_version", number(record.type_version)),
-                ("links", number(record.links)),
-                ("type_shard", text(shard(account, TypeKind::Object, &record.object_type, record.id))),
-                ("listed_at", text(keys::listed_at(record.created_at, record.position, record.id))),
+                ("type", Value::text(record.object_type.as_str())),
+                ("external_id", record.external_id.as_deref().map_or(Value::Null, Value::text)),
+                ("attributes", Value::text(record.attributes.as_str())),
+                ("created_at", Value::Number(record.created_at.as_millis())),
+                ("updated_at", Value::Number(record.updated_at.as_millis())),
+                ("type_version", Value::Number(record.type_version)),
+                ("links", Value::Number(record.links)),
+                ("type_shard", Value::text(shard(account, TypeKind::Object, &record.object_type, record.id))),
+                ("listed_at", Value::text(keys::listed_at(record.created_at, record.position, record.id))),
             ]);
         }
         State::Relationship(record) => attributes.extend([
-            ("relationship_type", text(record.relationship_type.as_str())),
-            ("source", text(record.source.to_string())),
-            ("target", text(record.target.to_string())),
-            ("created_at", millis(record.created_at)),
-            ("type_shard", text(shard(account, TypeKind::Relationship, &record.relationship_type, record.id))),
-            ("source_shard", text(end_shard(account, record, &record.source))),
-            ("target_shard", text(end_shard(account, record, &record.target))),
-            ("listed_at", text(keys::listed_at(record.created_at, record.position, record.id))),
+            ("relationship_type", Value::text(record.relationship_type.as_str())),
+            ("source", Value::text(record.source.to_string())),
+            ("target", Value::text(record.target.to_string())),
+            ("created_at", Value::Number(record.created_at.as_millis())),
+            ("type_shard", Value::text(shard(account, TypeKind::Relationship, &record.relationship_type, record.id))),
+            ("source_shard", Value::text(end_shard(account, record, &record.source))),
+            ("target_shard", Value::text(end_shard(account, record, &record.target))),
+            ("listed_at", Value::text(keys::listed_at(record.created_at, record.position, record.id))),
         ]),
         State::Tombstone => {
-            attributes.push(("expires_at", seconds(now.plus_millis(limits::TOMBSTONE_SECONDS * 1_000))));
+            // TTL wants whole seconds.
+            let expires_at = now.plus_millis(limits::TOMBSTONE_SECONDS * 1_000).as_seconds();
+            attributes.push(("expires_at", Value::Number(expires_at)));
         }
     }
     attributes
@@ -184,15 +194,15 @@ pub(crate) fn record_to_row(account: &AccountId, row: &Row, now: Timestamp) -> V
 pub(crate) fn entries_of<'record>(
     record: &'record ObjectRecord,
     entries: Option<&'record Entries>,
-) -> impl Iterator<Item = (&'static str, AttributeValue)> + use<'record> {
+) -> impl Iterator<Item = (&'static str, Value<'record>)> + use<'record> {
     let place = || keys::listed_at(record.created_at, record.position, record.id);
     entries.into_iter().flat_map(move |entries| {
         let slots = SLOT_ENTRIES.into_iter().zip(&entries.slots);
         let slots =
-            slots.filter_map(move |(name, value)| Some((name, text(format!("{}{}", value.as_ref()?, place())))));
+            slots.filter_map(move |(name, value)| Some((name, Value::text(format!("{}{}", value.as_ref()?, place())))));
         let updated_at =
-            entries.updated_at.then(|| (UPDATE_ENTRY, text(keys::updated_at(record.updated_at, record.id))));
-        slots.chain(updated_at).chain([(INDEXED, AttributeValue::Bool(true))])
+            entries.updated_at.then(|| (UPDATE_ENTRY, Value::text(keys::updated_at(record.updated_at, record.id))));
+        slots.chain(updated_at).chain([(INDEXED, Value::True)])
     })
 }
 
@@ -359,8 +369,10 @@ mod tests {
             let operations =
                 Operations::default().with(Token { job: job_id(), position: 3, at: Timestamp::from_seconds(5) });
             let row = Row { version: 4, operations, state };
-            let mut attributes: Attributes =
-                record_to_row(&account(), &row, at).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let mut attributes: Attributes = record_to_row(&account(), &row, at)
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .collect();
             attributes.insert("pk".to_owned(), text(keys::record(&account(), id)));
             assert_eq!(record_from_row(&attributes).unwrap(), (id, row));
         }
@@ -386,8 +398,10 @@ mod tests {
         };
         let row = Row { version: 1, operations: Operations::default(), state: State::Object(record.clone()) };
         let read = |name: &str, value: &str| {
-            let mut attributes: Attributes =
-                record_to_row(&account(), &row, at).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let mut attributes: Attributes = record_to_row(&account(), &row, at)
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .collect();
             attributes.insert("pk".to_owned(), text(keys::record(&account(), record.id)));
             attributes.insert(name.to_owned(), text(value));
             let (_, read) = record_from_row(&attributes).unwrap();
@@ -416,7 +430,10 @@ mod tests {
         let at = Timestamp::from_millis(made * 1_000 + 999);
         let record_row = |state| {
             let row = Row { version: 1, operations: Operations::default(), state };
-            record_to_row(&account(), &row, at).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+            record_to_row(&account(), &row, at)
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .collect()
         };
         assert_eq!(expires_at(&record_row(State::Tombstone)), Some(made + 2 * day));
         let relationship = State::Relationship(RelationshipRecord {

@@ -50,7 +50,7 @@ impl Store {
             let tombstone = Row { version: 1, operations: Operations::default(), state: State::Tombstone };
             let mut put = self.client.put_item().table_name(&self.tables.records).item("pk", key);
             for (name, value) in record_to_row(account, &tombstone, now) {
-                put = put.item(name, value);
+                put = put.item(name, value.into());
             }
             // Closes the race with the write that is being given up: whichever is first, the other finds a row.
             return self.put_if(put.condition_expression("attribute_not_exists(pk)")).await;

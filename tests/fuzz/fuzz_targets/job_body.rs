@@ -142,7 +142,7 @@ fn check_chains(chunks: &[Chunk<'_>]) {
         for item in &chunk.items {
             let Content::Raw(json) = &item.content else { continue };
             let Some(record) = parsed(chunk.operation, json).ordering_key(&account()) else { continue };
-            records.insert(record);
+            records.insert(record.clone());
             if let Some((position, index)) = latest.insert(record, (item.position, chunk.index)) {
                 assert!(position < item.position, "the items of a record changed places");
                 assert!(
