@@ -8,11 +8,6 @@ use domain::ambient::Ambient;
 use lambda_http::{Error, run};
 use store::{Store, clients, sqs::SqsQueue};
 
-/// Of the CPU of an invocation, a fifth went to the allocator of the system's C library.
-#[cfg(not(test))]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("accept")?;

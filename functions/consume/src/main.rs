@@ -9,11 +9,6 @@ use domain::ambient::Ambient;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use store::{Store, clients, sqs::SqsQueue};
 
-/// Of the CPU of an invocation, a fifth went to the allocator of the system's C library.
-#[cfg(not(test))]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("consume")?;

@@ -7,11 +7,6 @@ use records::{Records, routes, settings::Settings};
 use store::{Store, clients};
 use wire::conventions;
 
-/// Of the CPU of an invocation, a fifth went to the allocator of the system's C library.
-#[cfg(not(test))]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("records")?;

@@ -6,11 +6,6 @@ use lambda_http::{Error, run};
 use status::{Status, pages, routes, routes_of_accept, settings::Settings};
 use store::{Store, clients};
 
-/// Of the CPU of an invocation, a fifth went to the allocator of the system's C library.
-#[cfg(not(test))]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("status")?;

@@ -10,6 +10,7 @@ mod program;
 mod stand_ins;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,7 @@ struct Options {
     record: bool,
     only: Option<String>,
     profile: Option<PathBuf>,
+    programs: Option<PathBuf>,
 }
 
 impl Options {
@@ -43,6 +45,7 @@ impl Options {
                 "--budget" => options.budget = true,
                 "--record" => options.record = true,
                 "--only" => options.only = Some(value()?),
+                "--programs" => options.programs = Some(value()?.into()),
                 "--profile" => options.profile = Some(value()?.into()),
                 // Cargo says so to every bench.
                 "--bench" => {}
@@ -58,10 +61,11 @@ async fn main() -> Result<(), Failure> {
     let options = Options::read()?;
     let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/invoke.json");
     let mut bench = Bench::new(options).await?;
-    writeln!(std::io::stdout(), "{:<34} {:>13} {:<8} {:>11}", "measure", "instructions", "of each", "to baseline")?;
+    let times = if bench.options.budget { "" } else { "       CPU µs  ratio" };
+    writeln!(std::io::stdout(), "{:<34} {:>12} {:>6}{times}  of each", "measure", "instructions", "ratio")?;
     bench.measure().await?;
     let ours = bench.found.iter().filter(|found| !measures::BASELINES.contains(&found.name));
-    let counted: BTreeMap<&str, u64> = ours.map(|found| (found.name, found.each)).collect();
+    let counted: BTreeMap<&str, u64> = ours.map(|found| (found.name, found.instructions)).collect();
     if bench.options.record {
         std::fs::write(&recorded, format!("{:#}\n", json!(counted)))?;
     }
@@ -92,10 +96,17 @@ struct Found {
     name: &'static str,
     /// What it is of: an item, a megabyte.
     unit: &'static str,
-    /// Instructions.
-    each: u64,
+    instructions: u64,
+    /// None where only instructions were wanted.
+    time: Option<Time>,
     /// The name of the baseline's measure.
     beside: Option<&'static str>,
+}
+
+/// CPU times in microseconds, of one unit: the measure's own, and its baseline's at the same time.
+struct Time {
+    ours: f64,
+    theirs: Option<f64>,
 }
 
 struct Bench {
@@ -105,24 +116,38 @@ struct Bench {
     /// The function that accepts jobs, not under callgrind: for what has to be there before something is measured.
     accept: Program,
     found: Vec<Found>,
+    /// What a baseline reads.
+    body: tempfile::NamedTempFile,
+    /// How many records baselines have written.
+    put: u64,
 }
 
 impl Bench {
     async fn new(options: Options) -> Result<Self, Failure> {
-        let world = World::start().await?;
+        let programs = options.programs.clone().unwrap_or_else(program::folder);
+        let world = World::start(programs).await?;
         let caller = world.caller("bench").await?;
         let accept = Program::start("accept", &world, None).await?;
-        Ok(Self { options, world, caller, accept, found: Vec::new() })
+        let body = tempfile::NamedTempFile::new()?;
+        std::fs::write(body.path(), measures::large_body())?;
+        Ok(Self { options, world, caller, accept, found: Vec::new(), body, put: 0 })
     }
 
     /// Keeps what was found, and prints it.
     fn note(&mut self, found: Found) -> Result<(), Failure> {
         let baseline = found.beside.and_then(|name| self.found.iter().find(|found| found.name == name));
+        let ratio =
+            |ours: f64, theirs: Option<f64>| theirs.map_or_else(String::new, |theirs| format!("{:.3}", ours / theirs));
         #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-        let ratio = baseline.map(|baseline| found.each as f64 / baseline.each as f64);
-        let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.3}"));
-        let Found { name, unit, each, .. } = found;
-        writeln!(std::io::stdout(), "{name:<34} {each:>13} {unit:<8} {ratio:>11}")?;
+        let counted = |found: &Found| found.instructions as f64;
+        let instructions = ratio(counted(&found), baseline.map(counted));
+        let Found { name, unit, .. } = found;
+        let mut line = format!("{name:<34} {:>12} {instructions:>6}", found.instructions);
+        if let Some(Time { ours, theirs }) = found.time {
+            // Writing to a String never fails.
+            let _ = write!(line, " {ours:>12.1} {:>6}", ratio(ours, theirs));
+        }
+        writeln!(std::io::stdout(), "{line}  {unit}")?;
         self.found.push(found);
         Ok(())
     }

@@ -21,29 +21,22 @@ pub struct Program {
     runtime: Runtime,
 }
 
-/// Where the release programs are, each in a folder of its own.
+/// Where the release programs are, each in a folder of its own, unless it is said otherwise.
 pub fn folder() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a folder within the target folder");
     target.join("lambda-x86_64")
-}
-
-/// Where the program of this name is.
-pub fn path(name: &str) -> PathBuf {
-    folder().join(name).join("bootstrap")
 }
 
 impl Program {
     /// Starts a program, under callgrind if `counted`, which names a file for its profile.
     pub async fn start(name: &'static str, world: &World, counted: Option<&Path>) -> Result<Self, Failure> {
         let runtime = Runtime::start().await?;
+        let path = world.program(name);
         let mut command = match counted {
-            None => Command::new(path(name)),
+            None => Command::new(&path),
             Some(profile) => {
                 let mut valgrind = Command::new("valgrind");
-                valgrind
-                    .arg("--tool=callgrind")
-                    .arg(format!("--callgrind-out-file={}", profile.display()))
-                    .arg(path(name));
+                valgrind.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", profile.display())).arg(&path);
                 valgrind
             }
         };
@@ -55,7 +48,7 @@ impl Program {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        let process = command.spawn().map_err(|error| format!("{}: {error}", path(name).display()))?;
+        let process = command.spawn().map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(Self { name, process, runtime })
     }
 
@@ -63,6 +56,17 @@ impl Program {
     pub async fn invoke(&mut self, event: &Value) -> Result<Value, Failure> {
         let answer = timeout(PATIENCE, self.runtime.invoke(event)).await;
         answer.map_err(|_| format!("{} does not answer", self.name))?
+    }
+
+    /// The CPU time that its threads have taken, those that have ended left out.
+    pub fn cpu_time(&self) -> Result<Duration, Failure> {
+        let mut nanoseconds = 0_u64;
+        for thread in std::fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
+            // The first of three numbers, proc(5).
+            let spent = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+            nanoseconds += spent.split(' ').next().unwrap_or_default().parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(nanoseconds))
     }
 
     /// Ends it, and says how many instructions it executed in all of its threads.

@@ -1,12 +1,13 @@
 //! What a function calls: a database, a queue and Lambda's runtime.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -24,8 +25,9 @@ use crate::events::Caller;
 
 const TABLES: &str = "bench";
 
-/// Database and queue.
+/// Database and queue, and the programs that use them.
 pub struct World {
+    programs: PathBuf,
     database: String,
     queue: String,
     store: Store,
@@ -36,7 +38,7 @@ pub struct World {
 type Sent = Arc<Mutex<Vec<String>>>;
 
 impl World {
-    pub async fn start() -> Result<Self, Failure> {
+    pub async fn start(programs: PathBuf) -> Result<Self, Failure> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let database = format!("http://{}", listener.local_addr()?);
         let engine = dynoxide::Database::memory()?;
@@ -47,7 +49,7 @@ impl World {
         let store = Store::new(client, names, Ambient::system());
         let sent = Sent::default();
         let queue = serve(Router::new().fallback(take_messages).with_state(sent.clone())).await?;
-        Ok(Self { database, queue: format!("http://{queue}"), store, sent })
+        Ok(Self { programs, database, queue: format!("http://{queue}"), store, sent })
     }
 
     /// An agent of an account.
@@ -55,6 +57,11 @@ impl World {
         let account = AccountId::parse(account).map_err(|_| "no account id")?;
         let token = tests::token_of(&self.store, &account, Role::Agent).await;
         Ok(Caller::new(&token))
+    }
+
+    /// Where the program of this name is.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name).join("bootstrap")
     }
 
     /// The messages that were sent since this was asked last.
@@ -180,11 +187,11 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
     (headers, handed.event).into_response()
 }
 
-async fn answered(State(shared): State<Arc<Shared>>, Path(_): Path<String>, body: Bytes) -> Response {
+async fn answered(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     give(&shared, Ok(body))
 }
 
-async fn failed(State(shared): State<Arc<Shared>>, Path(_): Path<String>, body: Bytes) -> Response {
+async fn failed(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
     give(&shared, Err(String::from_utf8_lossy(&body).into_owned()))
 }
 
