@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{Answer, Client, Home, text};
 
@@ -121,7 +123,7 @@ async fn a_status_selects_the_jobs_that_have_it_now() {
     let home = Home::start().await;
     let acme = home.acme().await;
     let completed = acme.run_job("resources", "post", json!([{}])).await;
-    let unreadable = acme.request(reqwest::Method::POST, "/jobs").header("content-encoding", "compress").body("x");
+    let unreadable = acme.request(Method::POST, "/jobs").header("content-encoding", "compress").body("x");
     let failed = tests::answer(unreadable).await.data(201);
     home.quiet().await;
     // Of two chunks one is held back, so that the job stays under way.
@@ -191,4 +193,32 @@ async fn the_jobs_of_other_accounts_are_never_listed() {
     assert!(ours.iter().all(|id| !theirs.contains(id)));
     home.quiet().await;
     assert_eq!(ids(&acme.get("/jobs?status=completed&order=asc").await).len(), 2);
+}
+
+/// A list that is filtered by what stands in the jobs themselves looks at 5,000 of them a page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_looks_for_few_among_many_ends_its_page_and_goes_on_from_there() {
+    let home = Home::start().await;
+    let acme = home.acme().await;
+    // Given one job of relationships, and after it more than 5,000 others, which have ended,
+    let wanted = acme.run_job("relationships", "post", json!([{}])).await;
+    let unreadable = || async {
+        let request = acme.request(Method::POST, "/jobs").header("content-encoding", "unknown").body("{}");
+        assert_eq!(tests::answer(request).await.data(201)["job_status"], "failed");
+    };
+    for _ in 0..325 {
+        join_all((0..16).map(|_| unreadable())).await;
+    }
+    // when jobs of relationships are listed,
+    let before = acme.store.meter().read();
+    let first = acme.get("/jobs?type=relationships").await;
+    let requests = (acme.store.meter().read() - before).requests();
+    // then the first page has none, for it has looked at 5,000 in steps of 200, and the next has it.
+    assert_eq!(ids(&first), Vec::<String>::new());
+    assert!((25..=30).contains(&requests), "{requests} requests");
+    let pages = pages(&acme, first, "next").await;
+    assert_eq!(pages, [vec![], vec![text(&wanted["id"]).to_owned()]]);
+    // And so from the other side: it is on the first page, and none on the last.
+    let pages = self::pages(&acme, acme.get("/jobs?type=relationships&order=asc").await, "next").await;
+    assert_eq!(pages.concat(), [text(&wanted["id"])]);
 }

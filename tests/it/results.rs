@@ -2,8 +2,10 @@
 
 use domain::job::JobStatus;
 use domain::problem::Problem;
+use reqwest::Method;
 use serde_json::{Value, json};
 use store::rows::JobRow;
+use tests::compressed::gzip;
 use tests::{Client, Deliveries, Home, text};
 
 /// Follows `link` from a page to the last one beside it in that direction, and answers with the pages' items and how many pages they are.
@@ -105,4 +107,42 @@ async fn items_that_nobody_came_to_stand_at_the_end_and_are_shown_once() {
         assert!(some.iter().flatten().all(|entry| entry["success"] == success));
     }
     assert_eq!(text(&acme.job(&id).await["job_status"]), "failed");
+}
+
+/// Runs a job whose body is larger than may be sent as it is, and answers with its id.
+async fn run_compressed(acme: &Client, body: &str) -> String {
+    let request = acme.request(Method::POST, "/jobs").header("content-type", "application/json");
+    let request = request.header("content-encoding", "gzip").body(gzip(body.as_bytes()));
+    let job = tests::answer(request).await.data(201);
+    let job = acme.wait(text(&job["id"])).await;
+    assert_eq!(job["job_status"], "completed");
+    text(&job["id"]).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_looks_through_so_many_chunks_for_the_few_that_are_wanted_and_goes_on_from_there() {
+    let home = Home::start().await;
+    let acme = home.acme().await;
+    acme.define_product().await;
+    // Given a job of some sixty chunks, of which the last has the one item that fails,
+    let note = "x".repeat(30_000);
+    let product = |number: u32| json!({"type": "product", "external_id": number.to_string(), "attributes": {"name": "Gum", "note": note}});
+    let items: Vec<Value> = (0..450).map(product).chain([json!({"type": "product"})]).collect();
+    let id = run_compressed(&acme, &json!({"type": "resources", "action": "post", "data": items}).to_string()).await;
+    // when those that failed are asked for,
+    let mut page = acme.get(&format!("/jobs/{id}/results?success=false")).await.json();
+    let (mut pages, mut reads) = (1, 0);
+    while page["data"].as_array().is_some_and(Vec::is_empty) {
+        let before = acme.store.meter().read();
+        page = acme.follow(&page["links"]["next"]).await.json();
+        reads = reads.max((acme.store.meter().read() - before).reads.requests);
+        pages += 1;
+    }
+    // then each page says how to go on, the last has it, and none has read more than 24 chunks,
+    assert_eq!(positions([page["data"].as_array().expect("a list")]), [450]);
+    assert!((2..=4).contains(&pages), "{pages} pages");
+    assert!(reads <= 24 + 4, "{reads} reads");
+    // and from the other side it is found at once.
+    let page = acme.get(&format!("/jobs/{id}/results?success=false&order=desc")).await.json();
+    assert_eq!(positions([page["data"].as_array().expect("a list")]), [450]);
 }

@@ -197,6 +197,54 @@ async fn the_name_of_an_item_is_repeated_whatever_comes_of_it() {
     home.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_action_repeats_the_name_of_an_item() {
+    let home = Home::start().await;
+    let agent = home.agent().await;
+    agent.define_product().await;
+    agent.define_relationship("goes_with", "product", json!(["product"])).await;
+    let named = |external_id: &str, client_ref: &str| {
+        let attributes = json!({"name": "Gum"});
+        json!({"type": "product", "external_id": external_id, "attributes": attributes, "client_ref": client_ref})
+    };
+    let mut ids = Vec::new();
+    let made = agent.run_job("resources", "post", json!([named("a", "first"), named("b", "second")])).await;
+    ids.extend(made["results"].as_array().expect("results").iter().map(|result| result["data"]["id"].clone()));
+    let end = |external_id: &str| json!({"type": "product", "external_id": external_id});
+    let relate = |source: &str, client_ref: &str| json!({"relationship_type": "goes_with", "source": end(source), "target": end("b"), "client_ref": client_ref});
+    let related = agent.run_job("relationships", "post", json!([relate("a", "first"), relate("none", "second")])).await;
+    let relationship = related["results"][0]["data"]["id"].clone();
+    let update = |id: &Value, client_ref: &str| json!({"id": id, "attributes": {"price": 2}, "client_ref": client_ref});
+    let by_external_id = |external_id: &str, client_ref: &str| json!({"type": "product", "external_id": external_id, "client_ref": client_ref});
+    let mut jobs = vec![made, related];
+    for (job_type, action, items) in [
+        ("resources", "update", json!([update(&ids[0], "first"), update(&relationship, "second")])),
+        ("resources", "external_id_set", json!([named("a", "first"), named("c", "second")])),
+        (
+            "relationships",
+            "delete",
+            json!([{"id": relationship, "client_ref": "first"}, {"id": relationship, "client_ref": "second"}]),
+        ),
+        ("resources", "external_id_delete", json!([by_external_id("a", "first"), by_external_id("none", "second")])),
+        ("resources", "delete", json!([{"id": ids[1], "client_ref": "first"}, {"id": ids[1], "client_ref": "second"}])),
+    ] {
+        jobs.push(agent.run_job(job_type, action, items).await);
+    }
+    for job in jobs {
+        // Whether it succeeded or not, in the job and in the pages of its results.
+        assert_eq!(job["results"][0]["success"], true, "{job}");
+        let page = agent.get(&format!("/jobs/{}/results", text(&job["id"]))).await.data(200);
+        for results in [&job["results"], &page] {
+            assert_eq!(
+                (&results[0]["client_ref"], &results[1]["client_ref"]),
+                (&json!("first"), &json!("second")),
+                "{job}"
+            );
+        }
+    }
+    home.stop().await;
+}
+
 /// Who opens the table in a spreadsheet runs nothing that somebody wrote into an item.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_cell_of_the_table_is_a_formula() {
