@@ -6,11 +6,10 @@ use std::collections::{HashMap, HashSet};
 
 use arbitrary::{Arbitrary, Unstructured};
 use domain::chunk::{Chunk, Content, Packing, pack};
-use domain::item::{Item, client_ref};
+use domain::item::{Item, OrderingKey, client_ref};
 use domain::job::Operation;
 use domain::limits;
 use domain::problem::{Code, Problem};
-use domain::record::RecordId;
 use domain::request::JobRequest;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
@@ -130,7 +129,7 @@ fn check_chunks(request: &JobRequest<'_>, chunks: &[Chunk<'_>]) {
 
 /// The items of one record share a chunk, or the chunks of one chain, in the order in which they were sent.
 fn check_chains(chunks: &[Chunk<'_>]) {
-    let mut latest: HashMap<RecordId, (u32, u32)> = HashMap::new();
+    let mut latest: HashMap<OrderingKey, (u32, u32)> = HashMap::new();
     let mut before = None;
     for chunk in chunks {
         // A chain is of neighbours, and of one record.
