@@ -437,6 +437,38 @@ mod tests {
     }
 
     #[test]
+    fn an_item_of_everyday_size_travels_as_it_was_sent() {
+        let spaced = r#"{ "type":"product", "external_id" : "a", "attributes":{ "a": 1.50 }, "noise": 1 }"#.to_owned();
+        let long = format!("{{{} {}", " ".repeat(limits::PLAIN_ITEM_BYTES), &spaced[1..]);
+        packed(Operation::SetObjects, &[spaced.clone(), long], |chunks| {
+            let raw = |place: usize| match &chunks[0].items[place].content {
+                Content::Raw(json) => json.clone(),
+                Content::Refused(problem) => panic!("{problem:?}"),
+            };
+            assert_eq!(raw(0), spaced);
+            assert_eq!(raw(1), r#"{"type":"product","external_id":"a","attributes":{"a":1.5}}"#);
+        });
+    }
+
+    #[test]
+    fn names_of_refused_items_have_their_room_in_messages_and_are_counted() {
+        // Each letter takes three bytes as it is sent, and six as the queue carries it.
+        let name = "\u{ffff}".repeat(limits::CLIENT_REF_CHARACTERS);
+        let items: Vec<_> = (0..500).map(|_| format!(r#"{{"client_ref":"{name}"}}"#)).collect();
+        packed(Operation::CreateObjects, &items, |chunks| {
+            assert_eq!(chunks.iter().map(|chunk| chunk.items.len()).sum::<usize>(), items.len());
+            for message in chunks.iter().map(Chunk::to_message) {
+                assert!(message.len() <= limits::CHUNK_BYTES + 1_024, "{} bytes", message.len());
+                assert!(message.len() * 3 > limits::CHUNK_BYTES || chunks.len() < 5, "{} bytes", message.len());
+            }
+        });
+        let body = body(Operation::CreateObjects, &items[..3]);
+        let request = JobRequest::parse(body.as_bytes()).unwrap();
+        let packed = pack(&account(), job(), &request, Packing::default());
+        assert_eq!(packed.refs_bytes, 3 * size_in_answer(&serde_json::to_vec(&name).unwrap()));
+    }
+
+    #[test]
     fn an_item_that_cannot_be_kept_travels_as_its_refusal() {
         let items = [set("a", 40_000), "7".to_owned(), set("b", 1)];
         packed(Operation::SetObjects, &items, |chunks| {

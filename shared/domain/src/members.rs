@@ -111,6 +111,21 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_value_has_its_name() {
+        for (json, kind) in [
+            ("{}", "an object"),
+            ("[]", "an array"),
+            ("\"\"", "a string"),
+            ("true", "a boolean"),
+            ("false", "a boolean"),
+            ("null", "null"),
+            ("-1", "a number"),
+        ] {
+            assert_eq!(kind_of(serde_json::from_str(json).unwrap()), kind);
+        }
+    }
+
+    #[test]
     fn finds_named_members_and_passes_over_the_rest() {
         check(r#"{"a":1,"b":[2, 3],"c":{}}"#, ["b", "x", "a"], [Some("[2, 3]"), None, Some("1")]);
         check("{}", ["a"], [None]);

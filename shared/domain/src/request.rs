@@ -238,6 +238,38 @@ mod tests {
     }
 
     #[test]
+    fn most_failures_are_a_whole_number_or_nothing() {
+        let most = |given: &str| {
+            let body = format!(r#"{{"type":"resources","action":"post","data":[1],"max_failures":{given}}}"#);
+            JobRequest::parse(body.as_bytes()).map(|request| request.max_failures)
+        };
+        assert_eq!([most("0"), most("3"), most("null")], [Ok(Some(0)), Ok(Some(3)), Ok(None)]);
+        assert_eq!(most("99999999999"), Ok(Some(u32::MAX)));
+        let long = format!("1.{}", "0".repeat(100));
+        for (wrong, shown) in [
+            ("-1", "-1"),
+            ("1.5", "1.5"),
+            (&long, &long[..40]),
+            ("\"1\"", "a string"),
+            ("true", "a boolean"),
+            ("[]", "an array"),
+        ] {
+            let problem = most(wrong).unwrap_err();
+            assert_eq!(problem.code, UnprocessableEntity, "{wrong}");
+            assert_eq!(problem.detail, format!("max_failures must be a whole number of at least 0, not {shown}"));
+        }
+    }
+
+    #[test]
+    fn a_line_of_blanks_is_no_item() {
+        let [job_type, action] = ["resources", "post"].map(|text| Some(text.to_owned()));
+        let query = LinesQuery { job_type, action, max_failures: None };
+        let lines = |body: &str| JobRequest::parse_lines(body.as_bytes(), &query).map(|request| request.items.len());
+        assert_eq!(lines("{}\n \n\n[1]\r\n\t"), Ok(2));
+        assert_eq!(lines(" \n\n").unwrap_err().code, UnprocessableEntity);
+    }
+
+    #[test]
     fn a_body_that_is_not_utf8_says_from_where() {
         let problem = JobRequest::parse(b"{\"type\":\"\xff\"}").unwrap_err();
         assert_eq!((problem.code, problem.detail.as_ref()), (BadRequest, "The body is not UTF-8 from byte 9 on"));
