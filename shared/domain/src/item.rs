@@ -15,7 +15,7 @@ use crate::json;
 use crate::limits;
 use crate::members::{NoMembers, kind_of, members};
 use crate::problem::Problem;
-use crate::record::{End, EndName, RecordId};
+use crate::record::{End, EndName, RecordId, folded_external_id};
 use crate::types::{Cardinality, TypeKey, oversized};
 
 /// An item whose members are there and of the right kind.
@@ -43,7 +43,7 @@ pub enum OrderingKey {
 impl OrderingKey {
     fn of_external_id(object_type: &TypeKey, external_id: &str) -> Self {
         // No type key has this letter in it.
-        Self::ExternalId([object_type.folded(), "#", &external_id.to_lowercase()].concat())
+        Self::ExternalId([object_type.folded(), "#", &folded_external_id(external_id)].concat())
     }
 }
 

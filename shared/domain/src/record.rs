@@ -23,10 +23,10 @@ use crate::types::{Cardinality, EndType, TypeKey};
 pub struct RecordId(Uuid);
 
 impl RecordId {
-    /// The id of the object record with this external id. External ids are compared in Unicode lower case.
+    /// The id of the object record with this external id.
     #[must_use]
     pub fn of_external_id(account: &AccountId, object_type: &TypeKey, external_id: &str) -> Self {
-        Self::of(["object", account.as_str(), object_type.folded(), &external_id.to_lowercase()])
+        Self::of(["object", account.as_str(), object_type.folded(), &folded_external_id(external_id)])
     }
 
     /// The id of an object record without an external id: the same item of the same job always makes the same one.
@@ -87,6 +87,11 @@ impl RecordId {
         bytes.copy_from_slice(&digest[..16]);
         Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
+}
+
+/// An external id as it is compared: in Unicode lower case.
+pub(crate) fn folded_external_id(external_id: &str) -> String {
+    external_id.to_lowercase()
 }
 
 impl fmt::Display for RecordId {

@@ -66,7 +66,7 @@ impl<'row> Statement<'row> {
 
     fn append_to(&self, body: &mut Vec<u8>) {
         body.extend_from_slice(br#"{"Statement":"#);
-        append_text(body, &self.text);
+        append_json(body, &self.text);
         body.extend_from_slice(br#","Parameters":["#);
         for (place, value) in self.parameters.iter().enumerate() {
             if place > 0 {
@@ -82,7 +82,7 @@ fn append_value(body: &mut Vec<u8>, value: &Value<'_>) {
     match value {
         Value::Text(text) => {
             body.extend_from_slice(br#"{"S":"#);
-            append_text(body, text);
+            append_json(body, text);
             body.push(b'}');
         }
         Value::Number(number) => {
@@ -102,10 +102,6 @@ fn append_value(body: &mut Vec<u8>, value: &Value<'_>) {
         Value::Null => body.extend_from_slice(br#"{"NULL":true}"#),
         Value::True => body.extend_from_slice(br#"{"BOOL":true}"#),
     }
-}
-
-fn append_text(body: &mut Vec<u8>, text: &str) {
-    append_json(body, text);
 }
 
 fn append_json<Json: serde::Serialize + ?Sized>(body: &mut Vec<u8>, json: &Json) {
