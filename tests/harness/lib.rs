@@ -7,6 +7,7 @@ mod crash;
 mod deliveries;
 mod gate;
 pub mod refusals;
+pub mod runtime;
 mod specification;
 pub mod throttle;
 mod watch;

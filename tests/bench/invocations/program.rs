@@ -6,10 +6,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use tests::runtime::Runtime;
 use tokio::time::timeout;
 
 use crate::Failure;
-use crate::stand_ins::{Runtime, World};
+use crate::stand_ins::World;
 
 /// An invocation takes milliseconds, and under callgrind a second or ten.
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -30,7 +31,7 @@ pub fn folder() -> PathBuf {
 impl Program {
     /// Starts a program, under callgrind if `counted`, which names a file for its profile.
     pub async fn start(name: &'static str, world: &World, counted: Option<&Path>) -> Result<Self, Failure> {
-        let runtime = Runtime::start().await?;
+        let runtime = Runtime::start().await;
         let path = world.program(name);
         let mut command = match counted {
             None => Command::new(&path),
@@ -54,8 +55,12 @@ impl Program {
 
     /// What the function answers to an event.
     pub async fn invoke(&mut self, event: &Value) -> Result<Value, Failure> {
-        let answer = timeout(PATIENCE, self.runtime.invoke(event)).await;
-        answer.map_err(|_| format!("{} does not answer", self.name))?
+        let answer = timeout(PATIENCE, async {
+            self.runtime.asked().await;
+            self.runtime.hand_out(event, PATIENCE).await
+        });
+        let answer = answer.await.map_err(|_| format!("{} does not answer", self.name))??;
+        answer.map_err(|error| format!("{}: {error}", self.name).into())
     }
 
     /// The CPU time that its threads have taken, those that have ended left out.

@@ -1,16 +1,13 @@
-//! What a function calls: a database, a queue and Lambda's runtime.
+//! What a function calls: a database and a queue.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use domain::account::{AccountId, Role};
 use domain::ambient::Ambient;
 use serde_json::{Value, json};
@@ -18,7 +15,6 @@ use store::Store;
 use store::clients::{self, AwsSettings};
 use store::tables::{self, TableNames};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::Failure;
 use crate::events::Caller;
@@ -48,8 +44,11 @@ impl World {
         tables::create_missing(&client, &names).await?;
         let store = Store::new(client, names, Ambient::system());
         let sent = Sent::default();
-        let queue = serve(Router::new().fallback(take_messages).with_state(sent.clone())).await?;
-        Ok(Self { programs, database, queue: format!("http://{queue}"), store, sent })
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let queue = format!("http://{}", listener.local_addr()?);
+        let routes = Router::new().fallback(take_messages).layer(DefaultBodyLimit::disable()).with_state(sent.clone());
+        tokio::spawn(axum::serve(listener, routes).into_future());
+        Ok(Self { programs, database, queue, store, sent })
     }
 
     /// An agent of an account.
@@ -97,14 +96,6 @@ impl World {
     }
 }
 
-/// Serves routes on a port of this machine, and says where.
-async fn serve(router: Router) -> Result<String, Failure> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?.to_string();
-    tokio::spawn(async move { axum::serve(listener, router.layer(DefaultBodyLimit::disable())).await });
-    Ok(address)
-}
-
 /// Keeps the messages of a `SendMessageBatch`, which is all that a queue is asked for.
 async fn take_messages(State(sent): State<Sent>, body: Bytes) -> Response {
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -116,89 +107,4 @@ async fn take_messages(State(sent): State<Sent>, body: Bytes) -> Response {
         .map(|entry| json!({"Id": entry["Id"], "MessageId": "00000000-0000-0000-0000-000000000000", "MD5OfMessageBody": ""}))
         .collect();
     axum::Json(json!({"Successful": successful, "Failed": []})).into_response()
-}
-
-/// Stands in for Lambda's runtime: hands one event out at a time.
-pub struct Runtime {
-    address: String,
-    shared: Arc<Shared>,
-    events: mpsc::UnboundedSender<Handed>,
-}
-
-struct Shared {
-    waiting: tokio::sync::Mutex<mpsc::UnboundedReceiver<Handed>>,
-    answer: Mutex<Option<oneshot::Sender<Result<Bytes, String>>>>,
-    asked: Notify,
-}
-
-struct Handed {
-    event: Vec<u8>,
-    answer: oneshot::Sender<Result<Bytes, String>>,
-}
-
-impl Runtime {
-    pub async fn start() -> Result<Self, Failure> {
-        let (events, waiting) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared { waiting: waiting.into(), answer: Mutex::default(), asked: Notify::new() });
-        let router = Router::new()
-            .route("/2018-06-01/runtime/invocation/next", get(next))
-            .route("/2018-06-01/runtime/invocation/{id}/response", post(answered))
-            .route("/2018-06-01/runtime/invocation/{id}/error", post(failed))
-            .with_state(Arc::clone(&shared));
-        Ok(Self { address: serve(router).await?, shared, events })
-    }
-
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-
-    /// Waits until the function asks for an event.
-    pub async fn asked(&self) {
-        self.shared.asked.notified().await;
-    }
-
-    /// Hands an event out once the function asks for one, and waits for the answer.
-    pub async fn invoke(&self, event: &Value) -> Result<Value, Failure> {
-        self.asked().await;
-        let (answer, answered) = oneshot::channel();
-        self.events.send(Handed { event: serde_json::to_vec(event)?, answer })?;
-        Ok(serde_json::from_slice(&answered.await??)?)
-    }
-}
-
-async fn next(State(shared): State<Arc<Shared>>) -> Response {
-    shared.asked.notify_one();
-    let Some(handed) = shared.waiting.lock().await.recv().await else {
-        return std::future::pending().await;
-    };
-    *shared.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(handed.answer);
-    let deadline = SystemTime::now() + Duration::from_mins(5);
-    let deadline = deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string();
-    let mut headers = HeaderMap::new();
-    for (name, value) in [
-        ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"),
-        ("lambda-runtime-deadline-ms", deadline.as_str()),
-        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:000000000000:function:bench"),
-        ("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0"),
-        ("content-type", "application/json"),
-    ] {
-        headers.extend(value.parse().ok().map(|value| (axum::http::HeaderName::from_static(name), value)));
-    }
-    (headers, handed.event).into_response()
-}
-
-async fn answered(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
-    give(&shared, Ok(body))
-}
-
-async fn failed(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
-    give(&shared, Err(String::from_utf8_lossy(&body).into_owned()))
-}
-
-fn give(shared: &Shared, answer: Result<Bytes, String>) -> Response {
-    if let Some(waiting) = shared.answer.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        // Whoever waited may have given up.
-        let _ = waiting.send(answer);
-    }
-    axum::http::StatusCode::ACCEPTED.into_response()
 }

@@ -7,20 +7,14 @@
 use {lambda_http as _, lambda_runtime as _, telemetry as _};
 
 use std::io::Read;
-use std::net::SocketAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use serde_json::Value;
 use tests::PATIENCE;
-use tokio::sync::mpsc;
+use tests::runtime::{Answered, Runtime};
+use tokio::sync::oneshot;
 
 use super::metrics::{Measured, measured};
 use crate::template::{Template, logical_name};
@@ -92,21 +86,32 @@ pub async fn invoke(
     without: Option<&str>,
 ) -> Invocation {
     let timeout = template.properties(&logical_name(function))["Timeout"].as_u64().expect("a timeout");
-    let (ends, mut ended) = mpsc::unbounded_channel();
-    let lambda =
-        Lambda { event: event.to_string(), timeout: Duration::from_secs(timeout), handed_out: false.into(), ends };
-    let address = serve(lambda).await;
+    let runtime = Runtime::start().await;
 
     let mut variables = template.environment(function);
     variables.retain(|(name, _)| without != Some(name));
-    let mut program = Program::start(function, address, database_url, variables);
+    let mut program = Program::start(function, runtime.address(), database_url, variables);
     let began = Instant::now();
     let mut since = began;
+    let mut under_way: Option<oneshot::Receiver<Answered>> = None;
     let end = loop {
-        match tokio::time::timeout(Duration::from_millis(10), ended.recv()).await {
-            Ok(Some(Step::HandedOut)) => since = Instant::now(),
-            Ok(Some(Step::Ended(end))) => break end,
-            Ok(None) => panic!("nobody serves {function}"),
+        // One event, and no other.
+        let step = async {
+            match &mut under_way {
+                None => {
+                    runtime.asked().await;
+                    None
+                }
+                Some(answered) => Some(answered.await.expect("the runtime keeps it until there is an answer")),
+            }
+        };
+        match tokio::time::timeout(Duration::from_millis(10), step).await {
+            Ok(None) => {
+                since = Instant::now();
+                under_way = Some(runtime.hand_out(event, Duration::from_secs(timeout)));
+            }
+            Ok(Some(Ok(answer))) => break End::Answered(answer),
+            Ok(Some(Err(error))) => break End::Failed(error),
             Err(_) => {
                 if let Some(status) = program.child.try_wait().expect("a child of ours") {
                     break End::Exited(status);
@@ -119,53 +124,6 @@ pub async fn invoke(
     Invocation { end, took, measured: measured(&program.stop()) }
 }
 
-/// What Lambda has for one invocation.
-struct Lambda {
-    event: String,
-    timeout: Duration,
-    handed_out: AtomicBool,
-    ends: mpsc::UnboundedSender<Step>,
-}
-
-enum Step {
-    HandedOut,
-    Ended(End),
-}
-
-/// The part of the runtime API that a program of this workspace uses.
-async fn serve(lambda: Lambda) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("its address");
-    let routes = Router::new()
-        .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/invocation/{id}/{end}", post(end))
-        .with_state(Arc::new(lambda));
-    tokio::spawn(axum::serve(listener, routes).into_future());
-    address
-}
-
-async fn next(State(lambda): State<Arc<Lambda>>) -> Response {
-    if lambda.handed_out.swap(true, Ordering::Relaxed) {
-        return std::future::pending().await;
-    }
-    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") + lambda.timeout;
-    let headers = [
-        ("lambda-runtime-aws-request-id", "the-invocation".to_owned()),
-        ("lambda-runtime-deadline-ms", deadline.as_millis().to_string()),
-        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:000000000000:function:any".to_owned()),
-        ("lambda-runtime-trace-id", "Root=1-67891233-abcdef012345678912345678;Sampled=0".to_owned()),
-    ];
-    let _ = lambda.ends.send(Step::HandedOut);
-    (headers, lambda.event.clone()).into_response()
-}
-
-async fn end(State(lambda): State<Arc<Lambda>>, Path((_, end)): Path<(String, String)>, body: String) -> Response {
-    let body: Value = serde_json::from_str(&body).unwrap_or(Value::String(body));
-    let end = if end == "response" { End::Answered(body) } else { End::Failed(body) };
-    let _ = lambda.ends.send(Step::Ended(end));
-    axum::http::StatusCode::ACCEPTED.into_response()
-}
-
 /// A program that runs. It ends with this at the latest.
 struct Program {
     child: Child,
@@ -173,14 +131,14 @@ struct Program {
 }
 
 impl Program {
-    fn start(function: &str, lambda: SocketAddr, database_url: &str, variables: Vec<(String, String)>) -> Self {
+    fn start(function: &str, lambda: &str, database_url: &str, variables: Vec<(String, String)>) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("this binary"));
         // The name of the test that is no test, and nothing of this process's environment.
         let name = format!("{}::a_function", module_path!().split_once("::").expect("a module of the crate").1);
         command.args([name.as_str(), "--exact", "--ignored", "--nocapture"]).env_clear();
         command.env(FUNCTION, function).envs(variables);
         for (name, value) in [
-            ("AWS_LAMBDA_RUNTIME_API", lambda.to_string().as_str()),
+            ("AWS_LAMBDA_RUNTIME_API", lambda),
             ("AWS_LAMBDA_FUNCTION_NAME", function),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
