@@ -28,7 +28,7 @@ const FIRST_UNKNOWN: u64 = 2_000_000;
 const PUT: &str = "PutItem, one by one";
 const PARSE: &str = "serde_json::Value of that body";
 /// What is held to its budget: one of each kind, because it is measured with every change.
-const BUDGETED: [&str; 6] = [
+pub const BUDGETED: [&str; 6] = [
     "consume: post",
     "consume: external_id_set, there",
     "status: show 10,000 results",
