@@ -1,6 +1,6 @@
 //! Reading the answer of a `BatchGetItem`: rows by their keys, which is most of what is read.
 //!
-//! The SDK reads an answer by asking what comes next at each of its letters, and took half of the CPU of a list. Here serde does it,
+//! The SDK reads an answer by asking what comes next at each of its letters, and took two fifths of a list of jobs. Here serde does it,
 //! into the same types. Everything else stays the SDK's: signing, sending, repeating, and the reading of errors. A test holds what is
 //! read to what the SDK reads.
 
