@@ -22,6 +22,9 @@ use crate::stand_ins::World;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// Whose jobs and records are worked on.
+const ACCOUNT: &str = "bench";
+
 /// How much more than what is recorded fails.
 const MOST_ABOVE_RECORDED: f64 = 1.05;
 
@@ -126,7 +129,7 @@ impl Bench {
     async fn new(options: Options) -> Result<Self, Failure> {
         let programs = options.programs.clone().unwrap_or_else(program::folder);
         let world = World::start(programs).await?;
-        let caller = world.caller("bench").await?;
+        let caller = world.caller(ACCOUNT).await?;
         let accept = Program::start("accept", &world, None).await?;
         let body = tempfile::NamedTempFile::new()?;
         std::fs::write(body.path(), measures::large_body())?;

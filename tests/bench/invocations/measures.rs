@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::events::{ApiCall, job, messages, product};
 use crate::program::Program;
-use crate::{Bench, Failure, Found, Time};
+use crate::{ACCOUNT, Bench, Failure, Found, Time};
 
 /// Items of each job of the consumer's measures: some chunks.
 const ITEMS: u64 = 1_000;
@@ -239,6 +239,14 @@ impl Bench {
         Ok((id.to_owned(), messages(&self.world.messages())))
     }
 
+    /// Fails where an item of a job did: that takes less, and is shown in fewer words.
+    async fn all_succeeded(&self, id: &str, items: u64) -> Result<(), Failure> {
+        match self.world.succeeded(ACCOUNT, id).await? {
+            all if all == items => Ok(()),
+            some => Err(format!("{some} of the {items} items of a job succeeded").into()),
+        }
+    }
+
     async fn consumer(&mut self) -> Result<(), Failure> {
         let measure = |name, beside| Measure {
             name,
@@ -271,11 +279,13 @@ impl Bench {
         let ends = job("post", "resources", (FIRST_END..FIRST_END + 2 * ENDS).map(product));
         done.invoke(&self.accepted(ends).await?.1).await?;
         for (name, job_type, action, item) in &actions[..=last] {
-            let mut next = 0;
+            let (mut next, mut last) = (0, String::new());
             let runs = Runs::made(is_timed, async || {
                 let body = job(action, job_type, (next..next + ITEMS).map(item));
                 next += ITEMS;
-                Ok(self.accepted(body).await?.1)
+                let event;
+                (last, event) = self.accepted(body).await?;
+                Ok(event)
             });
             let runs = runs.await?;
             if self.wants(name) {
@@ -286,6 +296,7 @@ impl Bench {
                     done.invoke(event).await?;
                 }
             }
+            self.all_succeeded(&last, ITEMS).await?;
         }
         Ok(())
     }
@@ -298,6 +309,7 @@ impl Bench {
             let (id, event) = self.accepted(job("post", "resources", (first..first + SHOWN).map(product))).await?;
             let mut consume = Program::start("consume", &self.world, None).await?;
             consume.invoke(&event).await?;
+            self.all_succeeded(&id, SHOWN).await?;
             let path = format!("/jobs/{id}");
             self.request(show, "status", "job", &ApiCall { method: "GET", path: &path, query: "", body: None }).await?;
             let path = format!("/jobs/{id}/results");

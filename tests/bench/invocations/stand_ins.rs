@@ -10,6 +10,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use domain::account::{AccountId, Role};
 use domain::ambient::Ambient;
+use domain::job::JobId;
 use serde_json::{Value, json};
 use store::Store;
 use store::clients::{self, AwsSettings};
@@ -53,9 +54,16 @@ impl World {
 
     /// An agent of an account.
     pub async fn caller(&self, account: &str) -> Result<Caller, Failure> {
-        let account = AccountId::parse(account).map_err(|_| "no account id")?;
+        let account = account_id(account)?;
         let token = tests::token_of(&self.store, &account, Role::Agent).await;
         Ok(Caller::new(&token))
+    }
+
+    /// How many items of a job have succeeded.
+    pub async fn succeeded(&self, account: &str, id: &str) -> Result<u64, Failure> {
+        let id = JobId::parse(id).ok_or("no job id")?;
+        let job = self.store.find_job(&account_id(account)?, id, self.store.ambient().now()).await?;
+        Ok(job.ok_or("no such job")?.succeeded.into())
     }
 
     /// Where the program of this name is.
@@ -94,6 +102,10 @@ impl World {
             ("RUST_LOG", given("info")),
         ])
     }
+}
+
+fn account_id(account: &str) -> Result<AccountId, Failure> {
+    AccountId::parse(account).map_err(|_| "no account id".into())
 }
 
 /// Keeps the messages of a `SendMessageBatch`, which is all that a queue is asked for.
