@@ -40,8 +40,11 @@ impl Told {
         // job's own, which comes first.
         let first_only = [Function::Accept, Function::Sweep];
         let first = |function| undisturbed.calls.iter().find(|call| call.function == function).map(|call| call.worker);
+        // What comes before the stop is the same in other stories.
+        let stopped = if matches!(story, Story::Stopped(_)) { first(Function::Abort) } else { None };
         let disturbed = |call: &&Call| {
             functions.contains(&call.function)
+                && stopped.is_none_or(|stopped| call.worker >= stopped)
                 && (!first_only.contains(&call.function) || first(call.function) == Some(call.worker))
         };
         for call in undisturbed.calls.iter().filter(disturbed) {
@@ -81,16 +84,33 @@ impl Told {
 
 fn every_story(operation: Operation) {
     let mut told = Told::of(operation);
+    // To accept, to abort and to a stop, the jobs of two actions differ in nothing but their text.
+    let stands_for_all = matches!(operation, Operation::SetObjects | Operation::CreateRelationships);
+    for (shape, stage) in [
+        (Shape::Three, Stage::HalfWritten),
+        (Shape::One, Stage::Started),
+        (Shape::One, Stage::Agreed),
+        (Shape::Chain, Stage::Started),
+        (Shape::Three, Stage::Recorded),
+        (Shape::Chain, Stage::Recorded),
+    ] {
+        if stands_for_all || stage == Stage::HalfWritten {
+            told.every_fault(shape, Story::Stopped(stage), &[Function::Abort, Function::Consume]);
+        }
+    }
     for shape in Shape::ALL {
         told.every_fault(shape, Story::Keyed, &[Function::Consume]);
+        if shape == Shape::One || stands_for_all {
+            told.every_fault(shape, Story::Validated, &[Function::Consume]);
+            told.every_fault(shape, Story::ValidatedBuried(Stage::Agreed), &[Function::Bury]);
+        }
         for stage in Stage::ALL {
             if shape == Shape::One || stage == Stage::Agreed {
                 told.every_fault(shape, Story::Buried(stage), &[Function::Bury]);
                 told.every_fault(shape, Story::Swept(stage), &[Function::Sweep]);
             }
         }
-        // To accept and to abort, the jobs of two actions differ in nothing but their text.
-        if shape == Shape::One || matches!(operation, Operation::SetObjects | Operation::CreateRelationships) {
+        if shape == Shape::One || stands_for_all {
             told.every_fault(shape, Story::Keyed, &[Function::Accept]);
             told.every_fault(shape, Story::Once, &[Function::Accept]);
             told.every_fault(shape, Story::Aborted, &[Function::Abort]);

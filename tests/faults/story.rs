@@ -21,6 +21,12 @@ pub enum Story {
     Once,
     /// The job is aborted while it is queued, by a client that retries.
     Aborted,
+    /// The first delivery dies at this stage, and then the job is aborted, by a client that retries.
+    Stopped(Stage),
+    /// The job only validates, by itself; what it said is compared with what the same job then does in earnest.
+    Validated,
+    /// The same of a job that only validates as [`Buried`](Self::Buried) of another.
+    ValidatedBuried(Stage),
     /// Every delivery of its chunks dies at this stage, until they are dead letters.
     Buried(Stage),
     /// The first delivery dies at this stage, and then the queue is emptied: the sweep finds the job 23 hours later.
@@ -73,12 +79,18 @@ impl Stage {
 impl Story {
     /// Every story of one job.
     pub fn all() -> impl Iterator<Item = Self> {
-        let given_up = Stage::ALL.into_iter().flat_map(|stage| [Self::Buried(stage), Self::Swept(stage)]);
-        [Self::Keyed, Self::Once, Self::Aborted].into_iter().chain(given_up)
+        let staged = Stage::ALL.into_iter().flat_map(|stage| {
+            [Self::Buried(stage), Self::Swept(stage), Self::Stopped(stage), Self::ValidatedBuried(stage)]
+        });
+        [Self::Keyed, Self::Once, Self::Aborted, Self::Validated].into_iter().chain(staged)
     }
 
     const fn is_given_up(self) -> bool {
-        matches!(self, Self::Buried(_) | Self::Swept(_))
+        matches!(self, Self::Buried(_) | Self::Swept(_) | Self::ValidatedBuried(_))
+    }
+
+    const fn validates(self) -> bool {
+        matches!(self, Self::Validated | Self::ValidatedBuried(_))
     }
 }
 
@@ -90,6 +102,9 @@ impl fmt::Display for Story {
             Self::Aborted => formatter.write_str("aborted"),
             Self::Buried(stage) => write!(formatter, "buried-{}", stage.name()),
             Self::Swept(stage) => write!(formatter, "swept-{}", stage.name()),
+            Self::Stopped(stage) => write!(formatter, "stopped-{}", stage.name()),
+            Self::Validated => formatter.write_str("validated"),
+            Self::ValidatedBuried(stage) => write!(formatter, "validated-buried-{}", stage.name()),
         }
     }
 }
@@ -158,6 +173,8 @@ struct Telling<'case> {
     job: Posted,
     others: Vec<Posted>,
     found: Vec<String>,
+    /// The calls up to where the script ends, where that is before the end of the story.
+    calls: Option<Vec<Call>>,
 }
 
 /// What a client makes of an answer.
@@ -184,8 +201,9 @@ impl<'case> Telling<'case> {
         world.network.follow(case.script.clone());
         let items = Items(&world.account).of(case.operation, case.shape);
         let key = (case.story != Story::Once).then_some("the key");
-        let job = world.posting(case.operation, items, key);
-        Self { case, world, job, others: Vec::new(), found: Vec::new() }
+        let mut job = world.posting(case.operation, items, key);
+        job.validate_only = case.story.validates();
+        Self { case, world, job, others: Vec::new(), found: Vec::new(), calls: None }
     }
 
     async fn tell(&mut self) {
@@ -201,7 +219,23 @@ impl<'case> Telling<'case> {
                 self.abort().await;
                 self.world.drain().await;
             }
-            Story::Buried(stage) => {
+            Story::Stopped(stage) => {
+                self.ask_until_accepted().await;
+                self.world.doom = self.job.id.map(|id| (id, stage.doom()));
+                if let Some((lane, message)) = self.world.receive() {
+                    self.world.deliver(lane, &message).await;
+                }
+                self.world.doom = None;
+                self.stop().await;
+            }
+            Story::Validated => {
+                self.ask_until_accepted().await;
+                self.world.drain().await;
+                self.calls = Some(self.world.network.log());
+                self.world.network.follow(Script::default());
+                self.do_in_earnest().await;
+            }
+            Story::Buried(stage) | Story::ValidatedBuried(stage) => {
                 self.ask_until_accepted().await;
                 self.let_other_writer_in().await;
                 self.world.doom = self.job.id.map(|id| (id, stage.doom()));
@@ -281,6 +315,48 @@ impl<'case> Telling<'case> {
         self.found.push("the job is never aborted".to_owned());
     }
 
+    /// An abort of a job that a worker has begun, which is asked for until it is answered; and then the job is left to its end. What is
+    /// answered and what comes of the job agree.
+    async fn stop(&mut self) {
+        let Some(id) = self.job.id else { return };
+        let mut answer = None;
+        for _ in 0..6 {
+            answer = self.world.abort(id).await;
+            if answer.as_ref().is_some_and(|answer| !matches!(answer.status, 500 | 503)) {
+                break;
+            }
+            self.world.clock.pass(Duration::from_secs(2)).await;
+        }
+        self.world.drain().await;
+        let job = self.world.show(id).await.body["data"].clone();
+        let status = answer.map_or(0, |answer| answer.status);
+        let agrees = match job["job_status"].as_str().unwrap_or_default() {
+            // Where a fault kept the worker from the start.
+            "aborted" => status == 200,
+            // An earlier try may have told it to stop, and been answered in vain.
+            "failed" => matches!(status, 200 | 202),
+            // There was nothing left to stop; or it had ended, where a fault kept the worker from its death.
+            "completed" => matches!(status, 202 | 409),
+            _ => false,
+        };
+        if !agrees || (self.case.script == Script::default() && status != 202) {
+            self.found.push(format!("the abort was answered {status}, and the job is {job}"));
+        }
+    }
+
+    /// Posts what the job validated as a job that is to be done, and compares the results.
+    async fn do_in_earnest(&mut self) {
+        let Posted { operation, items, id: said, .. } = self.job.clone();
+        let mut job = self.world.posting(operation, items, None);
+        let answer = self.world.post(&mut job).await;
+        self.world.drain().await;
+        let (Some(said), Some(done)) = (said, job.id) else {
+            return self.found.push(format!("the job in earnest was answered {answer:?}"));
+        };
+        self.found.extend(self.world.differ(&job, said, done).await);
+        self.others.push(job);
+    }
+
     /// The schedule of the sweep, from the hour at which jobs are overdue.
     async fn sweep(&mut self) {
         const EVERY: Duration = Duration::from_mins(5);
@@ -302,10 +378,10 @@ impl<'case> Telling<'case> {
         let allowed = Allowed {
             given_up: self.case.story.is_given_up(),
             unknown: matches!(self.case.story, Story::Swept(_)),
-            stopped: (self.case.story == Story::Aborted).then_some(Code::Aborted),
+            stopped: matches!(self.case.story, Story::Aborted | Story::Stopped(_)).then_some(Code::Aborted),
             ..Allowed::default()
         };
-        let calls = self.world.network.log();
+        let calls = self.calls.take().unwrap_or_else(|| self.world.network.log());
         self.found.extend(judge(&self.world, &posted, allowed).await);
         Outcome { found: self.found, calls, recovery }
     }

@@ -8,9 +8,9 @@ use std::process::Command;
 use domain::limits::ITEMS_PER_CHUNK;
 use insta::internals::Content;
 use insta::{Settings, assert_json_snapshot, dynamic_redaction};
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use tests::{Answer, BASE, Home, PATIENCE, answer, outcomes, text};
+use tests::{Answer, BASE, Home, PATIENCE, outcomes, text};
 
 use self::bodies::{DELETE, DELETE_BY_EXTERNAL_ID, DELETE_RELATIONSHIPS, POST, SET, UPDATE};
 
@@ -30,6 +30,14 @@ pub(crate) fn check(name: &str, value: &Value) {
         settings.add_redaction(selector, dynamic_redaction(id));
     }
     settings.bind(|| assert_json_snapshot!(name, value));
+}
+
+/// An answer whose body is, byte for byte, what its JSON is without spaces: so the snapshots, which are laid out for readers, hold
+/// each byte of it but those of ids.
+async fn answer(request: RequestBuilder) -> Answer {
+    let answer = tests::answer(request).await;
+    assert_eq!(String::from_utf8_lossy(&answer.body), answer.json().to_string());
+    answer
 }
 
 /// A request of the local account's agent, as `curl -d … -H "Content-Type: application/json" -X POST -u …` sends it.
