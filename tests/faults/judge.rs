@@ -384,7 +384,7 @@ impl<'run> Judge<'run> {
         if list.status != 200 || list.body["data"].as_array().is_none_or(|jobs| !jobs.is_empty()) {
             self.found(format!("jobs are listed after a day: {} {}", list.status, list.body));
         }
-        let now = self.world.clock.ambient.now().as_seconds();
+        let now = self.world.clock.wall.now().as_seconds();
         let watch = self.world.services.watch();
         let left: Vec<_> = watch
             .rows

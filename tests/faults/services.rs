@@ -108,7 +108,7 @@ impl Services {
                 body: entry["MessageBody"].as_str().expect("a body").to_owned(),
                 receives: 0,
                 visible_at: Duration::ZERO,
-                sent_at: self.clock.ambient.now().as_millis(),
+                sent_at: self.clock.wall.now().as_millis(),
             });
             successful
                 .push(json!({"Id": entry["Id"], "MessageId": id.to_string(), "MD5OfMessageBody": "not looked at"}));
@@ -183,11 +183,11 @@ struct DatabaseClock(SimulatedClock);
 
 impl dynoxide::storage_backend::Clock for DatabaseClock {
     fn now_unix_secs(&self) -> u64 {
-        self.0.ambient.now().as_seconds()
+        self.0.wall.now().as_seconds()
     }
 
     #[expect(clippy::cast_precision_loss, reason = "exact until the year 144,683")]
     fn now_unix_secs_f64(&self) -> f64 {
-        self.0.ambient.now().as_millis() as f64 / 1_000.0
+        self.0.wall.now().as_millis() as f64 / 1_000.0
     }
 }

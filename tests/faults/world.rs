@@ -141,8 +141,8 @@ impl Furnished {
             world.furnish().await;
         }
         for _ in 0..idle_jobs {
-            let job = Job::queued(JobId::new(&world.clock.ambient), Operation::CreateObjects, 1, 1);
-            let now = world.clock.ambient.now();
+            let job = Job::queued(JobId::new(&world.clock.wall), Operation::CreateObjects, 1, 1);
+            let now = world.clock.wall.now();
             let committed = world.store.commit(&world.account, &job, None, now).await.expect("the database");
             assert_eq!(committed, Commit::Done);
         }
@@ -201,7 +201,7 @@ impl World {
         );
         let sqs = clients::sqs(&aws, network.client());
         let sqs = aws_sdk_sqs::Client::from_conf(sqs.config().to_builder().retry_partition(partition).build());
-        let store = Store::new(dynamodb, table_names(), clock.ambient.clone());
+        let store = Store::new(dynamodb, table_names(), clock.wall.clone());
         let queue: Arc<dyn Queue> = Arc::new(SqsQueue::new(sqs, "http://aws.test/queue".to_owned()));
         let account = AccountId::parse("acme").expect("an account");
         Self {
@@ -297,7 +297,7 @@ impl World {
             .merge(status::routes(Status::new(self.store.clone())))
             .merge(records::routes(Records::new(self.store.clone()).with_exact_indexes()));
         let access = Access::new(self.store.clone(), access::Settings::default());
-        wire::conventions(routes, access, wire::AllowedOrigins::default(), self.clock.ambient.clone())
+        wire::conventions(routes, access, wire::AllowedOrigins::default(), self.clock.wall.clone())
     }
 
     /// Posts a job, through accept and its faults. `None` when accept died.

@@ -48,7 +48,7 @@ pub async fn crash_after(last: LastStep, store: &Store, delivery: &Delivery) {
     if last == LastStep::Agreed {
         return;
     }
-    let now = store.ambient().now();
+    let now = store.clock().now();
     let written = match chunk.operation {
         Operation::CreateRelationships | Operation::DeleteRelationships => {
             store.write_relationships(&chunk.account, &writes, now).await
@@ -82,7 +82,7 @@ async fn agree(store: &Store, chunk: &Chunk<'_>, job: &Job) -> (Plan, Vec<Write>
 }
 
 async fn start(store: &Store, chunk: &Chunk<'_>) -> Job {
-    let mut row = store.start(&chunk.account, chunk.job, store.ambient().now()).await.expect("the database");
+    let mut row = store.start(&chunk.account, chunk.job, store.clock().now()).await.expect("the database");
     let Some(JobRow::Job(job)) = row.take() else { panic!("the job is gone") };
     job
 }
@@ -91,7 +91,7 @@ async fn start(store: &Store, chunk: &Chunk<'_>) -> Job {
 async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
     let (items, mut refused) = consume::groups::items(chunk);
     let types = types(store, chunk, &items).await;
-    let now = store.ambient().now();
+    let now = store.clock().now();
     let budget = Budget::of_job(chunk.total);
     let positions: Vec<u32> = chunk.items.iter().map(|item| item.position).collect();
     let context =

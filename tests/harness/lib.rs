@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use access::{Operator, OperatorError, TokenRequest};
 use domain::account::{AccountId, Email, Role, TokenKind, User};
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::time::Timestamp;
 use local::queue::LocalQueue;
 use local::run::{LocalOptions, LocalRun};
@@ -97,7 +97,7 @@ impl Home {
     /// # Panics
     /// When the local run does not start.
     pub async fn start() -> Self {
-        Self::start_with(LocalOptions { ambient: Ambient::shiftable(), ..LocalOptions::in_memory() }).await
+        Self::start_with(LocalOptions { clock: Clock::shiftable(), ..LocalOptions::in_memory() }).await
     }
 
     /// A run whose clock stands still until it is advanced.
@@ -106,8 +106,8 @@ impl Home {
     /// When the local run does not start.
     pub async fn start_at(millis: u64) -> Self {
         const SEED: u64 = 7;
-        let ambient = Ambient::manual(Timestamp::from_millis(millis), SEED);
-        Self::start_with(LocalOptions { ambient, ..LocalOptions::in_memory() }).await
+        let clock = Clock::manual(Timestamp::from_millis(millis), SEED);
+        Self::start_with(LocalOptions { clock, ..LocalOptions::in_memory() }).await
     }
 
     /// # Panics
@@ -177,7 +177,7 @@ impl Home {
 
     /// Moves the clock of everything that runs.
     pub fn advance(&self, time: Duration) {
-        self.run.ambient().advance(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        self.run.clock().advance(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
     }
 }
 
@@ -229,9 +229,9 @@ pub async fn token_of(store: &Store, account: &AccountId, role: Role) -> String 
         Ok(_) | Err(OperatorError::AccountTaken(_)) => {}
         Err(error) => panic!("{error}"),
     }
-    let name = format!("{}-{}", role.as_str(), u64::from_le_bytes(Ambient::system().random()));
+    let name = format!("{}-{}", role.as_str(), u64::from_le_bytes(Clock::system().random()));
     let email = Email::parse(&format!("{name}@{account}.test")).expect("an address");
-    let user = User { email: email.clone(), name, role, active: true, created_at: store.ambient().now() };
+    let user = User { email: email.clone(), name, role, active: true, created_at: store.clock().now() };
     operator.create_user(account, &user).await.expect("a user");
     let request = TokenRequest { kind: TokenKind::Bearer, label: "test".to_owned(), expires_at: None };
     let token = operator.create_token(account, &email, request).await.expect("a token").text;

@@ -313,12 +313,12 @@ async fn chunk_gets_old(scene: &Scene<'_>, row: &Row) {
     let deliveries = Deliveries::of(&home);
     let acme: Client = home.acme().await;
     deliveries.send(&acme, "no chunk").await;
-    let sent_at = home.run.ambient().now();
+    let sent_at = home.run.clock().now();
     for _ in 0..2 {
         home.advance(Duration::from_secs(allowed + 1));
         let received = home.queue().receive(10, 1).await.expect("the queue");
         let [message] = received.as_slice() else { panic!("{} messages", received.len()) };
-        let age = home.run.ambient().now().as_millis() - message.sent_at.as_millis();
+        let age = home.run.clock().now().as_millis() - message.sent_at.as_millis();
         assert!(age > allowed * 1_000, "{age}");
         assert!(message.sent_at <= sent_at, "a redelivery does not make it younger");
     }

@@ -135,7 +135,7 @@ async fn a_filling_is_begun_anew_where_the_schema_was_replaced() {
     check(&acme).await;
 
     let key = TypeKey::parse("gone").expect("a key");
-    store.note_filling(&acme.account, &key, 1, store.ambient().now()).await.expect("the database");
+    store.note_filling(&acme.account, &key, 1, store.clock().now()).await.expect("the database");
     home.advance(Duration::from_mins(3));
     assert_eq!(sweep_once(&home, Duration::from_mins(1)).await, (0, 0));
     assert_eq!(store.fillings().await.expect("the database"), []);

@@ -514,11 +514,11 @@ async fn a_result_takes_no_more_than_its_share_of_the_largest_answer() {
         let body = json!({"type": "resources", "action": action, "data": [item]}).to_string();
         let request = JobRequest::parse(body.as_bytes()).expect("a request");
         let store = &acme.store;
-        let id = JobId::new(store.ambient());
+        let id = JobId::new(store.clock());
         let mut chunks = pack(&acme.account, id, &request, Packing::default()).chunks;
         chunks[0].total = ITEMS;
         let job = Job::queued(id, request.operation, ITEMS, 1);
-        let committed = store.commit(&acme.account, &job, None, store.ambient().now()).await.expect("the database");
+        let committed = store.commit(&acme.account, &job, None, store.clock().now()).await.expect("the database");
         assert_eq!(committed, Commit::Done);
         deliveries.deliver(&Delivery { body: chunks[0].to_message(), receives: 1 }).await;
 

@@ -15,9 +15,9 @@ const BODY: &str = r#"{"type":"resources","action":"post","data":[{}]}"#;
 async fn queue_jobs(client: &Client, count: u64) {
     let store = &client.store;
     let commit = async |_| {
-        let job = Job::queued(JobId::new(store.ambient()), Operation::CreateObjects, 1, 1);
+        let job = Job::queued(JobId::new(store.clock()), Operation::CreateObjects, 1, 1);
         assert_eq!(
-            store.commit(&client.account, &job, None, store.ambient().now()).await.expect("an answer"),
+            store.commit(&client.account, &job, None, store.clock().now()).await.expect("an answer"),
             Commit::Done
         );
     };

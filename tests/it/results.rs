@@ -81,7 +81,7 @@ async fn items_that_nobody_came_to_stand_at_the_end_and_are_shown_once() {
     let Some(JobRow::Job(job)) = acme.store.find_job_row(&acme.account, job).await.expect("the database") else {
         panic!("the job is gone");
     };
-    let now = acme.store.ambient().now();
+    let now = acme.store.clock().now();
     let failed = acme.store.fail(&acme.account, &job, JobStatus::Processing, &Problem::internal(), now).await;
     assert!(failed.expect("the database"));
     // then the pages after it have what was done and, at the end, the rest.

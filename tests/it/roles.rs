@@ -10,8 +10,8 @@ use access::{Operator, TokenRequest};
 use aws_sdk_dynamodb::types::AttributeValue;
 use bury::Bury;
 use domain::account::{AccountId, Email, Role, TokenKind, User};
-use domain::ambient::Ambient;
 use domain::chunk::Chunk;
+use domain::clock::Clock;
 use domain::job::JobId;
 use domain::types::TypeKey;
 use reqwest::Method;
@@ -61,7 +61,7 @@ impl Workers {
     async fn start() -> Self {
         let book = CallBook::default();
         let options = local::run::LocalOptions {
-            ambient: Ambient::shiftable(),
+            clock: Clock::shiftable(),
             http_clients: Some(book.clients()),
             ..local::run::LocalOptions::in_memory()
         };
@@ -72,7 +72,7 @@ impl Workers {
     fn store(&self, function: &'static str) -> Store {
         let client = (self.book.clients())(function, clients::http_client());
         let dynamodb = clients::dynamodb(&AwsSettings::emulator(&self.home.run.dynamodb_url()), client);
-        Store::new(dynamodb, self.home.run.tables().clone(), self.home.run.ambient().clone())
+        Store::new(dynamodb, self.home.run.tables().clone(), self.home.run.clock().clone())
     }
 
     fn deliveries(&self) -> Deliveries<'_> {
@@ -103,7 +103,7 @@ async fn callers(workers: &Workers, acme: &Client) {
         name: "A caller".to_owned(),
         role: Role::Agent,
         active: true,
-        created_at: acme.store.ambient().now(),
+        created_at: acme.store.clock().now(),
     };
     let change = AccountChange { password_access: Some(true), ..AccountChange::default() };
     operator.change_account(&acme.account, change).await.expect("an account");
@@ -220,7 +220,7 @@ async fn indexes(workers: &Workers, acme: &Client) {
     let sweep = Sweep::new(workers.store("sweep"));
     let key = TypeKey::parse("later").expect("a key");
     // A note of a version that the type has not is made anew.
-    acme.store.note_filling(&acme.account, &key, 9, acme.store.ambient().now()).await.expect("the database");
+    acme.store.note_filling(&acme.account, &key, 9, acme.store.clock().now()).await.expect("the database");
     for filled in [0, 1] {
         workers.home.advance(Duration::from_mins(3));
         let report = sweep.run(Instant::now() + Duration::from_mins(1)).await.expect("the database");
@@ -285,7 +285,7 @@ async fn mishaps(workers: &Workers, acme: &Client) {
     let chunk = workers.deliveries().take().await.remove(0);
     crash_after(LastStep::Written, store, &chunk).await;
     workers.deliveries().deliver(&chunk.again()).await;
-    let past = Ambient::manual(store.ambient().now().minus_millis(90_000), 7);
+    let past = Clock::manual(store.clock().now().minus_millis(90_000), 7);
     let stray = Chunk { job: JobId::new(&past), ..chunk.chunk() };
     workers.deliveries().deliver(&Delivery { body: stray.to_message(), receives: 1 }).await;
 

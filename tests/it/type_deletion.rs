@@ -194,7 +194,7 @@ async fn items_wait_while_their_type_is_marked() {
             Kind::Objects => TypeKind::Object,
             Kind::Relationships => TypeKind::Relationship,
         };
-        let mark = DeletionMark::new(store.ambient());
+        let mark = DeletionMark::new(store.clock());
         for goes in [false, true] {
             let (job_type, data) = kind.job("made", if goes { 3..6 } else { 0..3 });
             let id = acme.accepted(job_type, "post", data).await;

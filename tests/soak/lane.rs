@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::job::JobId;
 use domain::record::RecordId;
 use fastrand::Rng;
@@ -155,7 +155,7 @@ impl Lane {
         let trying = Trying::to(format!("post a job under the key {key}"));
         let mut is_unknown = false;
         let made = loop {
-            let sent_at = Ambient::system().now();
+            let sent_at = Clock::system().now();
             // Now and then a client cannot wait and sends it twice at once.
             let answers = if self.one_in(12) {
                 let (one, other) = tokio::join!(send(), send());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use access::{Operator, TokenRequest};
 use domain::account::{AccountId, Email, Role, TokenKind, User};
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use futures_util::StreamExt;
 use reqwest::Method;
 use secrecy::ExposeSecret;
@@ -129,7 +129,7 @@ fn basic(user: &str, secret: &str) -> String {
 
 impl People {
     async fn make(home: &Home, numbers: usize) -> Self {
-        let operator = Operator::new(home.store_at(Ambient::system()));
+        let operator = Operator::new(home.store_at(Clock::system()));
         let [account, inactive_account] =
             ["access", "closed"].map(|name| AccountId::parse(&fresh_name(name)).expect("an account id"));
         for id in [&account, &inactive_account] {
@@ -161,7 +161,7 @@ impl People {
     async fn add_user(&self, operator: &Operator, caller: Caller, name: &str) -> Email {
         let account = self.account_of(caller);
         let email = Email::parse(&format!("{caller:?}-{name}@{account}.test")).expect("an address");
-        let created_at = Ambient::system().now();
+        let created_at = Clock::system().now();
         let user =
             User { email: email.clone(), name: name.to_owned(), role: role_of(caller), active: true, created_at };
         operator.create_user(account, &user).await.expect("a user");
@@ -323,7 +323,7 @@ async fn each_cell_of_the_table_has_its_documented_answer() {
 async fn a_revoked_token_lets_nobody_in() {
     let home = Home::start().await;
     let acme = home.agent().await;
-    let operator = Operator::new(home.store_at(Ambient::system()));
+    let operator = Operator::new(home.store_at(Clock::system()));
     assert_eq!(acme.get("/jobs").await.status, 200);
     let token = operator.tokens(&acme.account).await.expect("tokens").remove(0);
     assert!(token.last_used_on.is_some());
@@ -342,7 +342,7 @@ async fn an_account_over_its_limit_is_told_when_to_come_back() {
     const LIMIT: u32 = 20;
     let home = Home::start().await;
     let (acme, other) = (home.agent().await, home.agent().await);
-    let operator = Operator::new(home.store_at(Ambient::system()));
+    let operator = Operator::new(home.store_at(Clock::system()));
     let change = AccountChange { requests_per_minute: Some(Some(LIMIT)), ..AccountChange::default() };
     operator.change_account(&acme.account, change).await.expect("the account");
     let mut admitted = 0;

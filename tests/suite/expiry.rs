@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::job::{Job, JobId, Operation};
 use serde_json::json;
 use store::jobs::Commit;
@@ -17,10 +17,10 @@ const DELETED_WITHIN: Duration = Duration::from_mins(3);
 async fn accepted_ago(home: &Home, agent: &Client, ago: Duration) -> Job {
     let millis = u64::try_from(ago.as_millis()).expect("not that long ago");
     // The clock stands still, which is no matter; its randomness makes the job's id.
-    let seed = u64::from_le_bytes(Ambient::system().random());
-    let past = home.store_at(Ambient::manual(Ambient::system().now().minus_millis(millis), seed));
-    let job = Job::queued(JobId::new(past.ambient()), Operation::CreateObjects, 2, 1);
-    let committed = past.commit(&agent.account, &job, None, past.ambient().now()).await;
+    let seed = u64::from_le_bytes(Clock::system().random());
+    let past = home.store_at(Clock::manual(Clock::system().now().minus_millis(millis), seed));
+    let job = Job::queued(JobId::new(past.clock()), Operation::CreateObjects, 2, 1);
+    let committed = past.commit(&agent.account, &job, None, past.clock().now()).await;
     assert_eq!(committed.expect("the database"), Commit::Done);
     job
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client as Dynamodb;
 use domain::account::{AccountId, Role};
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::record::RecordId;
 use domain::types::TypeKey;
 use local::poller::Polling;
@@ -160,7 +160,7 @@ impl Home {
     /// When the database does not answer.
     pub async fn agent(&self) -> Client {
         let store = match &self.place {
-            Place::Deployed(_) => self.store_at(Ambient::system()),
+            Place::Deployed(_) => self.store_at(Clock::system()),
             Place::Here(here) => here.run.store().clone(),
         };
         let account = AccountId::parse(&fresh_name("suite")).expect("an account id");
@@ -208,8 +208,8 @@ impl Home {
     }
 
     /// The home's tables as a process with this clock sees them.
-    pub fn store_at(&self, ambient: Ambient) -> Store {
-        Store::new(self.dynamodb(), self.tables(), ambient)
+    pub fn store_at(&self, clock: Clock) -> Store {
+        Store::new(self.dynamodb(), self.tables(), clock)
     }
 
     /// Puts messages of the test's own into the queue.
@@ -290,7 +290,7 @@ pub const ALLOWED_ORIGIN: &str = "https://app.example.com";
 
 /// A name that no other test has, of this process or another.
 pub fn fresh_name(prefix: &str) -> String {
-    let random = u64::from_le_bytes(Ambient::system().random());
+    let random = u64::from_le_bytes(Clock::system().random());
     format!("{prefix}-{random:016x}")
 }
 

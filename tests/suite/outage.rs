@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use futures_util::future::join_all;
 use local::database::LocalDatabase;
 use local::queue::QueueOptions;
@@ -160,7 +160,7 @@ async fn the_database_goes_away(way: Way) {
     if Kind::chosen() == Kind::MiniStack {
         return not_here("the database goes away", "a deployed stack is led to its database by its own settings");
     }
-    let database = LocalDatabase::in_memory(Ambient::system()).expect("a database");
+    let database = LocalDatabase::in_memory(Clock::system()).expect("a database");
     let gate = Gate::before(&database.endpoint_url()).await;
     let sqs = (Kind::chosen() == Kind::LocalStack).then(sqs_url);
     let home = Home::behind(Some(gate.url()), sqs, QUEUE).await;

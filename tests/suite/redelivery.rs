@@ -22,7 +22,7 @@ async fn a_message_that_is_sent_three_times_has_its_effect_once() {
     let body = json!({"type": "resources", "action": "post", "data": items}).to_string();
     let request = JobRequest::parse(body.as_bytes()).expect("a request");
     let store = &agent.store;
-    let id = JobId::new(store.ambient());
+    let id = JobId::new(store.clock());
     let messages: Vec<String> = pack(&agent.account, id, &request, Packing::default())
         .chunks
         .iter()
@@ -32,7 +32,7 @@ async fn a_message_that_is_sent_three_times_has_its_effect_once() {
     home.send(&agent, messages.iter().chain(&messages).cloned()).await;
     let count = |number: usize| u32::try_from(number).expect("a small number");
     let job = Job::queued(id, request.operation, count(ITEMS), count(messages.len()));
-    assert_eq!(store.commit(&agent.account, &job, None, store.ambient().now()).await.expect("an answer"), Commit::Done);
+    assert_eq!(store.commit(&agent.account, &job, None, store.clock().now()).await.expect("an answer"), Commit::Done);
 
     // A post that was applied twice would find its own external id taken.
     let ended = agent.wait(&id.to_string()).await;

@@ -39,15 +39,15 @@ pub(crate) async fn abort(
 /// again, and as a job leaves each state once, not more often than there are states.
 async fn stopped(store: &Store, account: &AccountId, id: JobId) -> Result<Option<Job>, StoreError> {
     loop {
-        let Some(job) = store.find_job(account, id, store.ambient().now()).await? else { return Ok(None) };
+        let Some(job) = store.find_job(account, id, store.clock().now()).await? else { return Ok(None) };
         match job.status {
             JobStatus::Queued => {
-                if store.abort(account, id, store.ambient().now()).await? {
+                if store.abort(account, id, store.clock().now()).await? {
                     telemetry::job_ended(JobStatus::Aborted);
                 }
             }
             JobStatus::Processing if !job.abort_requested => {
-                if let Some(JobRow::Job(stopped)) = store.stop(account, id, store.ambient().now()).await?
+                if let Some(JobRow::Job(stopped)) = store.stop(account, id, store.clock().now()).await?
                     && stopped.abort_requested
                 {
                     return Ok(Some(stopped));

@@ -155,7 +155,7 @@ impl Accepting<'_> {
             "Content-Encoding {} is not supported: send identity, gzip, deflate, br or zstd",
             quoted(&unsupported.coding)
         ));
-        let job = Job::unreadable(JobId::new(self.accept.store.ambient()), problem);
+        let job = Job::unreadable(JobId::new(self.accept.store.clock()), problem);
         self.commit(job, key.as_ref()).await
     }
 
@@ -171,7 +171,7 @@ impl Accepting<'_> {
             return self.replay(&earlier, key.as_ref()).await;
         }
         let (account, trace, packing) = (self.account.clone(), self.trace.to_string(), self.accept.packing);
-        let id = JobId::new(self.accept.store.ambient());
+        let id = JobId::new(self.accept.store.clock());
         let prepare = move || {
             let request = asked.read(&body)?;
             // Cheap and not exact: a client over its limit costs no messages. The commit is exact.
@@ -199,7 +199,7 @@ impl Accepting<'_> {
     }
 
     async fn admission(&self, key: Option<&IdempotencyKey>) -> Result<(u64, Option<Earlier>), StoreError> {
-        let now = self.accept.store.ambient().now();
+        let now = self.accept.store.clock().now();
         let admission = self.accept.store.admission(self.account, key, now).await?;
         Ok((admission.active, admission.earlier))
     }
@@ -224,7 +224,7 @@ impl Accepting<'_> {
             return Err(Failure::unavailable(RETRY).because("no time is left to commit the job"));
         }
         let store = &self.accept.store;
-        match store.commit(self.account, &job, key, store.ambient().now()).await {
+        match store.commit(self.account, &job, key, store.clock().now()).await {
             Ok(Commit::Done) => Ok(accepted(&job, &job)),
             Ok(Commit::NoSlot) => {
                 self.give_up(&job).await;
@@ -263,7 +263,7 @@ impl Accepting<'_> {
             ));
         }
         let store = &self.accept.store;
-        let Some(job) = store.find_job(self.account, earlier.job, store.ambient().now()).await? else {
+        let Some(job) = store.find_job(self.account, earlier.job, store.clock().now()).await? else {
             return Err(Failure::unavailable(RETRY).because("an idempotency key leads to no job"));
         };
         let results = store.shown_results(self.account, &job).await?;
@@ -345,8 +345,8 @@ mod tests {
 
     use access::{Access, Settings, open_local_account};
     use axum::http::Request;
-    use domain::ambient::Ambient;
     use domain::chunk::Chunk;
+    use domain::clock::Clock;
     use store::Store;
     use store::clients::{self, AwsSettings};
     use store::queue::{Queue, SendFuture};
@@ -376,7 +376,7 @@ mod tests {
         let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
         let names = TableNames::with_prefix("test");
         tables::create_missing(&client, &names).await.unwrap();
-        Store::new(client, names, Ambient::system())
+        Store::new(client, names, Clock::system())
     }
 
     #[tokio::test]
@@ -390,7 +390,7 @@ mod tests {
             routes,
             Access::new(store, Settings::default()),
             AllowedOrigins::default(),
-            Ambient::system(),
+            Clock::system(),
         );
         // Given a job that takes more than one message,
         let items: Vec<_> =
@@ -420,7 +420,7 @@ mod tests {
             routes,
             Access::new(store.clone(), Settings::default()),
             AllowedOrigins::default(),
-            Ambient::system(),
+            Clock::system(),
         );
         // Given a body that takes sixteen seconds to come, and a queue that takes none,
         let body = r#"{"type":"resources","action":"delete","data":["576a0d0d-fb3f-11e9-80f8-65590b274410"]}"#;
@@ -442,7 +442,7 @@ mod tests {
         // and can never be committed any more, however late the commit comes.
         assert_eq!(store.find_job_row(&chunk.account, chunk.job).await.unwrap(), Some(JobRow::Void));
         let job = Job::queued(chunk.job, chunk.operation, 1, 1);
-        let late = store.commit(&chunk.account, &job, None, store.ambient().now()).await.unwrap();
+        let late = store.commit(&chunk.account, &job, None, store.clock().now()).await.unwrap();
         assert_eq!(late, Commit::AlreadyThere);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use accept::{Accept, routes, settings::Settings};
 use access::Access;
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use lambda_http::{Error, run};
 use store::{Store, clients, sqs::SqsQueue};
 
@@ -12,11 +12,11 @@ use store::{Store, clients, sqs::SqsQueue};
 async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("accept")?;
     let settings = Settings::from_environment()?;
-    let ambient = Ambient::system();
+    let clock = Clock::system();
     let http_client = clients::http_client_with(&settings.aws.roots);
-    let store = Store::open(&settings.aws, http_client.clone(), settings.tables, ambient.clone());
+    let store = Store::open(&settings.aws, http_client.clone(), settings.tables, clock.clone());
     let queue = Arc::new(SqsQueue::new(clients::sqs(&settings.aws, http_client), settings.queue_url));
     let routes = routes(Accept::new(store.clone(), queue));
     let entrance = (Access::new(store.clone(), settings.access), settings.proxy);
-    run(telemetry.observe(&store, wire::conventions(routes, entrance, settings.origins, ambient))).await
+    run(telemetry.observe(&store, wire::conventions(routes, entrance, settings.origins, clock))).await
 }

@@ -104,7 +104,7 @@ fn id_of(context: Context<'_>, position: u32, item: &Item<'_>) -> Result<RecordI
 #[cfg(test)]
 mod tests {
     use domain::account::AccountId;
-    use domain::ambient::Ambient;
+    use domain::clock::Clock;
     use domain::decide::Types;
     use domain::job::{JobId, Operation};
     use domain::outcome::{Budget, Entry};
@@ -115,8 +115,8 @@ mod tests {
     /// The token of a write names the last item of its group. A worker that groups otherwise would not find it.
     #[test]
     fn what_was_judged_after_an_agreed_success_stays_with_it_when_the_type_is_gone() {
-        let ambient = Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1);
-        let (account, job) = (AccountId::parse("acme").unwrap(), JobId::new(&ambient));
+        let clock = Clock::manual(Timestamp::from_seconds(1_700_000_000), 1);
+        let (account, job) = (AccountId::parse("acme").unwrap(), JobId::new(&clock));
         let id = RecordId::from_bytes([7; 16]);
         let relate = format!(r#"{{"relationship_type":"owns","source":"{id}","target":"{id}"}}"#);
         let items = || (0..3).map(|at| (at, Item::parse(Operation::CreateRelationships, &relate).unwrap())).collect();
@@ -127,13 +127,13 @@ mod tests {
             Entry { relies_on: Some(0), ..Entry::new(1, failure(), 0) },
             Entry::new(2, failure(), 0),
         ];
-        let plan = Plan { revision: 1, made_at: ambient.now(), closed: false, entries };
+        let plan = Plan { revision: 1, made_at: clock.now(), closed: false, entries };
         // when their type is not defined any more,
         let types = Types::default();
         let context = Context {
             account: &account,
             job,
-            now: ambient.now(),
+            now: clock.now(),
             types: &types,
             positions: &[0, 1, 2],
             budget: Budget::of_job(3),

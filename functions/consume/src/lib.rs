@@ -68,7 +68,7 @@ impl Consumer {
         if receives > 1 {
             telemetry::redelivered();
         } else if let Some(sent_at) = attribute("SentTimestamp").and_then(|millis| millis.parse().ok()) {
-            let waited = self.store.ambient().now().as_millis().saturating_sub(sent_at);
+            let waited = self.store.clock().now().as_millis().saturating_sub(sent_at);
             telemetry::queue_waited(Duration::from_millis(waited));
         }
         let trace = lifecycle::trace_of(message);

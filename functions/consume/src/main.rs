@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use consume::{Consumer, settings::Settings};
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use store::{Store, clients, sqs::SqsQueue};
 
@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("consume")?;
     let settings = Settings::from_environment()?;
     let http_client = clients::http_client_with(&settings.aws.roots);
-    let store = Store::open(&settings.aws, http_client.clone(), settings.tables, Ambient::system());
+    let store = Store::open(&settings.aws, http_client.clone(), settings.tables, Clock::system());
     let aws = settings.aws;
     let queue = Arc::new(SqsQueue::when_needed(move || clients::sqs(&aws, http_client), settings.queue_url));
     let consumer = Consumer::new(store.clone(), queue);

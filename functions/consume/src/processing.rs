@@ -187,7 +187,7 @@ where
         let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
         for round in 0..ROUNDS {
             if round > 0 {
-                backoff.wait(self.store.ambient()).await;
+                backoff.wait(self.store.clock()).await;
             }
             let rows = self.read(&open).await?;
             let decided = self.decide(&mut open, &rows, &refused, &stray).await?;
@@ -241,7 +241,7 @@ where
         Context {
             account: &self.chunk.account,
             job: self.chunk.job,
-            now: self.store.ambient().now(),
+            now: self.store.clock().now(),
             types: self.loader.types(),
             positions: &self.positions,
             budget: self.budget,
@@ -427,7 +427,7 @@ where
         if self.context().has_applied(row) {
             return false;
         }
-        let now = self.store.ambient().now();
+        let now = self.store.clock().now();
         group.steps.iter().any(|step| match step.agreed {
             Agreed::Success { base } => {
                 row.version > base && Operations::may_have_dropped(base + 1, row.version, plan.made_at, now)
@@ -439,7 +439,7 @@ where
     /// Agrees on these entries. When another worker was first, takes over what it agreed and answers `false`.
     pub(crate) async fn agree(&mut self, entries: Vec<Entry>, job: &Job) -> Result<bool, StoreError> {
         let plan = match &self.plan {
-            None => Plan { revision: 1, made_at: self.store.ambient().now(), closed: false, entries },
+            None => Plan { revision: 1, made_at: self.store.clock().now(), closed: false, entries },
             Some(plan) => Plan { revision: plan.revision + 1, made_at: plan.made_at, closed: false, entries },
         };
         let (account, id, index) = (&self.chunk.account, self.chunk.job, self.chunk.index);
@@ -453,7 +453,7 @@ where
 
     /// Writes what is agreed. Answers with the groups that have to be decided anew.
     async fn write(&self, open: Vec<Group<'chunk>>, planned: Vec<Planned>) -> Result<Vec<Group<'chunk>>, StoreError> {
-        let (account, now) = (&self.chunk.account, self.store.ambient().now());
+        let (account, now) = (&self.chunk.account, self.store.clock().now());
         let (places, writes): (Vec<_>, Vec<_>) =
             planned.into_iter().map(|planned| ((planned.place, planned.fence), planned.write)).unzip();
         let written = match self.chunk.operation {

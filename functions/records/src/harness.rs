@@ -7,7 +7,7 @@ use access::{Access, NewToken, Operator, Settings, TokenRequest};
 use axum::Router;
 use axum::body::Body;
 use domain::account::{AccountId, Email, Role, TokenKind, User};
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::decide::{
     Agreed, Context, Decision, RelationshipDecision, Step, Types, decide_object, decide_relationship, relationship_of,
 };
@@ -73,7 +73,7 @@ pub(crate) fn encoded(text: &str) -> String {
 impl Service {
     /// On a database of its own, at 2017-11-03T16:00:06.123Z, as an agent of the account `acme`.
     pub(crate) async fn start() -> Self {
-        let ambient = Ambient::manual(Timestamp::from_millis(1_509_724_806_123), 1);
+        let clock = Clock::manual(Timestamp::from_millis(1_509_724_806_123), 1);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let database = dynoxide::Database::memory().unwrap();
@@ -83,8 +83,8 @@ impl Service {
         let names = TableNames::with_prefix("test");
         tables::create_missing(&client, &names).await.unwrap();
         // What access asks is not counted as the routes' own.
-        let access = Store::new(client.clone(), names.clone(), ambient.clone());
-        let store = Store::new(client, names, ambient.clone());
+        let access = Store::new(client.clone(), names.clone(), clock.clone());
+        let store = Store::new(client, names, clock.clone());
         let account = AccountId::parse("acme").unwrap();
         let operator = Operator::new(store.clone());
         let stranger = AccountId::parse("stranger").unwrap();
@@ -100,7 +100,7 @@ impl Service {
         let records = crate::Records::new(store.clone()).with_exact_indexes();
         let settings = Settings { requests_per_minute: 1_000_000, ..Settings::default() };
         let router =
-            conventions(crate::routes(records), Access::new(access, settings), AllowedOrigins::default(), ambient);
+            conventions(crate::routes(records), Access::new(access, settings), AllowedOrigins::default(), clock);
         Self { router, store, account, authorization: tokens[0].clone(), tokens }
     }
 
@@ -132,8 +132,8 @@ impl Service {
         &self.account
     }
 
-    pub(crate) const fn ambient(&self) -> &Ambient {
-        self.store.ambient()
+    pub(crate) const fn clock(&self) -> &Clock {
+        self.store.clock()
     }
 
     pub(crate) async fn send_text(&self, method: &str, path: &str, body: &str) -> Reply {
@@ -258,11 +258,11 @@ impl Service {
     }
 
     fn context<'types>(&'types self, types: &'types Types) -> Context<'types> {
-        let ambient = self.ambient();
+        let clock = self.clock();
         Context {
             account: &self.account,
-            job: JobId::new(ambient),
-            now: ambient.now(),
+            job: JobId::new(clock),
+            now: clock.now(),
             types,
             positions: &[0],
             budget: Budget::of_job(1),

@@ -329,7 +329,7 @@ mod tests {
             let external_id = number.to_string();
             ids.push(service.put("product", (number % 2 == 0).then_some(&external_id), json!({})).await.to_string());
             service.put("other", Some(&external_id), json!({})).await;
-            service.ambient().advance(1);
+            service.clock().advance(1);
         }
         let whole = service.get("/objects/records?type=PRODUCT").await;
         assert_eq!(whole.json["links"], json!({"next": null, "previous": null}));
@@ -453,7 +453,7 @@ mod tests {
         for number in 0..150 {
             let id = service.put("product", Some(&number.to_string()), json!({"name": "x".repeat(32_000)})).await;
             ids.push(id.to_string());
-            service.ambient().advance(1);
+            service.clock().advance(1);
         }
         for path in ["/objects/records?type=product".to_owned(), format!("/objects/records?ids={}", ids.join(","))] {
             let first = service.get(&path).await;

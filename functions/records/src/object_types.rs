@@ -33,7 +33,7 @@ pub(crate) async fn define(
     let data = json::read_members(&data, ["key", "schema"])?;
     let key = key_of(&data)?.ok_or_else(key_required)?;
     let schema = schema_of(&data)?;
-    let now = records.store.ambient().now();
+    let now = records.store.clock().now();
     let object_type = ObjectTypeDefinition::new(key, &schema, now);
     let defined = records.store.define_object_type(&caller.account, &object_type).await?;
     defined_as_wanted(defined, TypeKind::Object, &object_type.key)?;
@@ -79,7 +79,7 @@ pub(crate) async fn replace_schema(
         return Err(Failure::unprocessable(format!("key cannot be changed: it is \"{wanted}\", not \"{given}\"")));
     }
     let schema = schema_of(&data)?;
-    let now = records.store.ambient().now();
+    let now = records.store.clock().now();
     let replaced = records.store.replace_schema(&caller.account, &wanted, &schema, now).await?;
     replaced.map(|object_type| Data(StatusCode::OK, object_type)).ok_or_else(|| object_type_not_found(&key).into())
 }
@@ -181,7 +181,7 @@ mod tests {
         let found = service.get("/objects/types/pRODUCT").await;
         assert_eq!((found.status, found.json), (200, defined));
 
-        service.ambient().advance(1_000);
+        service.clock().advance(1_000);
         let reply = service.send("PUT", "/objects/types/product", &json!({"data": {"schema": schema()}})).await;
         assert_eq!(reply.status, 200, "{reply:?}");
         let replaced = json!({"data": {
@@ -323,7 +323,7 @@ mod tests {
         let keys = ["delta", "alpha", "echo", "bravo", "charlie"];
         for key in keys {
             service.define(key).await;
-            service.ambient().advance(1);
+            service.clock().advance(1);
         }
         let whole = service.get("/objects/types").await;
         assert_eq!(whole.json["links"], json!({"next": null, "previous": null}));

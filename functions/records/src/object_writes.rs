@@ -177,7 +177,7 @@ mod tests {
             "name": {"type": "string"}, "at": {"type": "object", "properties": {"x": {"type": "number"}, "y": {"type": "number"}}},
         }}}})).await;
         let id = id_of(&service.send("POST", RECORDS, &body(Some("1"), json!({"name": "a", "at": {"x": 1}}))).await);
-        service.ambient().advance(1_000);
+        service.clock().advance(1_000);
         let path = format!("{RECORDS}/{id}");
         let patch = json!({"data": {"id": "ignored", "type": 7, "external_id": "2", "attributes": {"at": {"y": 2}}}});
         let reply = service.send("PATCH", &path, &patch).await;
@@ -331,9 +331,9 @@ mod tests {
         post("k", &text).await.check_error(404, "NotFound", &format!("No record has the id \"{}\"", id_of(&first)));
         assert_eq!(listed(&service).await, 0);
         // After a day the key is a new one.
-        service.ambient().advance(24 * 60 * 60 * 1_000 - 1_000);
+        service.clock().advance(24 * 60 * 60 * 1_000 - 1_000);
         assert_eq!(post("k", &text).await.status, 404);
-        service.ambient().advance(1_000);
+        service.clock().advance(1_000);
         assert_eq!(post("k", &text).await.status, 201);
         assert_eq!(post("k", &text).await.status, 201);
         assert_eq!(listed(&service).await, 1);

@@ -99,7 +99,7 @@ mod tests {
         let mut ids = Vec::new();
         for number in 0..14 {
             ids.push(service.relate("owns", &format!("zen:user:{number}"), &product).await.to_string());
-            service.ambient().advance(1);
+            service.clock().advance(1);
         }
         assert_eq!(service.get("/relationships/records?type=OWNS").await.members("id"), ids);
         service.check_pages("/relationships/records?type=owns&per_page=5", "id", &ids).await;

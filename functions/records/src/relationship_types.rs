@@ -28,7 +28,7 @@ pub(crate) async fn define(
 ) -> Result<Response, Failure> {
     let account = &caller.account;
     let data = json::read_members(&data, ["key", "source", "target"])?;
-    let mut relationship_type = RelationshipType::parse(&data, records.store.ambient().now())?;
+    let mut relationship_type = RelationshipType::parse(&data, records.store.clock().now())?;
     find_ends(&records, account, &mut relationship_type).await?;
     let defined = records.store.define_relationship_type(account, &relationship_type).await?;
     defined_as_wanted(defined, TypeKind::Relationship, &relationship_type.key)?;
@@ -232,7 +232,7 @@ mod tests {
         let keys = ["delta", "alpha", "echo", "bravo", "charlie"];
         for key in keys {
             service.define_relationship(key, "zen:user", &json!("zen:user")).await;
-            service.ambient().advance(1);
+            service.clock().advance(1);
         }
         assert_eq!(service.get("/relationships/types").await.members("key"), keys);
         service.check_pages("/relationships/types?per_page=2", "key", &keys).await;
@@ -262,9 +262,9 @@ mod tests {
         let (store, account) = (service.store(), service.account());
         let product = TypeKey::parse("product").unwrap();
         let owns = json!({"key": "owns", "source": "zen:user", "target": "product"});
-        let owns = RelationshipType::parse(&owns, service.ambient().now()).unwrap();
+        let owns = RelationshipType::parse(&owns, service.clock().now()).unwrap();
 
-        let mark = DeletionMark::new(service.ambient());
+        let mark = DeletionMark::new(service.clock());
         let delete = async |kind, key: &TypeKey, revision| {
             assert!(store.mark_type(account, kind, key, &mark).await.unwrap());
             store.delete_type(account, kind, key, &mark, revision).await.unwrap()

@@ -651,7 +651,7 @@ mod tests {
                 let name = if number % 100 == 50 { "rare" } else { "common" };
                 service.put(key, Some(&number.to_string()), json!({"name": name})).await;
             }
-            service.ambient().advance(1);
+            service.clock().advance(1);
         }
         // What cursors are signed with is made and read once.
         service.send("POST", "/objects/query?per_page=1", &json!({"query": {"_type": types[0]}})).await;
@@ -749,12 +749,12 @@ mod tests {
     #[tokio::test]
     async fn a_search_by_update_reads_no_more_than_it_may() {
         let service = stocked(&["product"], 40).await;
-        service.ambient().advance(1_000);
-        let since = service.ambient().now().in_millis().to_string();
+        service.clock().advance(1_000);
+        let since = service.clock().now().in_millis().to_string();
         for number in [3, 1, 2] {
             let item = json!({"type": "product", "external_id": number.to_string(), "attributes": {"name": "changed"}});
             assert_eq!(service.send("PATCH", "/objects/records", &json!({"data": item})).await.status, 200);
-            service.ambient().advance(1);
+            service.clock().advance(1);
         }
         let body =
             json!({"query": {"_type": "product"}, "_updated_at": {"start": since}, "sort_by": "_updated_at asc"});
@@ -776,7 +776,7 @@ mod tests {
         for number in 0..records {
             let name = if number % 100 == 50 { format!("Rare {}", number % 3) } else { format!("common {number}") };
             service.put("product", Some(&number.to_string()), json!({"name": name, "size": number % 2})).await;
-            service.ambient().advance(1);
+            service.clock().advance(1);
         }
         service.send("POST", "/objects/query?per_page=1", &json!({"query": {"_type": "product"}})).await;
         service
@@ -839,10 +839,10 @@ mod tests {
     #[tokio::test]
     async fn what_was_updated_since_is_found_without_reading_the_rest() {
         let service = indexed(300).await;
-        let since = service.ambient().now().in_millis().to_string();
+        let since = service.clock().now().in_millis().to_string();
         let mut changed = Vec::new();
         for number in (0..300).step_by(29) {
-            service.ambient().advance(1);
+            service.clock().advance(1);
             let item = json!({"type": "product", "external_id": number.to_string(), "attributes": {"size": 7}});
             assert_eq!(service.send("PATCH", "/objects/records", &json!({"data": item})).await.status, 200);
             changed.push(number.to_string());
@@ -881,7 +881,7 @@ mod tests {
         let units = async |external_id: &str, attributes: Value, status: u16| {
             let before = meter.read();
             let item = json!({"type": "product", "external_id": external_id, "attributes": attributes});
-            service.ambient().advance(1);
+            service.clock().advance(1);
             assert_eq!(service.send("PATCH", "/objects/records", &json!({"data": item})).await.status, status);
             (meter.read() - before).writes.index_units.to_string()
         };
@@ -993,7 +993,7 @@ mod tests {
                     .put("product", Some(&format!("passing {round}")), json!({"name": "Rare 0", "size": 1}))
                     .await;
                 service.remove(id).await;
-                service.ambient().advance(1);
+                service.clock().advance(1);
             }
             round
         };

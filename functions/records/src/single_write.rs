@@ -163,7 +163,7 @@ impl Request<'_> {
     async fn apply(&self, item: Item<'_>) -> Result<Applied, Failure> {
         let (store, started) = (&self.records.store, Instant::now());
         // Its token on the record, and what the id of a record without an external id is made of.
-        let request = JobId::new(store.ambient());
+        let request = JobId::new(store.clock());
         let mut types = TypeLoader::new(store, &self.records.schemas, self.account, self.operation);
         if let Item::Relate { relationship_type, .. } = &item {
             types.load_relationships([relationship_type]).await?;
@@ -203,7 +203,7 @@ impl Request<'_> {
                 Err(error) => return self.settle(request, id, write, error).await,
             }
             attempted = Some(write);
-            backoff.wait(store.ambient()).await;
+            backoff.wait(store.clock()).await;
             rows = self.read(id, item).await.map_err(|error| failed(attempted.as_ref(), error))?;
         }
     }
@@ -221,7 +221,7 @@ impl Request<'_> {
         Context {
             account: self.account,
             job: request,
-            now: self.records.store.ambient().now(),
+            now: self.records.store.clock().now(),
             types: types.types(),
             positions: &[0],
             budget: Budget::of_job(1),
@@ -299,7 +299,7 @@ impl Request<'_> {
         if !write.makes() || self.stands(kind, key).await.map_err(Failure::internal)? {
             return Ok(Applied::by(write));
         }
-        let (store, now) = (&self.records.store, self.records.store.ambient().now());
+        let (store, now) = (&self.records.store, self.records.store.clock().now());
         match store.write_once(self.account, &write.undone(), self.operation.kind(), None, now).await {
             Ok(WrittenOnce::Done) => Err(gone.into()),
             Ok(WrittenOnce::Lost | WrittenOnce::KeyTaken) => Err(Failure::internal("a record outlives its type")),
@@ -332,10 +332,10 @@ impl Request<'_> {
         let store = &self.records.store;
         let unsettled = |why: &str| Failure::internal(format!("a write is unsettled: {unanswered}; {why}"));
         let entries = vec![Entry::new(0, Outcome::Success(id), write.base)];
-        let plan = Plan { revision: 1, made_at: store.ambient().now(), closed: false, entries };
+        let plan = Plan { revision: 1, made_at: store.clock().now(), closed: false, entries };
         for _ in 0..LOOKS {
             let rows = store.footprints(self.account, [id]).await.map_err(|error| unsettled(&error.to_string()))?;
-            let now = store.ambient().now();
+            let now = store.clock().now();
             match standing(request, &plan, write.base, rows.get(&id), now) {
                 Standing::Applied => return self.applied(write).await,
                 Standing::Impossible => return Err(unanswered.into()),
@@ -355,7 +355,7 @@ impl Request<'_> {
     async fn earlier(&self) -> Result<Option<(&IdempotencyKey, EarlierWrite)>, StoreError> {
         let Some(key) = &self.key else { return Ok(None) };
         let store = &self.records.store;
-        let earlier = store.earlier_write(self.account, key, store.ambient().now()).await?;
+        let earlier = store.earlier_write(self.account, key, store.clock().now()).await?;
         Ok(earlier.map(|earlier| (key, earlier)))
     }
 
@@ -515,7 +515,7 @@ mod tests {
             let (kind, key, write) = made(&service, operation).await;
             let (store, account) = (service.store(), service.account());
             let revision = store.types_revision(account).await.unwrap();
-            let mark = DeletionMark::new(service.ambient());
+            let mark = DeletionMark::new(service.clock());
 
             // The type is marked since it was read, so its deletion may have looked for records before this one: now it deletes nothing.
             assert!(store.mark_type(account, kind, &key, &mark).await.unwrap());

@@ -44,7 +44,7 @@ impl Deletion<'_> {
         // Before anybody is kept waiting.
         self.has_none().await?;
         let store = &self.records.store;
-        let mark = DeletionMark::new(store.ambient());
+        let mark = DeletionMark::new(store.clock());
         let deleted = match store.mark_type(self.account, self.kind, self.key, &mark).await {
             Ok(true) => self.under(&mark).await,
             Ok(false) => return Err(self.missing.into()),
@@ -136,7 +136,7 @@ mod tests {
         service.remove(record).await;
 
         // One that a function died with is respected for a while by who makes records, and not by another deletion.
-        let mark = DeletionMark::new(service.ambient());
+        let mark = DeletionMark::new(service.clock());
         assert!(store.mark_type(account, TypeKind::Object, &key, &mark).await.unwrap());
         assert_eq!(service.delete("/objects/types/product").await.status, 204);
         assert_eq!(store.mark_of(account, TypeKind::Object, &key).await.unwrap(), None);
@@ -147,10 +147,10 @@ mod tests {
     async fn a_mark_that_was_left_behind_keeps_nobody_waiting_for_ever() {
         let service = Service::start().await;
         service.define("product").await;
-        let mark = DeletionMark::new(service.ambient());
+        let mark = DeletionMark::new(service.clock());
         let key = TypeKey::parse("product").unwrap();
         assert!(service.store().mark_type(service.account(), TypeKind::Object, &key, &mark).await.unwrap());
-        service.ambient().advance(domain::timing::DELETION.as_secs() * 1_000);
+        service.clock().advance(domain::timing::DELETION.as_secs() * 1_000);
         let body = json!({"data": {"type": "product", "attributes": {}}});
         assert_eq!(service.send("POST", "/objects/records", &body).await.status, 201);
     }

@@ -194,12 +194,12 @@ mod tests {
     }
 
     async fn put(service: &Service, key: &str) -> String {
-        service.ambient().advance(1);
+        service.clock().advance(1);
         service.put(key, None, json!({})).await.to_string()
     }
 
     async fn relate(service: &Service, key: &str, source: &str, target: &str) -> String {
-        service.ambient().advance(1);
+        service.clock().advance(1);
         service.relate(key, source, target).await.to_string()
     }
 
@@ -349,7 +349,7 @@ mod tests {
             for source in [Some(&many), (place < 12).then_some(&few)].into_iter().flatten() {
                 service.relate("sold-in", source, &shop).await;
             }
-            service.ambient().advance(1);
+            service.clock().advance(1);
         }
         // What cursors are signed with is made and read once.
         service.get(&format!("/objects/records/{many}/related/sold-in?per_page=1")).await;

@@ -27,7 +27,7 @@ pub(crate) async fn list(
     let (keys, name) = (status.cursors.get().await?, name(&filter));
     let scope = keys.scope(&identity.account, &name);
     let request = PageRequest::parse(&query, &scope, Order::Descending)?;
-    let now = status.store.ambient().now();
+    let now = status.store.clock().now();
     let wanted = request.query();
     let JobsPage { page, cut_at } = status.store.list_jobs(&identity.account, &filter, &wanted, now).await?;
     let mut next = page.items.last().filter(|_| page.more_after).map(|job| job.id.to_string());

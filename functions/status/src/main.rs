@@ -1,7 +1,7 @@
 //! Status as a Lambda function: settings, clients, routes, run.
 
 use access::Access;
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use lambda_http::{Error, run};
 use status::{Status, pages, routes, routes_of_accept, settings::Settings};
 use store::{Store, clients};
@@ -10,11 +10,11 @@ use store::{Store, clients};
 async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("status")?;
     let settings = Settings::from_environment()?;
-    let ambient = Ambient::system();
+    let clock = Clock::system();
     let store =
-        Store::open(&settings.aws, clients::http_client_with(&settings.aws.roots), settings.tables, ambient.clone());
+        Store::open(&settings.aws, clients::http_client_with(&settings.aws.roots), settings.tables, clock.clone());
     let routes = routes(Status::new(store.clone())).merge(routes_of_accept());
     let entrance = (Access::new(store.clone(), settings.access), settings.proxy);
-    let api = wire::conventions(routes, entrance, settings.origins, ambient);
+    let api = wire::conventions(routes, entrance, settings.origins, clock);
     run(telemetry.observe(&store, pages::in_front_of(api))).await
 }

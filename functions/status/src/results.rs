@@ -53,7 +53,7 @@ pub(crate) async fn results(
     let request = PageRequest::parse(&query, &scope, Order::Ascending)?;
     let wanted = request.query();
     let store = &status.store;
-    let job = store.find_job(&identity.account, job_id, store.ambient().now()).await?.ok_or_else(missing)?;
+    let job = store.find_job(&identity.account, job_id, store.clock().now()).await?.ok_or_else(missing)?;
     let walk = Walk {
         store,
         account: &identity.account,

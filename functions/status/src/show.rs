@@ -48,7 +48,7 @@ pub(crate) async fn show(
 async fn ended(status: &Status, account: &AccountId, id: JobId, until: Instant) -> Result<Option<Job>, StoreError> {
     let (mut pause, longest) = LOOKS;
     loop {
-        let job = status.store.find_job(account, id, status.store.ambient().now()).await?;
+        let job = status.store.find_job(account, id, status.store.clock().now()).await?;
         let now = Instant::now();
         if now >= until || job.as_ref().is_none_or(|job| !job.status.is_active()) {
             return Ok(job);

@@ -76,7 +76,7 @@ impl Sweep {
     }
 
     async fn fill(&self, filling: &Filling, deadline: Instant) -> Result<Filled, StoreError> {
-        let now = self.store.ambient().now();
+        let now = self.store.clock().now();
         let begins = filling.since.plus_millis(timing::INDEX_FILLED_AFTER.as_secs() * 1_000);
         if now < begins {
             return Ok(Filled::Later);

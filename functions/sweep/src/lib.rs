@@ -78,7 +78,7 @@ impl Sweep {
     }
 
     async fn end_overdue_jobs(&self, deadline: Instant, report: &mut Report) -> Result<(), StoreError> {
-        let overdue = self.store.ambient().now().minus_millis(limits::JOB_OVERDUE_SECONDS * 1_000);
+        let overdue = self.store.clock().now().minus_millis(limits::JOB_OVERDUE_SECONDS * 1_000);
         let mut after = None;
         loop {
             let (accounts, next) = self.store.busy_accounts(after).await?;
@@ -129,7 +129,7 @@ impl Sweep {
             account.id = %account, job.id = %job.id, job.status = job.status.as_str(), "a job is overdue"
         );
         if job.status == JobStatus::Queued {
-            let now = store.ambient().now();
+            let now = store.clock().now();
             if store.fail(account, job, JobStatus::Queued, &never_started(), now).await? {
                 telemetry::job_ended(JobStatus::Failed);
                 count_rest(job);

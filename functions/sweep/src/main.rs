@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use store::{Store, clients};
 use sweep::{Sweep, settings::Settings};
@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
     let telemetry = telemetry::start("sweep")?;
     let settings = Settings::from_environment()?;
     let store =
-        Store::open(&settings.aws, clients::http_client_with(&settings.aws.roots), settings.tables, Ambient::system());
+        Store::open(&settings.aws, clients::http_client_with(&settings.aws.roots), settings.tables, Clock::system());
     let sweep = Sweep::new(store.clone());
     let handler = service_fn(|event: LambdaEvent<serde_json::Value>| {
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();

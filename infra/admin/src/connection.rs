@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use store::clients::{AwsSettings, Roots, http_client_with};
 use store::tables::TableNames;
 use store::{Store, StoreError};
@@ -79,7 +79,7 @@ impl Place {
         let catalog = self.table();
         let prefix = catalog.strip_suffix("-catalog").unwrap_or(&self.stack);
         let tables = TableNames { catalog: catalog.clone(), ..TableNames::with_prefix(prefix) };
-        let store = Store::new(Client::from_conf(client.build()), tables, Ambient::system());
+        let store = Store::new(Client::from_conf(client.build()), tables, Clock::system());
         let place = self.endpoint_url.as_ref().map_or_else(|| format!("in {region}"), |url| format!("at {url}"));
         Ok(Connection { operator: Operator::new(store.clone()), store, table: catalog, place })
     }

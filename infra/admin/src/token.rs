@@ -5,7 +5,7 @@ use std::time::Duration;
 use access::{NewToken, Operator, TokenRequest};
 use clap::{Args, Subcommand};
 use domain::account::{AccountId, Email, TokenKind};
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::time::Timestamp;
 use secrecy::SecretString;
 use store::access::StoredToken;
@@ -68,7 +68,7 @@ pub(crate) struct NamedToken {
 
 impl TokenCommand {
     pub(crate) async fn carry_out(self, operator: &Operator) -> Result<Report, Failure> {
-        let now = Ambient::system().now();
+        let now = Clock::system().now();
         match self {
             Self::Create { named: Named { account, email }, kind, label, expires_in } => {
                 let owner = (operator.account(&account).await?, operator.user(&account, &email).await?);
@@ -102,7 +102,7 @@ async fn list(
 impl NamedToken {
     async fn revoke(&self, operator: &Operator, now: Timestamp) -> Result<Report, Failure> {
         let token = operator.revoke_token(&self.account, &self.id).await?;
-        let report = Report::one(shown(&self.account, &token, Ambient::system().now()));
+        let report = Report::one(shown(&self.account, &token, Clock::system().now()));
         // The time of an earlier revocation stays.
         let was_revoked = token.revoked_at.is_some_and(|revoked_at| revoked_at < now);
         Ok(if was_revoked { report.with_note("it was revoked already") } else { report.felt_later() })

@@ -3,7 +3,7 @@
 use access::Operator;
 use clap::{ArgGroup, Args, Subcommand};
 use domain::account::{Account, AccountId, Email, Role, User};
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use store::access::StoredUser;
 use store::access::operator::UserChange;
 
@@ -63,7 +63,7 @@ impl UserCommand {
     pub(crate) async fn carry_out(self, operator: &Operator) -> Result<Report, Failure> {
         match self {
             Self::Create { named: Named { account, email }, name, role } => {
-                let user = User { email, name, role, active: true, created_at: Ambient::system().now() };
+                let user = User { email, name, role, active: true, created_at: Clock::system().now() };
                 operator.create_user(&account, &user).await?;
                 Ok(Report::one(shown(&account, &StoredUser { user, password: None })))
             }

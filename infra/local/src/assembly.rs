@@ -11,7 +11,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use aws_sdk_sqs::config::SharedHttpClient;
 use bury::Bury;
 use consume::Consumer;
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use records::Records;
 use status::Status;
 use store::clients::{self, AwsSettings, Roots};
@@ -54,7 +54,7 @@ pub(crate) struct Parts {
     /// Whether the database makes the indexes that types ask for when the first type does.
     pub(crate) makes_type_indexes_later: bool,
     pub(crate) queue: SendingTo,
-    pub(crate) ambient: Ambient,
+    pub(crate) clock: Clock,
     pub(crate) access: access::Settings,
     /// Without it every function shares one client of each service.
     pub(crate) http_clients: Option<HttpClients>,
@@ -97,7 +97,7 @@ pub(crate) async fn assemble(parts: Parts) -> Result<Functions, StoreError> {
     } else {
         tables::create_missing(&dynamodb, &tables).await?;
     }
-    let store = Store::new(dynamodb, tables.clone(), parts.ambient.clone());
+    let store = Store::new(dynamodb, tables.clone(), parts.clock.clone());
     let wiring = Wiring { parts, aws, tables, store, sqs_client: OnceLock::new() };
 
     let sender = wiring.queue("accept");
@@ -162,7 +162,7 @@ impl Wiring {
     /// One whose meter nobody else counts on.
     fn own_store(&self, function: &'static str, client: &SharedHttpClient) -> Store {
         let dynamodb = clients::dynamodb(&self.aws, self.http_client(function, client.clone()));
-        Store::new(dynamodb, self.tables.clone(), self.parts.ambient.clone())
+        Store::new(dynamodb, self.tables.clone(), self.parts.clock.clone())
     }
 
     fn queue(&self, function: &'static str) -> Arc<dyn Queue> {

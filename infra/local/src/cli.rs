@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand, value_parser};
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use store::clients::AwsSettings;
 use telemetry::log_filter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -127,7 +127,7 @@ impl CommandLine {
                 ..access::Settings::default()
             },
             origins,
-            ambient: Ambient::system(),
+            clock: Clock::system(),
             http_clients: None,
         })
     }

@@ -27,8 +27,8 @@ use axum::http::header::{CONTENT_TYPE, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use domain::ambient::Ambient;
-use dynoxide::storage_backend::Clock;
+use domain::clock::Clock;
+use dynoxide::storage_backend::Clock as DatabaseClock;
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -96,12 +96,12 @@ impl LocalDatabase {
         Self::serve(database, Some(Log::of(path)?))
     }
 
-    /// Serves a database that ends with this process, and whose rows expire by the clock of `ambient`.
+    /// Serves a database that ends with this process, and whose rows expire by `clock`.
     ///
     /// # Errors
     /// When the system has no memory or no port for it.
-    pub fn in_memory(ambient: Ambient) -> Result<Self, DatabaseError> {
-        let clock = Arc::new(AmbientClock(ambient));
+    pub fn in_memory(clock: Clock) -> Result<Self, DatabaseError> {
+        let clock = Arc::new(EngineClock(clock));
         Self::serve(Database::memory_with_clock(clock).map_err(|error| DatabaseError::Open(error.to_string()))?, None)
     }
 
@@ -112,7 +112,7 @@ impl LocalDatabase {
         let type_indexes = TypeIndexes::of(TableNames::with_prefix(TABLE_PREFIX).records);
         let turns = Arc::new(Turns::of(&database, log, type_indexes)?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let secret = hex::encode(Ambient::system().random::<16>());
+        let secret = hex::encode(Clock::system().random::<16>());
         let router = Router::new()
             .route(&format!("/{secret}/"), post(serve_one))
             .route(&format!("/{secret}"), post(serve_one))
@@ -301,9 +301,9 @@ impl HttpConnector for InProcess {
 }
 
 /// The program's clock as dynoxide reads it.
-struct AmbientClock(Ambient);
+struct EngineClock(Clock);
 
-impl Clock for AmbientClock {
+impl DatabaseClock for EngineClock {
     fn now_unix_secs(&self) -> u64 {
         self.0.now().as_seconds()
     }
@@ -374,13 +374,13 @@ mod tests {
 
     #[tokio::test]
     async fn in_memory_a_row_expires_by_the_clock_of_the_program() {
-        let ambient = Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1);
-        let database = LocalDatabase::in_memory(ambient.clone()).unwrap();
+        let clock = Clock::manual(Timestamp::from_seconds(1_700_000_000), 1);
+        let database = LocalDatabase::in_memory(clock.clone()).unwrap();
         create_table(&database).await;
         put(&database, "short", 1_700_000_060).await;
         put(&database, "long", 1_700_086_400).await;
         assert_eq!(database.delete_expired().await.unwrap(), 0);
-        ambient.advance(61_000);
+        clock.advance(61_000);
         assert_eq!(database.delete_expired().await.unwrap(), 1);
         assert_eq!(keys(&database).await, ["long"]);
         database.stop().await;
@@ -404,7 +404,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_idle_connection_does_not_hold_up_the_end() {
-        let database = LocalDatabase::in_memory(Ambient::system()).unwrap();
+        let database = LocalDatabase::in_memory(Clock::system()).unwrap();
         let _idle = tokio::net::TcpStream::connect(database.address).await.unwrap();
         tokio::time::timeout(GRACE * 4, database.stop()).await.expect("it stops in time");
     }
@@ -412,7 +412,7 @@ mod tests {
     /// A page of any site can send all of these to a port of the machine that it is shown on.
     #[tokio::test]
     async fn nobody_gets_in_without_the_secret_of_its_address_and_no_page_at_all() {
-        let database = LocalDatabase::in_memory(Ambient::system()).unwrap();
+        let database = LocalDatabase::in_memory(Clock::system()).unwrap();
         create_table(&database).await;
         let root = format!("http://{}", database.address);
         let scan = async |method: &str, url: &str, origin: Option<&str>| {
@@ -470,12 +470,12 @@ mod tests {
             Schema::parse(&schema).unwrap()
         };
         for asks_at_once in [true, false] {
-            let database = LocalDatabase::in_memory(Ambient::system()).unwrap();
+            let database = LocalDatabase::in_memory(Clock::system()).unwrap();
             let (aws, tables) = settings(&database);
             let client = clients::dynamodb(&aws, database.http_client(Asker::Person));
             store::tables::create_missing_but_type_indexes(&client, &tables).await.unwrap();
-            let store = Store::new(client, tables, Ambient::system());
-            let now = store.ambient().now();
+            let store = Store::new(client, tables, Clock::system());
+            let now = store.clock().now();
             let key = |text: &str| TypeKey::parse(text).unwrap();
             let define = async |name: &str, schema: &Schema| {
                 let defined = ObjectTypeDefinition::new(key(name), schema, now);
@@ -497,7 +497,7 @@ mod tests {
     /// Tables that an earlier release made are given what this one needs.
     #[tokio::test]
     async fn tables_of_before_are_given_the_indexes_of_today() {
-        let database = LocalDatabase::in_memory(Ambient::system()).unwrap();
+        let database = LocalDatabase::in_memory(Clock::system()).unwrap();
         let attribute = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
         let of_before = json!({
             "TableName": "sundial-records",

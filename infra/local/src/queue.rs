@@ -21,7 +21,7 @@ use std::str::FromStr;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::time::Timestamp;
 use store::queue::{Outgoing, Queue, QueueUnavailable, SendFuture};
 use tokio::sync::{oneshot, watch};
@@ -148,7 +148,7 @@ pub struct LocalQueue {
     commands: mpsc::Sender<Command>,
     main: watch::Receiver<Outlook>,
     dead: watch::Receiver<Outlook>,
-    ambient: Ambient,
+    clock: Clock,
 }
 
 impl LocalQueue {
@@ -157,29 +157,29 @@ impl LocalQueue {
     ///
     /// # Errors
     /// When the file cannot be opened, or is no queue of this version.
-    pub fn open(path: &Path, options: QueueOptions, ambient: Ambient) -> Result<Self, OpenError> {
-        Self::start(Some(path), options, ambient)
+    pub fn open(path: &Path, options: QueueOptions, clock: Clock) -> Result<Self, OpenError> {
+        Self::start(Some(path), options, clock)
     }
 
     /// A queue that ends with this process.
     ///
     /// # Errors
     /// When the system has no memory or no thread for it.
-    pub fn in_memory(options: QueueOptions, ambient: Ambient) -> Result<Self, OpenError> {
-        Self::start(None, options, ambient)
+    pub fn in_memory(options: QueueOptions, clock: Clock) -> Result<Self, OpenError> {
+        Self::start(None, options, clock)
     }
 
-    fn start(path: Option<&Path>, options: QueueOptions, ambient: Ambient) -> Result<Self, OpenError> {
+    fn start(path: Option<&Path>, options: QueueOptions, clock: Clock) -> Result<Self, OpenError> {
         let connection = rows::open(path)?;
-        let lanes = Lanes::load(rows::all(&connection)?, ambient.now());
+        let lanes = Lanes::load(rows::all(&connection)?, clock.now());
         let (main_outlook, main) = watch::channel(Outlook::default());
         let (dead_outlook, dead) = watch::channel(Outlook::default());
         let outlooks = Outlooks { main: main_outlook, dead: dead_outlook };
-        let keeper = Keeper { connection, lanes, outlooks, options, ambient: ambient.clone() };
+        let keeper = Keeper { connection, lanes, outlooks, options, clock: clock.clone() };
         let (commands, inbox) = mpsc::channel();
         let thread = std::thread::Builder::new().name("queue".into());
         thread.spawn(move || keeper.run(&inbox)).map_err(OpenError::Thread)?;
-        Ok(Self { lane: Lane::Main, commands, main, dead, ambient })
+        Ok(Self { lane: Lane::Main, commands, main, dead, clock })
     }
 
     /// The dead letters: received and deleted like any message, but never moved anywhere.
@@ -222,7 +222,7 @@ impl LocalQueue {
         };
         loop {
             let Outlook { waiting, next_return } = *outlook.borrow_and_update();
-            let now = self.ambient.now();
+            let now = self.clock.now();
             if waiting || next_return.is_some_and(|at| at <= now) {
                 return;
             }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use access::{OperatorError, open_local_account};
 use axum::middleware::map_request;
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use store::clients::{self, Roots};
 use store::queue::Queue;
 use store::tables::TableNames;
@@ -52,7 +52,7 @@ pub struct LocalOptions {
     pub access: access::Settings,
     /// Whose pages may call from a browser.
     pub origins: AllowedOrigins,
-    pub ambient: Ambient,
+    pub clock: Clock,
     /// Wraps the HTTP client of each function (`accept`, `consume`, `status`, `records`, `bury`, `sweep`), and of what
     /// stands before the routes (`access`), so that a test can see or disturb what that one asks
     /// of AWS. Without it all share one client.
@@ -90,7 +90,7 @@ impl LocalOptions {
             // A test may ask as often as it likes.
             access: access::Settings { requests_per_minute: 1_000_000, ..access::Settings::default() },
             origins: AllowedOrigins::default(),
-            ambient: Ambient::system(),
+            clock: Clock::system(),
             http_clients: None,
         }
     }
@@ -120,7 +120,7 @@ pub enum StartError {
 /// The whole service, running. Stop it with [`stop`](Self::stop).
 pub struct LocalRun {
     address: SocketAddr,
-    ambient: Ambient,
+    clock: Clock,
     routes: Vec<Route>,
     store: Store,
     tables: TableNames,
@@ -186,13 +186,13 @@ impl LocalRun {
     /// # Errors
     /// When the address is taken, the data directory is in use or damaged, or the tables cannot be made.
     pub async fn start(options: LocalOptions) -> Result<Self, StartError> {
-        let LocalOptions { listen, storage, endpoint_url, queue, polling, access, origins, ambient, http_clients } =
+        let LocalOptions { listen, storage, endpoint_url, queue, polling, access, origins, clock, http_clients } =
             options;
         let listener = bind(&listen).await?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address: listen, source })?;
 
-        let clock = ambient.clone();
-        let opening = tokio::task::spawn_blocking(move || open(&storage, endpoint_url, queue, &clock));
+        let shared = clock.clone();
+        let opening = tokio::task::spawn_blocking(move || open(&storage, endpoint_url, queue, &shared));
         let Opened { data, queue, dynamodb } = opening.await??;
 
         let parts = Parts {
@@ -200,7 +200,7 @@ impl LocalRun {
             dynamodb_clients: dynamodb.http_clients(),
             makes_type_indexes_later: matches!(dynamodb, Dynamodb::Own(_)),
             queue: queue.clone(),
-            ambient: ambient.clone(),
+            clock: clock.clone(),
             access,
             http_clients,
         };
@@ -211,7 +211,7 @@ impl LocalRun {
         let mut sweeping = JoinSet::new();
         sweeping.spawn(sweep_for_ever(sweep.clone()));
         let table = routes.table().to_vec();
-        let api = wire::conventions(routes, access, origins, ambient.clone());
+        let api = wire::conventions(routes, access, origins, clock.clone());
         let router = status::pages::in_front_of(api).layer(map_request(drain::to_the_end));
         let (stop_serving, stopping) = oneshot::channel::<()>();
         let stopped = async move { drop(stopping.await) };
@@ -222,7 +222,7 @@ impl LocalRun {
         };
         Ok(Self {
             address,
-            ambient,
+            clock,
             routes: table,
             store,
             tables,
@@ -246,8 +246,8 @@ impl LocalRun {
 
     /// The clock of everything that runs here.
     #[must_use]
-    pub fn ambient(&self) -> &Ambient {
-        &self.ambient
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Every route that is answered.
@@ -399,14 +399,14 @@ fn open(
     storage: &Storage,
     endpoint_url: Option<String>,
     queue: QueueHome,
-    ambient: &Ambient,
+    clock: &Clock,
 ) -> Result<Opened, StartError> {
     let elsewhere = endpoint_url.map(Dynamodb::Elsewhere).ok_or(());
     let open_queue = |path: Option<PathBuf>| match queue {
         QueueHome::Sqs(options) => Ok(SendingTo::Sqs(options)),
         QueueHome::Own(options) => match path {
-            None => LocalQueue::in_memory(options, ambient.clone()),
-            Some(path) => LocalQueue::open(&path, options, ambient.clone()),
+            None => LocalQueue::in_memory(options, clock.clone()),
+            Some(path) => LocalQueue::open(&path, options, clock.clone()),
         }
         .map(SendingTo::Own),
     };
@@ -414,7 +414,7 @@ fn open(
         Storage::Memory => Ok(Opened {
             data: None,
             queue: open_queue(None)?,
-            dynamodb: elsewhere.or_else(|()| LocalDatabase::in_memory(ambient.clone()).map(Dynamodb::Own))?,
+            dynamodb: elsewhere.or_else(|()| LocalDatabase::in_memory(clock.clone()).map(Dynamodb::Own))?,
         }),
         Storage::Directory(path) => {
             let data = DataDirectory::lock(path)?;

@@ -110,7 +110,7 @@ impl Access {
     /// Looks credentials up in `store`, by whose clock everything is timed.
     #[must_use]
     pub fn new(store: Store, settings: Settings) -> Self {
-        let key = FingerprintKey::new(store.ambient().random());
+        let key = FingerprintKey::new(store.clock().random());
         Self(Arc::new(Inner {
             key,
             settings,
@@ -147,7 +147,7 @@ impl Access {
 
 impl Inner {
     async fn recognise(&self, headers: &HeaderMap, host: &Host, source: Source) -> Result<Known, Refusal> {
-        let now = self.store.ambient().now();
+        let now = self.store.clock().now();
         let Some(credentials) = Credentials::parse(headers) else {
             return Err(self.unknown(Flaw::NoCredentials, source));
         };
@@ -181,7 +181,7 @@ impl Inner {
             Err(Unverified::Flawed(_)) if is_spent => Err(locked(left)),
             Err(Unverified::Flawed(flaw)) => Err(self.unknown(flaw, source)),
             Err(Unverified::Locked(until)) => {
-                let wait = until.as_millis().saturating_sub(self.store.ambient().now().as_millis());
+                let wait = until.as_millis().saturating_sub(self.store.clock().now().as_millis());
                 let retry_after_seconds = u32::try_from(wait.div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
                 Err(Refusal::Locked { retry_after_seconds, ration: self.left_to(source) })
             }
@@ -190,16 +190,16 @@ impl Inner {
     }
 
     fn unknown(&self, flaw: Flaw, source: Source) -> Refusal {
-        let (limit, now) = (self.settings.requests_per_minute, self.store.ambient().now());
+        let (limit, now) = (self.settings.requests_per_minute, self.store.clock().now());
         Refusal::Unknown { flaw, ration: self.refusals.count(source, limit, now) }
     }
 
     fn left_to(&self, source: Source) -> Ration {
-        self.refusals.left(source, self.settings.requests_per_minute, self.store.ambient().now())
+        self.refusals.left(source, self.settings.requests_per_minute, self.store.clock().now())
     }
 
     fn known_as(&self, verified: &Verified) -> Known {
-        let now = self.store.ambient().now();
+        let now = self.store.clock().now();
         let remembered = u64::try_from(self.settings.remembered_for.as_millis()).unwrap_or(u64::MAX);
         let ends = verified.token.iter().flat_map(|token| [token.expires_at, token.revoked_at]).flatten();
         let until = ends.fold(now.plus_millis(remembered), std::cmp::min);
@@ -218,7 +218,7 @@ impl Inner {
     async fn note_use(&self, verified: &Verified) {
         const PATIENCE: Duration = Duration::from_millis(300);
         let Some(token) = &verified.token else { return };
-        let now = self.store.ambient().now();
+        let now = self.store.clock().now();
         let noting = self.store.note_use(&verified.account.id, &token.digest, token.kind, now);
         if !matches!(tokio::time::timeout(PATIENCE, noting).await, Ok(Ok(()))) {
             tracing::warn!(account.id = %verified.account.id, "the use of a token was not noted");
@@ -273,9 +273,9 @@ impl Inner {
 
     /// Counts an attempt before it is made.
     async fn count_attempt(&self, guard: &GuardKey, mut seen: Option<Attempts>) -> Result<(), Unverified> {
-        let mut locked_until = self.store.ambient().now().plus_millis(1_000);
+        let mut locked_until = self.store.clock().now().plus_millis(1_000);
         for _ in 0..COUNTING_TRIES {
-            let now = self.store.ambient().now();
+            let now = self.store.clock().now();
             match guard::judge(seen.as_ref(), now) {
                 Verdict::Attempt(next) => {
                     if self.store.count_attempt(guard, seen.as_ref(), &next).await? {
@@ -306,7 +306,7 @@ impl Inner {
         let user = self.store.user_presented(account.as_ref(), owner.as_ref()).await?;
         let account = usable_account(presented.account, account.as_ref(), host)?;
         let token = presented.token.ok_or(Flaw::UnknownToken)?;
-        if !token.is_good_at(self.store.ambient().now()) {
+        if !token.is_good_at(self.store.clock().now()) {
             return Err(Flaw::ExpiredToken.into());
         }
         if email.is_some_and(|email| !bool::from(email.as_str().as_bytes().ct_eq(token.user.as_str().as_bytes()))) {

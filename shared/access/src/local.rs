@@ -31,7 +31,7 @@ pub async fn open_local_account(store: &Store) -> Result<(), OperatorError> {
     created?;
     for (address, name, role) in [(LOCAL_AGENT, "Agent", Role::Agent), (LOCAL_END_USER, "End user", Role::EndUser)] {
         let Ok(email) = Email::parse(address) else { continue };
-        let created_at = store.ambient().now();
+        let created_at = store.clock().now();
         let user = User { email: email.clone(), name: name.to_owned(), role, active: true, created_at };
         operator.create_user(&account, &user).await?;
         // Shorter than a password that an operator would be allowed.

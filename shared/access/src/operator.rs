@@ -94,7 +94,7 @@ impl Operator {
         password_access: bool,
         requests_per_minute: Option<u32>,
     ) -> Result<Account, OperatorError> {
-        let created_at = self.store.ambient().now();
+        let created_at = self.store.clock().now();
         let account = Account { id: id.clone(), active: true, password_access, requests_per_minute, created_at };
         match self.store.create_account(&account).await? {
             Created::Done => Ok(account),
@@ -173,7 +173,7 @@ impl Operator {
         let text = match password {
             Some(text) if is_fit(text.expose_secret()) => text,
             Some(_) => return Err(OperatorError::UnfitPassword),
-            None => hex::encode(self.store.ambient().random::<20>()).into(),
+            None => hex::encode(self.store.clock().random::<20>()).into(),
         };
         self.keep_password(account, email, text).await
     }
@@ -185,7 +185,7 @@ impl Operator {
         email: &Email,
         text: SecretString,
     ) -> Result<NewPassword, OperatorError> {
-        let hash = Passwords::hash(text.expose_secret(), self.store.ambient())?;
+        let hash = Passwords::hash(text.expose_secret(), self.store.clock())?;
         match self.store.set_password(account, email, &hash).await? {
             PasswordSet::Done => Ok(NewPassword { text, login_of: None }),
             PasswordSet::UnderHostNameOnly { login_of } => Ok(NewPassword { text, login_of: Some(login_of) }),
@@ -214,7 +214,7 @@ impl Operator {
         user: &Email,
         request: TokenRequest,
     ) -> Result<NewToken, OperatorError> {
-        let text = token::mint(account, self.store.ambient());
+        let text = token::mint(account, self.store.clock());
         self.keep_token(account, user, request, text).await
     }
 
@@ -236,7 +236,7 @@ impl Operator {
             kind,
             user: user.clone(),
             label,
-            created_at: self.store.ambient().now(),
+            created_at: self.store.clock().now(),
             expires_at,
             revoked_at: None,
         };
@@ -264,7 +264,7 @@ impl Operator {
     /// When there is no such token, or the database does not answer.
     pub async fn revoke_token(&self, account: &AccountId, id: &str) -> Result<StoredToken, OperatorError> {
         let token = self.token(account, id).await?;
-        let revoked = self.store.revoke_token(account, &token, self.store.ambient().now()).await?;
+        let revoked = self.store.revoke_token(account, &token, self.store.clock().now()).await?;
         revoked.ok_or_else(|| no_token(account, id))
     }
 
@@ -280,10 +280,10 @@ impl Operator {
         expires_at: Option<Timestamp>,
     ) -> Result<NewToken, OperatorError> {
         let old = self.token(account, id).await?;
-        let text = token::mint(account, self.store.ambient());
+        let text = token::mint(account, self.store.clock());
         let token = StoredToken {
             digest: token::digest(text.expose_secret()),
-            created_at: self.store.ambient().now(),
+            created_at: self.store.clock().now(),
             expires_at,
             revoked_at: None,
             ..old.clone()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use argon2::password_hash::phc;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use store::access::PasswordHash;
 use tokio::sync::Semaphore;
 
@@ -71,11 +71,11 @@ impl Passwords {
     }
 
     /// The PHC string of a new password.
-    pub(crate) fn hash(password: &str, ambient: &Ambient) -> Result<PasswordHash, HashError> {
+    pub(crate) fn hash(password: &str, clock: &Clock) -> Result<PasswordHash, HashError> {
         let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| HashError(error.to_string()))?;
         let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let hash: phc::PasswordHash = hasher
-            .hash_password_with_salt(password.as_bytes(), &ambient.random::<16>())
+            .hash_password_with_salt(password.as_bytes(), &clock.random::<16>())
             .map_err(|error| HashError(error.to_string()))?;
         Ok(PasswordHash(hash.to_string()))
     }
@@ -87,10 +87,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_fits_its_own_hash_only() {
-        let hash = Passwords::hash("correct horse", &Ambient::system()).unwrap();
+        let hash = Passwords::hash("correct horse", &Clock::system()).unwrap();
         assert!(hash.0.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.0);
         assert!(!hash.0.contains("horse") && format!("{hash:?}") == "PasswordHash(…)");
-        assert_ne!(hash, Passwords::hash("correct horse", &Ambient::system()).unwrap());
+        assert_ne!(hash, Passwords::hash("correct horse", &Clock::system()).unwrap());
         for (password, fits) in [("correct horse", true), ("Correct horse", false), ("", false)] {
             assert_eq!(Passwords::fits(password.to_owned(), Some(hash.clone())).await, fits, "{password}");
         }
@@ -104,7 +104,7 @@ mod tests {
         let parsed = phc::PasswordHash::new(NOBODYS).unwrap();
         let params = Params::try_from(&parsed).unwrap();
         assert_eq!((params.m_cost(), params.t_cost(), params.p_cost()), (MEMORY_KIB, PASSES, LANES));
-        let everybodys = Passwords::hash("x", &Ambient::system()).unwrap();
+        let everybodys = Passwords::hash("x", &Clock::system()).unwrap();
         let everybodys = phc::PasswordHash::new(&everybodys.0).unwrap();
         assert_eq!(parsed.salt.unwrap().len(), everybodys.salt.unwrap().len());
         assert_eq!(parsed.hash.unwrap().len(), everybodys.hash.unwrap().len());

@@ -82,7 +82,7 @@ impl Rations {
 
     /// Takes one request out of the account's minute.
     pub(crate) async fn take(&self, account: &AccountId, limit: u32) -> Result<Ration, Exhausted> {
-        let now = self.store.ambient().now();
+        let now = self.store.clock().now();
         let handful = match self.take_in_hand(account, limit, now) {
             InHand::Taken(ration) => return Ok(ration),
             InHand::Exhausted(exhausted) => return Err(exhausted),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::account::{AccountId, Email, Role, TokenKind, User};
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::time::Timestamp;
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderValue};
@@ -56,8 +56,8 @@ impl Scene {
         let names = TableNames::with_prefix("test");
         tables::create_missing(&client, &names).await.unwrap();
         // At the beginning of a minute.
-        let ambient = Ambient::manual(Timestamp::from_millis(29_448_000 * MINUTE), 7);
-        let store = Store::new(client, names, ambient);
+        let clock = Clock::manual(Timestamp::from_millis(29_448_000 * MINUTE), 7);
+        let store = Store::new(client, names, clock);
         let scene = Self { operator: Operator::new(store.clone()), store, database: end };
         for id in ["acme", "other"] {
             scene.operator.create_account(&account(id), true, None).await.unwrap();
@@ -68,7 +68,7 @@ impl Scene {
     }
 
     async fn add_user(&self, id: &str, address: &str, role: Role) {
-        let created_at = self.store.ambient().now();
+        let created_at = self.store.clock().now();
         let user = User { email: email(address), name: "Somebody".to_owned(), role, active: true, created_at };
         self.operator.create_user(&account(id), &user).await.unwrap();
     }
@@ -93,7 +93,7 @@ impl Scene {
     }
 
     fn advance(&self, millis: u64) {
-        self.store.ambient().advance(millis);
+        self.store.clock().advance(millis);
     }
 
     async fn disable_agent(&self, active: bool) {
@@ -275,7 +275,7 @@ async fn what_the_operator_takes_away_is_gone_once_nobody_remembers_it() {
 #[tokio::test]
 async fn a_token_ends_to_the_millisecond_even_where_it_is_remembered() {
     let scene = Scene::start().await;
-    let ends = scene.store.ambient().now().plus_millis(10_000);
+    let ends = scene.store.clock().now().plus_millis(10_000);
     let request = TokenRequest { kind: TokenKind::Bearer, label: "short".to_owned(), expires_at: Some(ends) };
     let short = scene.operator.create_token(&account("acme"), &agent(), request).await.unwrap();
     let old = scene.token("acme", TokenKind::Bearer).await;
@@ -302,7 +302,7 @@ async fn the_day_of_a_tokens_last_use_is_noted_once() {
     let access = scene.access();
     outcome(&access, &bearer(&token)).await;
     let day = 24 * 60 * MINUTE;
-    let today = scene.store.ambient().now().as_millis() / day * day;
+    let today = scene.store.clock().now().as_millis() / day * day;
     assert_eq!(last_used().await, Some(Timestamp::from_millis(today)));
     scene.advance(day);
     outcome(&access, &bearer(&token)).await;
@@ -550,6 +550,6 @@ async fn without_its_row_a_container_counts_for_itself_and_refuses_nobody_before
     let (count, left) = admitted(&access, &token, 60).await;
     assert_eq!((count, left[0]), (49, 48));
     assert!(matches!(access.admit(&headers("Bearer x", None), source(1)).await, Err(Refusal::Unavailable { .. })));
-    store.ambient().advance(MINUTE - 1);
+    store.clock().advance(MINUTE - 1);
     assert_eq!(outcome(&access, &token).await, "too many for 1 s");
 }

@@ -6,7 +6,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::AccountId;
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use store::access::Digest;
@@ -14,8 +14,8 @@ use store::access::Digest;
 const PREFIX: &str = "sundial_";
 
 /// A new token of the account.
-pub(crate) fn mint(account: &AccountId, ambient: &Ambient) -> SecretString {
-    let secret = URL_SAFE_NO_PAD.encode(ambient.random::<32>());
+pub(crate) fn mint(account: &AccountId, clock: &Clock) -> SecretString {
+    let secret = URL_SAFE_NO_PAD.encode(clock.random::<32>());
     format!("{PREFIX}{account}_{secret}").into()
 }
 
@@ -39,8 +39,8 @@ mod tests {
     #[test]
     fn a_token_says_its_account_and_has_256_random_bits() {
         let account = AccountId::parse("acme-2").unwrap();
-        let ambient = Ambient::system();
-        let [first, second] = [mint(&account, &ambient), mint(&account, &ambient)];
+        let clock = Clock::system();
+        let [first, second] = [mint(&account, &clock), mint(&account, &clock)];
         let secret = first.expose_secret().strip_prefix("sundial_acme-2_").unwrap();
         assert_eq!(URL_SAFE_NO_PAD.decode(secret).unwrap().len(), 32);
         assert_ne!(first.expose_secret(), second.expose_secret());

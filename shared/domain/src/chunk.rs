@@ -391,7 +391,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ambient::Ambient;
+    use crate::clock::Clock;
     use crate::time::Timestamp;
 
     fn account() -> AccountId {
@@ -399,7 +399,7 @@ mod tests {
     }
 
     fn job() -> JobId {
-        JobId::new(&Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1))
+        JobId::new(&Clock::manual(Timestamp::from_seconds(1_700_000_000), 1))
     }
 
     fn body(operation: Operation, items: &[String]) -> String {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::ser::SerializeMap;
 use uuid::Uuid;
 
-use crate::ambient::Ambient;
+use crate::clock::Clock;
 use crate::limits;
 use crate::problem::{Code, Problem};
 use crate::time::Timestamp;
@@ -21,8 +21,8 @@ pub struct JobId(Uuid);
 impl JobId {
     /// A new id that holds the present time.
     #[must_use]
-    pub fn new(ambient: &Ambient) -> Self {
-        Self(uuid::Builder::from_unix_timestamp_millis(ambient.now().as_millis(), &ambient.random()).into_uuid())
+    pub fn new(clock: &Clock) -> Self {
+        Self(uuid::Builder::from_unix_timestamp_millis(clock.now().as_millis(), &clock.random()).into_uuid())
     }
 
     /// The id that `text` spells, in any of the usual spellings of a UUID; `None` for anything that is no job id.
@@ -399,16 +399,16 @@ impl Serialize for Job {
 mod tests {
     use super::*;
 
-    fn ambient() -> Ambient {
-        Ambient::manual(Timestamp::from_millis(1_509_724_806_999), 1)
+    fn clock() -> Clock {
+        Clock::manual(Timestamp::from_millis(1_509_724_806_999), 1)
     }
 
     #[test]
     fn ids_sort_by_creation_and_know_their_time() {
-        let ambient = ambient();
-        let first = JobId::new(&ambient);
-        ambient.advance(1);
-        let second = JobId::new(&ambient);
+        let clock = clock();
+        let first = JobId::new(&clock);
+        clock.advance(1);
+        let second = JobId::new(&clock);
         assert!(first < second);
         assert_eq!(first.made_at(), Timestamp::from_millis(1_509_724_806_999));
         assert!(JobId::lowest_at(second.made_at()) > first && JobId::lowest_at(second.made_at()) <= second);
@@ -416,7 +416,7 @@ mod tests {
 
     #[test]
     fn an_id_is_read_back_and_anything_else_is_none() {
-        let id = JobId::new(&ambient());
+        let id = JobId::new(&clock());
         assert_eq!(JobId::parse(&id.to_string()), Some(id));
         assert_eq!(JobId::parse(&id.to_string().to_uppercase()), Some(id));
         for other in ["", "x", "8b72559ae838-c9a0-11e7-abc4-cec278b6b50a6e6", "576a0d0d-fb3f-11e9-80f8-65590b274410"] {
@@ -439,7 +439,7 @@ mod tests {
 
     #[test]
     fn a_job_expires_a_day_after_its_creation_to_the_second() {
-        let job = Job::queued(JobId::new(&ambient()), Operation::SetObjects, 1, 1);
+        let job = Job::queued(JobId::new(&clock()), Operation::SetObjects, 1, 1);
         let created_at = Timestamp::from_seconds(1_509_724_806);
         assert_eq!(job.created_at, created_at);
         assert!(!job.is_expired(created_at.plus_millis(86_400_000 - 1)));

@@ -1,10 +1,10 @@
 //! What a job is and how its items are decided: no AWS, no HTTP, no async.
 //!
-//! Every function here is a function of its arguments. Time and randomness come in through [`ambient::Ambient`].
+//! Every function here is a function of its arguments. Time and randomness come in through [`clock::Clock`].
 
 pub mod account;
-pub mod ambient;
 pub mod chunk;
+pub mod clock;
 pub mod decide;
 pub mod item;
 pub mod job;

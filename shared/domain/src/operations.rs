@@ -102,10 +102,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ambient::Ambient;
+    use crate::clock::Clock;
 
     fn job() -> JobId {
-        JobId::new(&Ambient::manual(Timestamp::from_seconds(1_000_000), 1))
+        JobId::new(&Clock::manual(Timestamp::from_seconds(1_000_000), 1))
     }
 
     fn token(position: u32, seconds: u64) -> Token {

@@ -44,14 +44,14 @@ fn results(json: &mut Vec<u8>, total: u32, plans: &[Plan]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ambient::Ambient;
+    use crate::clock::Clock;
     use crate::job::{JobId, JobStatus, Operation};
     use crate::record::RecordId;
     use crate::time::Timestamp;
 
     fn example() -> Job {
-        let ambient = Ambient::manual(Timestamp::from_millis(1_509_724_806_500), 1);
-        Job::queued(JobId::new(&ambient), Operation::CreateObjects, 3, 2)
+        let clock = Clock::manual(Timestamp::from_millis(1_509_724_806_500), 1);
+        Job::queued(JobId::new(&clock), Operation::CreateObjects, 3, 2)
     }
 
     fn text(bytes: Vec<u8>) -> String {

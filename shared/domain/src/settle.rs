@@ -132,15 +132,15 @@ pub fn close(
 mod tests {
     use super::*;
     use crate::account::AccountId;
-    use crate::ambient::Ambient;
     use crate::chunk::ChunkItem;
+    use crate::clock::Clock;
     use crate::job::Operation;
     use crate::operations::Token;
 
     const MADE_AT: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
     fn job(seed: u64) -> JobId {
-        JobId::new(&Ambient::manual(MADE_AT, seed))
+        JobId::new(&Clock::manual(MADE_AT, seed))
     }
 
     fn id(byte: u8) -> RecordId {

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 pub use self::indexes::Indexes;
 pub use self::schema::{Schema, oversized, sized};
-use crate::ambient::Ambient;
+use crate::clock::Clock;
 use crate::job::quoted;
 use crate::problem::Problem;
 use crate::time::Timestamp;
@@ -134,8 +134,8 @@ pub struct DeletionMark(String);
 impl DeletionMark {
     /// A mark of its own.
     #[must_use]
-    pub fn new(ambient: &Ambient) -> Self {
-        Self(format!("{:013}#{}", ambient.now().as_millis(), u64::from_le_bytes(ambient.random())))
+    pub fn new(clock: &Clock) -> Self {
+        Self(format!("{:013}#{}", clock.now().as_millis(), u64::from_le_bytes(clock.random())))
     }
 
     /// A mark that was kept.
@@ -481,15 +481,15 @@ mod tests {
 
     #[test]
     fn a_mark_lapses_when_its_deletion_cannot_be_going_on_any_more() {
-        let ambient = Ambient::manual(Timestamp::from_millis(1_509_724_806_123), 1);
-        let mark = DeletionMark::new(&ambient);
-        assert_ne!(mark, DeletionMark::new(&ambient));
-        assert!(DeletionMark::kept(mark.as_str().to_owned()).is_in_force(ambient.now()));
-        ambient.advance(timing::DELETION.as_secs() * 1_000 - 1);
-        assert!(mark.is_in_force(ambient.now()));
-        ambient.advance(1);
-        assert!(!mark.is_in_force(ambient.now()));
-        assert!(!DeletionMark::kept("of nobody".to_owned()).is_in_force(ambient.now()));
+        let clock = Clock::manual(Timestamp::from_millis(1_509_724_806_123), 1);
+        let mark = DeletionMark::new(&clock);
+        assert_ne!(mark, DeletionMark::new(&clock));
+        assert!(DeletionMark::kept(mark.as_str().to_owned()).is_in_force(clock.now()));
+        clock.advance(timing::DELETION.as_secs() * 1_000 - 1);
+        assert!(mark.is_in_force(clock.now()));
+        clock.advance(1);
+        assert!(!mark.is_in_force(clock.now()));
+        assert!(!DeletionMark::kept("of nobody".to_owned()).is_in_force(clock.now()));
     }
 
     #[test]

@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use domain::account::AccountId;
-use domain::ambient::Ambient;
 use domain::chunk::{Chunk, Packing, pack};
+use domain::clock::Clock;
 use domain::decide::{Agreed, Context, Step, Types, decide_object};
 use domain::item::Item;
 use domain::job::{JobId, Operation};
@@ -42,11 +42,11 @@ fn cpu<Answer>(mut work: impl FnMut() -> Answer) -> Duration {
 
 /// What a consumer does with one item of a type with this schema: reads it, checks it, and makes of it a row or a result.
 fn process(schema: &Schema, item: &str, total: u32) -> Outcome {
-    let ambient = Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1);
-    let (account, job) = (AccountId::parse("acme").unwrap(), JobId::new(&ambient));
+    let clock = Clock::manual(Timestamp::from_seconds(1_700_000_000), 1);
+    let (account, job) = (AccountId::parse("acme").unwrap(), JobId::new(&clock));
     let key = TypeKey::parse("product").unwrap();
     let mut types = Types::default();
-    let now = ambient.now();
+    let now = clock.now();
     let defined = ObjectType { key: key.clone(), schema: schema.clone(), version: 1, created_at: now, updated_at: now };
     types.objects.insert(key, defined);
     let budget = Budget::of_job(total);
@@ -338,8 +338,8 @@ fn schemas_at_their_limits() {
 
 /// What accept does with a body, and the consumer before it decides.
 fn take(body: &str) -> usize {
-    let ambient = Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1);
-    let (account, job) = (AccountId::parse("acme").unwrap(), JobId::new(&ambient));
+    let clock = Clock::manual(Timestamp::from_seconds(1_700_000_000), 1);
+    let (account, job) = (AccountId::parse("acme").unwrap(), JobId::new(&clock));
     let Ok(request) = JobRequest::parse(body.as_bytes()) else { return 0 };
     let messages = pack(&account, job, &request, Packing::default()).chunks.into_iter().map(|chunk| chunk.to_message());
     messages.map(|message| Chunk::from_message(&message).unwrap().items.len()).sum()
@@ -443,9 +443,9 @@ fn many_small_changes_of_a_large_record() {
 
 /// So many patches of one record, as one chunk has them.
 fn change(schema: &Schema, attributes: &str, times: u32) -> usize {
-    let ambient = Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1);
-    let (account, job) = (AccountId::parse("acme").unwrap(), JobId::new(&ambient));
-    let (key, now) = (TypeKey::parse("product").unwrap(), ambient.now());
+    let clock = Clock::manual(Timestamp::from_seconds(1_700_000_000), 1);
+    let (account, job) = (AccountId::parse("acme").unwrap(), JobId::new(&clock));
+    let (key, now) = (TypeKey::parse("product").unwrap(), clock.now());
     let mut types = Types::default();
     let defined = ObjectType { key: key.clone(), schema: schema.clone(), version: 1, created_at: now, updated_at: now };
     types.objects.insert(key.clone(), defined);

@@ -29,7 +29,7 @@ pub async fn record(
     let growth = job.operation.map_or(0, |operation| plan.growth(operation));
     let stopped = stopped(store, account, job, plan).await?;
     let results = Results { plan, growth, trouble: stopped.as_ref().or(trouble) };
-    let recorded = store.record_chunk(account, job.id, index, results, store.ambient().now()).await?;
+    let recorded = store.record_chunk(account, job.id, index, results, store.clock().now()).await?;
     // What was only validated is not what a job did.
     if recorded.counted
         && let Some(operation) = job.operation
@@ -97,7 +97,7 @@ pub async fn conclude(
 /// # Errors
 /// When the database does not answer.
 pub async fn end(store: &Store, account: &AccountId, job: &Job) -> Result<bool, StoreError> {
-    let now = store.ambient().now();
+    let now = store.clock().now();
     let (status, ended) = match &job.error {
         None => (JobStatus::Completed, store.complete(account, job, now).await?),
         Some(why) => (JobStatus::Failed, store.fail(account, job, JobStatus::Processing, why, now).await?),

@@ -40,7 +40,7 @@ pub async fn settle(
     let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
     for round in 0..ROUNDS {
         if round > 0 {
-            backoff.wait(store.ambient()).await;
+            backoff.wait(store.clock()).await;
         }
         let agreed = store.plan(account, job.id, index).await?;
         if let Some(closed) = agreed.as_ref().filter(|plan| plan.closed) {
@@ -57,7 +57,7 @@ pub async fn settle(
                 None => continue,
             },
         };
-        let closed = close(agreed.as_ref(), &standings, message, store.ambient().now());
+        let closed = close(agreed.as_ref(), &standings, message, store.clock().now());
         if store.agree(account, job.id, index, &closed, job.expires_at()).await? {
             return Ok(closed);
         }
@@ -75,7 +75,7 @@ async fn standings(
 ) -> Result<Option<BTreeMap<RecordId, Standing>>, StoreError> {
     let writes = agreed_writes(plan);
     let rows = store.footprints(account, writes.keys().copied()).await?;
-    let now = store.ambient().now();
+    let now = store.clock().now();
     let mut standings: BTreeMap<RecordId, Standing> =
         writes.iter().map(|(id, base)| (*id, standing(job.id, plan, *base, rows.get(id), now))).collect();
     let open: Vec<(RecordId, u64)> =

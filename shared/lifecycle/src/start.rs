@@ -30,7 +30,7 @@ pub async fn start(store: &Store, account: &AccountId, id: JobId) -> Result<Star
     let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(250));
     let mut row = store.find_job_row(account, id).await?;
     loop {
-        let now = store.ambient().now();
+        let now = store.clock().now();
         match row {
             Some(JobRow::Void) => return Ok(Started::Drop("its job was never accepted")),
             Some(JobRow::Job(job)) if job.is_expired(now) => return Ok(Started::Drop("its job has expired")),
@@ -50,7 +50,7 @@ pub async fn start(store: &Store, account: &AccountId, id: JobId) -> Result<Star
                 }
             }
             None if waiting_since.elapsed() < COMMIT_PATIENCE => {
-                backoff.wait(store.ambient()).await;
+                backoff.wait(store.clock()).await;
                 row = store.find_job_row(account, id).await?;
             }
             None => return Err(Postponed::NotCommitted),

@@ -1,6 +1,6 @@
 //! Examples of requests and answers: those of the documentation, each of which a test sends.
 
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::job::JobId;
 use domain::time::Timestamp;
 use serde_json::{Map, Value};
@@ -107,7 +107,7 @@ fn filled(answer: Value) -> Value {
 /// The id that a job made at the time of the examples may have.
 pub fn job_id() -> String {
     const SEED: u64 = 1;
-    JobId::new(&Ambient::manual(Timestamp::from_millis(1_509_724_806_400), SEED)).to_string()
+    JobId::new(&Clock::manual(Timestamp::from_millis(1_509_724_806_400), SEED)).to_string()
 }
 
 /// Examples as a media type has them: by a name that is made of their number.

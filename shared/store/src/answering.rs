@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
@@ -13,7 +13,7 @@ use crate::tables::TableNames;
 /// A store on a database that gives these answers, one after the other, and never another.
 pub(crate) async fn answering<Text: Into<String>>(answers: impl IntoIterator<Item = (u16, Text)>) -> Store {
     let (aws, _) = listening(answers).await;
-    Store::open(&aws, clients::http_client(), TableNames::with_prefix("test"), Ambient::system())
+    Store::open(&aws, clients::http_client(), TableNames::with_prefix("test"), Clock::system())
 }
 
 /// Where such a database is, and the bodies of the requests that it has answered.

@@ -59,7 +59,7 @@ impl Store {
             .put_item()
             .table_name(&self.tables.catalog)
             .set_item(Some(key.clone()))
-            .item("secret", binary(self.ambient.random::<32>().to_vec()))
+            .item("secret", binary(self.clock.random::<32>().to_vec()))
             // Closes the race between two that find none: the first one's secret is everybody's.
             .condition_expression("attribute_not_exists(pk)");
         self.put_if(put).await?;

@@ -312,7 +312,7 @@ impl Store {
         kind: RecordKind,
         key: &TypeKey,
     ) -> Result<Option<JobId>, StoreError> {
-        let now = self.ambient.now();
+        let now = self.clock.now();
         if self.admission(account, None, now).await?.active == 0 {
             return Ok(None);
         }
@@ -656,7 +656,7 @@ impl Store {
                 }
                 _ => return Ok(()),
             }
-            backoff.wait(&self.ambient).await;
+            backoff.wait(&self.clock).await;
         }
         Err(StoreError::Unavailable { call: "BatchWriteItem", reason: "rows stayed unprocessed".to_owned() })
     }
@@ -837,7 +837,7 @@ impl Store {
                 return Ok(rows);
             }
             self.meter.count_throttles(wanted.values().map(|rest| rest.keys().len()).sum());
-            backoff.wait(&self.ambient).await;
+            backoff.wait(&self.clock).await;
         }
         Err(StoreError::Unavailable { call: "BatchGetItem", reason: "keys stayed unprocessed".to_owned() })
     }

@@ -38,7 +38,7 @@ pub mod usage;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::SharedHttpClient;
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 
 use crate::clients::AwsSettings;
 pub use crate::error::StoreError;
@@ -50,25 +50,25 @@ use crate::tables::TableNames;
 pub struct Store {
     client: Client,
     tables: TableNames,
-    ambient: Ambient,
+    clock: Clock,
     meter: Meter,
 }
 
 impl Store {
     /// With a client of its own: what a function that is about to start has to do least for.
     #[must_use]
-    pub fn open(aws: &AwsSettings, http_client: SharedHttpClient, tables: TableNames, ambient: Ambient) -> Self {
+    pub fn open(aws: &AwsSettings, http_client: SharedHttpClient, tables: TableNames, clock: Clock) -> Self {
         let meter = Meter::default();
         let client = meter.watching(clients::dynamodb_config(aws, http_client));
-        Self { client, tables, ambient, meter }
+        Self { client, tables, clock, meter }
     }
 
     /// With the settings of a client that is there already.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "nothing but the store asks the database")]
-    pub fn new(client: Client, tables: TableNames, ambient: Ambient) -> Self {
+    pub fn new(client: Client, tables: TableNames, clock: Clock) -> Self {
         let meter = Meter::default();
-        Self { client: meter.watching(client.config().to_builder()), tables, ambient, meter }
+        Self { client: meter.watching(client.config().to_builder()), tables, clock, meter }
     }
 
     /// The same database by another way: calls of the one count with those of the other.
@@ -80,8 +80,8 @@ impl Store {
 
     /// The clock and the randomness that everything around this store goes by.
     #[must_use]
-    pub const fn ambient(&self) -> &Ambient {
-        &self.ambient
+    pub const fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// What this store's calls have consumed so far.

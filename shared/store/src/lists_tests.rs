@@ -3,7 +3,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::AccountId;
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::job::{Job, JobId, JobStatus, Operation};
 use domain::operations::Operations;
 use domain::record::{ObjectRecord, RecordId, Row, State};
@@ -48,7 +48,7 @@ fn rows_of(table: &str, rows: &[&Attributes]) -> (u16, String) {
 async fn a_list_of_jobs_shows_what_is_so_now_and_not_what_the_index_still_says() {
     let now = Timestamp::from_seconds(1_700_000_000);
     let job = |seed, status| {
-        let id = JobId::new(&Ambient::manual(now, seed));
+        let id = JobId::new(&Clock::manual(now, seed));
         Job { status, ..Job::queued(id, Operation::SetObjects, 1, 1) }
     };
     // Given an index that has three queued jobs, of which one has been aborted since and one is gone,

@@ -127,7 +127,7 @@ impl Store {
                     };
             }
             if written.iter().any(Option::is_none) {
-                backoff.wait(&self.ambient).await;
+                backoff.wait(&self.clock).await;
             }
         }
         written.into_iter().collect::<Option<_>>().ok_or(StoreError::Unavailable { call: statements::CALL, reason })

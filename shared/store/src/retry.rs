@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 
 /// Waits that double, each somewhere between half and the whole of its length, so that callers who were refused
 /// together do not come back together.
@@ -19,16 +19,16 @@ impl Backoff {
     }
 
     /// How long to wait this time.
-    pub fn next_wait(&mut self, ambient: &Ambient) -> Duration {
+    pub fn next_wait(&mut self, clock: &Clock) -> Duration {
         let whole = self.next;
         self.next = (whole * 2).min(self.longest);
-        let fraction = f64::from(u32::from_le_bytes(ambient.random())) / f64::from(u32::MAX);
+        let fraction = f64::from(u32::from_le_bytes(clock.random())) / f64::from(u32::MAX);
         whole.mul_f64(0.5 + fraction / 2.0)
     }
 
     /// Waits.
-    pub async fn wait(&mut self, ambient: &Ambient) {
-        tokio::time::sleep(self.next_wait(ambient)).await;
+    pub async fn wait(&mut self, clock: &Clock) {
+        tokio::time::sleep(self.next_wait(clock)).await;
     }
 }
 
@@ -40,9 +40,9 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest_and_vary() {
-        let ambient = Ambient::manual(Timestamp::default(), 1);
+        let clock = Clock::manual(Timestamp::default(), 1);
         let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(40));
-        let waits: Vec<_> = (0..4).map(|_| backoff.next_wait(&ambient).as_micros()).collect();
+        let waits: Vec<_> = (0..4).map(|_| backoff.next_wait(&clock).as_micros()).collect();
         for (wait, whole) in waits.iter().zip([10_000, 20_000, 40_000, 40_000]) {
             assert!((whole / 2..=whole).contains(wait), "{waits:?}");
         }

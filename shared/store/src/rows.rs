@@ -295,7 +295,7 @@ fn position_of(reader: &Reader<'_>) -> Result<Option<u32>, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use domain::ambient::Ambient;
+    use domain::clock::Clock;
     use domain::operations::Token;
 
     use super::*;
@@ -305,7 +305,7 @@ mod tests {
     }
 
     fn job_id() -> JobId {
-        JobId::new(&Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1))
+        JobId::new(&Clock::manual(Timestamp::from_seconds(1_700_000_000), 1))
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Store {
         let mut collision = String::new();
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
-                backoff.wait(&self.ambient).await;
+                backoff.wait(&self.clock).await;
             }
             let request = self
                 .client

@@ -89,7 +89,7 @@ impl<'function> TypeLoader<'function> {
         let since = Instant::now();
         loop {
             let types = read().await?;
-            let now = self.store.ambient().now();
+            let now = self.store.clock().now();
             let is_going = |found: &Type| deletion(found).is_some_and(|mark| mark.is_in_force(now));
             if !self.makes || !types.iter().any(is_going) {
                 return Ok(types);

@@ -133,7 +133,7 @@ impl Store {
         kind: RecordKind,
         change: i64,
     ) -> Result<TransactWriteItem, StoreError> {
-        let shard = self.ambient.random::<1>()[0] % keys::COUNT_SHARDS;
+        let shard = self.clock.random::<1>()[0] % keys::COUNT_SHARDS;
         let update = Update::builder()
             .table_name(&self.tables.records)
             .set_key(Some(count_key(account, shard)))
@@ -191,7 +191,7 @@ impl Store {
     pub async fn kept_counts(&self, account: &AccountId) -> Result<KeptCounts, StoreError> {
         let keys = (0..keys::COUNT_SHARDS).map(|shard| count_key(account, shard)).collect();
         let rows = self.read_rows(&self.tables.records, keys).await?;
-        let active = self.admission(account, None, self.ambient.now()).await?.active;
+        let active = self.admission(account, None, self.clock.now()).await?.active;
         let mut moves = 0;
         for row in &rows {
             moves += Reader(row).optional_number("moves")?.unwrap_or(0);

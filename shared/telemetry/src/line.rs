@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -16,7 +16,7 @@ use tracing_subscriber::registry::LookupSpan;
 ///
 /// The time is UTC in RFC 3339 with milliseconds; the target is the crate alone.
 pub(crate) struct JsonLine {
-    pub(crate) ambient: Ambient,
+    pub(crate) clock: Clock,
 }
 
 impl<S> FormatEvent<S, JsonFields> for JsonLine
@@ -32,7 +32,7 @@ where
         let metadata = event.metadata();
         let target = metadata.target();
         let mut members = Members::default();
-        members.add("timestamp", self.ambient.now().in_millis().to_string());
+        members.add("timestamp", self.clock.now().in_millis().to_string());
         members.add("level", metadata.level().as_str());
         members.add("target", target.split_once("::").map_or(target, |(name, _)| name));
         event.record(&mut members);

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use metrics_cloudwatch_embedded::{Builder, Collector};
 use store::Store;
 use store::meter::Reading;
@@ -48,7 +48,7 @@ pub fn start(function: &'static str) -> Result<Telemetry, StartError> {
     let directives = std::env::var("RUST_LOG").unwrap_or_default();
     let namespace = std::env::var("METRICS_NAMESPACE").ok().filter(|name| !name.is_empty());
     let (filter, readable) = filter(&directives);
-    subscriber(std::io::stdout, filter, Ambient::system()).try_init().map_err(|error| StartError(error.to_string()))?;
+    subscriber(std::io::stdout, filter, Clock::system()).try_init().map_err(|error| StartError(error.to_string()))?;
     if !readable {
         tracing::warn!("RUST_LOG cannot be read, so the level is info");
     }
@@ -143,13 +143,13 @@ pub fn log_filter(directives: &str) -> Option<Targets> {
     Some(targets.with_target(RUNTIME_SPAN, LevelFilter::OFF))
 }
 
-fn subscriber<Output>(output: Output, filter: Targets, ambient: Ambient) -> impl Subscriber + Send + Sync
+fn subscriber<Output>(output: Output, filter: Targets, clock: Clock) -> impl Subscriber + Send + Sync
 where
     Output: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer()
         .fmt_fields(JsonFields::new())
-        .event_format(JsonLine { ambient })
+        .event_format(JsonLine { clock })
         .with_writer(output);
     tracing_subscriber::registry().with(filter).with(lines)
 }

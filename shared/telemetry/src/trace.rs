@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use http::HeaderName;
 
 /// The header that a trace context travels in. A message of SQS has it as the system attribute `AWSTraceHeader`.
@@ -70,10 +70,10 @@ impl TraceContext {
 
     /// A trace that begins here. Whether it is recorded is left to whoever comes next.
     #[must_use]
-    pub fn begin(ambient: &Ambient) -> Self {
+    pub fn begin(clock: &Clock) -> Self {
         // The format has room for seconds until 2106.
-        let began = u32::try_from(ambient.now().as_seconds()).unwrap_or(u32::MAX);
-        let unique = [(); 3].map(|()| u32::from_le_bytes(ambient.random()));
+        let began = u32::try_from(clock.now().as_seconds()).unwrap_or(u32::MAX);
+        let unique = [(); 3].map(|()| u32::from_le_bytes(clock.random()));
         Self { id: TraceId { began, unique }, parent: None, sampled: None }
     }
 
@@ -181,8 +181,8 @@ mod tests {
 
     #[test]
     fn a_trace_that_begins_here_has_the_time_in_its_name() {
-        let ambient = Ambient::manual(Timestamp::from_seconds(0x6789_1233), 1);
-        let (trace, another) = (TraceContext::begin(&ambient), TraceContext::begin(&ambient));
+        let clock = Clock::manual(Timestamp::from_seconds(0x6789_1233), 1);
+        let (trace, another) = (TraceContext::begin(&clock), TraceContext::begin(&clock));
         assert!(trace.to_string().starts_with("Root=1-67891233-"), "{trace}");
         assert_ne!(trace, another);
     }

@@ -150,7 +150,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Agent {
 #[cfg(test)]
 mod tests {
     use axum::Router;
-    use domain::ambient::Ambient;
+    use domain::clock::Clock;
     use domain::time::Timestamp;
     use serde_json::json;
 
@@ -166,10 +166,10 @@ mod tests {
 
     /// Routes that take the word of proxies with one of these secrets, at a time that stands still.
     fn router(secrets: &str) -> Router {
-        let ambient = Ambient::manual(Timestamp::from_millis(0), 1);
+        let clock = Clock::manual(Timestamp::from_millis(0), 1);
         let routes = Routes::new().route("/jobs", get(async |_: Agent| "list"));
-        let entrance = (local_access(&ambient), TrustedProxy::parse(secrets).unwrap());
-        conventions(routes, entrance, AllowedOrigins::default(), ambient)
+        let entrance = (local_access(&clock), TrustedProxy::parse(secrets).unwrap());
+        conventions(routes, entrance, AllowedOrigins::default(), clock)
     }
 
     /// The answer to a request that the gateway was sent from `address`.

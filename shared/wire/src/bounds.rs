@@ -72,7 +72,7 @@ fn without_last_slash(mut request: Request) -> Request {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use domain::ambient::Ambient;
+    use domain::clock::Clock;
     use http::HeaderValue;
 
     use super::*;
@@ -83,11 +83,8 @@ mod tests {
         let routes = Routes::new()
             .route("/jobs", get(async |_: Agent| "list"))
             .route("/links", get(async |_: Agent, query: Query| query.with_cursor("c")));
-        send(
-            &conventions(routes, local_access(&Ambient::system()), AllowedOrigins::default(), Ambient::system()),
-            request,
-        )
-        .await
+        send(&conventions(routes, local_access(&Clock::system()), AllowedOrigins::default(), Clock::system()), request)
+            .await
     }
 
     fn known(path: &str) -> Request {

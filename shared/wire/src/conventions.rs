@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request, map_response};
 use axum::response::{IntoResponse, Response};
 use domain::account::{AccountId, Identity};
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
@@ -46,7 +46,7 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
 /// one log line.
 ///
 /// `entrance` is an [`Access`](access::Access), or that and the [`TrustedProxy`](access::TrustedProxy) in front of it.
-pub fn conventions(routes: Routes, entrance: impl Into<Entrance>, origins: AllowedOrigins, ambient: Ambient) -> Router {
+pub fn conventions(routes: Routes, entrance: impl Into<Entrance>, origins: AllowedOrigins, clock: Clock) -> Router {
     let entrance = entrance.into();
     let router = routes.into_router().fallback(moved).method_not_allowed_fallback(async |method: Method| {
         Failure::method_not_allowed(format!("This route does not answer {}", cut(method.as_str())))
@@ -64,7 +64,7 @@ pub fn conventions(routes: Routes, entrance: impl Into<Entrance>, origins: Allow
         .layer(CatchPanicLayer::custom(|payload: Box<dyn Any + Send>| panicked(&*payload)))
         .layer(from_fn_with_state(origins, share))
         .layer(from_fn_with_state(entrance, ration_every_answer))
-        .layer(from_fn_with_state(ambient, identify))
+        .layer(from_fn_with_state(clock, identify))
         .layer(compression::layer())
         .layer(map_request(compression::plainly))
         .layer(map_response(secured))
@@ -95,10 +95,10 @@ impl Caller {
 
 /// Names the request, and completes the answer with that name. Every request is logged and counted here, and a failure
 /// nowhere else.
-async fn identify(State(ambient): State<Ambient>, mut request: Request, next: Next) -> Response {
+async fn identify(State(clock): State<Clock>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let request_id = RequestId::random(&ambient);
-    let trace = trace_of(request.headers()).unwrap_or_else(|| TraceContext::begin(&ambient));
+    let request_id = RequestId::random(&clock);
+    let trace = trace_of(request.headers()).unwrap_or_else(|| TraceContext::begin(&clock));
     let caller = Caller::default();
     let extensions = request.extensions_mut();
     extensions.insert(request_id);
@@ -193,7 +193,7 @@ mod tests {
     const END_USER: (&str, &str) = ("authorization", "Basic dXNlckBleGFtcGxlLmNvbTpzdW5zaGluZQ==");
 
     fn router() -> Router {
-        let ambient = Ambient::manual(Timestamp::from_millis(0), 1);
+        let clock = Clock::manual(Timestamp::from_millis(0), 1);
         let routes = Routes::new()
             .route("/who", get(async |Agent(identity): Agent| Data(StatusCode::OK, identity.account.to_string())))
             .route("/id", get(async |_: Agent, Extension(id): Extension<RequestId>| id.to_string()))
@@ -211,7 +211,7 @@ mod tests {
                     assert!(method == Method::POST, "index out of bounds");
                 }),
             );
-        conventions(routes, local_access(&ambient), AllowedOrigins::default(), ambient)
+        conventions(routes, local_access(&clock), AllowedOrigins::default(), clock)
     }
 
     async fn call(method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {

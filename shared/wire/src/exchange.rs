@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -28,7 +28,7 @@ static DATABASE: LazyLock<String> = LazyLock::new(|| {
             let database = dynoxide::Database::memory().unwrap();
             let server = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending());
             let prepared = async {
-                let store = store_at(&endpoint, &Ambient::system());
+                let store = store_at(&endpoint, &Clock::system());
                 let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
                 tables::create_missing(&client, &TableNames::with_prefix("test")).await.unwrap();
                 open_local_account(&store).await.unwrap();
@@ -40,15 +40,15 @@ static DATABASE: LazyLock<String> = LazyLock::new(|| {
     receive.recv().unwrap()
 });
 
-fn store_at(endpoint: &str, ambient: &Ambient) -> Store {
+fn store_at(endpoint: &str, clock: &Clock) -> Store {
     let client = clients::dynamodb(&AwsSettings::emulator(endpoint), clients::http_client());
-    Store::new(client, TableNames::with_prefix("test"), ambient.clone())
+    Store::new(client, TableNames::with_prefix("test"), clock.clone())
 }
 
 /// Lets the users of the account `local` in.
-pub(crate) fn local_access(ambient: &Ambient) -> Access {
+pub(crate) fn local_access(clock: &Clock) -> Access {
     let settings = Settings { requests_per_minute: 1_000_000, ..Settings::default() };
-    Access::new(store_at(&DATABASE, ambient), settings)
+    Access::new(store_at(&DATABASE, clock), settings)
 }
 
 /// An answer, read to its end.

@@ -152,7 +152,7 @@ fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use domain::ambient::Ambient;
+    use domain::clock::Clock;
 
     use super::*;
     use crate::exchange::{Reply, local_access, send};
@@ -166,7 +166,7 @@ mod tests {
             get(async |_: Agent| "list").post(async |_: Agent, DataBody(data): DataBody<100>| data.get().to_owned()),
         );
         let origins = AllowedOrigins::parse(&format!("{APP}, http://localhost:3000")).unwrap();
-        let router = conventions(routes, local_access(&Ambient::system()), origins, Ambient::system());
+        let router = conventions(routes, local_access(&Clock::system()), origins, Clock::system());
         let mut request =
             Request::builder().method(method).uri(format!("/api/sunshine{path}")).header(HOST, "api.example.com");
         for (name, value) in headers {

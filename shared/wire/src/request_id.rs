@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use http::{HeaderName, HeaderValue};
 use uuid::Uuid;
 
@@ -14,8 +14,8 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct RequestId(Uuid);
 
 impl RequestId {
-    pub(crate) fn random(ambient: &Ambient) -> Self {
-        Self(uuid::Builder::from_random_bytes(ambient.random()).into_uuid())
+    pub(crate) fn random(clock: &Clock) -> Self {
+        Self(uuid::Builder::from_random_bytes(clock.random()).into_uuid())
     }
 
     /// As the value of [`X_REQUEST_ID`].

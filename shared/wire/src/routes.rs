@@ -232,7 +232,7 @@ checks_role!(A2 A3 A4 A5 A6 A7 A8);
 #[cfg(test)]
 mod tests {
     use axum::extract::State;
-    use domain::ambient::Ambient;
+    use domain::clock::Clock;
 
     use super::*;
     use crate::AllowedOrigins;
@@ -251,12 +251,7 @@ mod tests {
         let mut request = request(method, path);
         request.headers_mut().insert("authorization", http::HeaderValue::from_static("Bearer sundial_local_token"));
         send(
-            &conventions(
-                routes.clone(),
-                local_access(&Ambient::system()),
-                AllowedOrigins::default(),
-                Ambient::system(),
-            ),
+            &conventions(routes.clone(), local_access(&Clock::system()), AllowedOrigins::default(), Clock::system()),
             request,
         )
         .await
@@ -304,7 +299,7 @@ mod tests {
         let end_user = http::HeaderValue::from_static("Basic dXNlckBleGFtcGxlLmNvbTpzdW5zaGluZQ==");
         request.headers_mut().insert("authorization", end_user);
         let router =
-            conventions(routes.clone(), local_access(&Ambient::system()), AllowedOrigins::default(), Ambient::system());
+            conventions(routes.clone(), local_access(&Clock::system()), AllowedOrigins::default(), Clock::system());
         assert_eq!(send(&router, request).await.status, 403);
         assert_eq!(call(&routes, "POST", "/api/sunshine/jobs").await.status, 400);
     }

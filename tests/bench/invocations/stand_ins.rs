@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use domain::account::{AccountId, Role};
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::job::JobId;
 use serde_json::{Value, json};
 use store::Store;
@@ -43,7 +43,7 @@ impl World {
         let client = clients::dynamodb(&AwsSettings::emulator(&database), clients::http_client());
         let names = TableNames::with_prefix(TABLES);
         tables::create_missing(&client, &names).await?;
-        let store = Store::new(client, names, Ambient::system());
+        let store = Store::new(client, names, Clock::system());
         let sent = Sent::default();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let queue = format!("http://{}", listener.local_addr()?);
@@ -62,7 +62,7 @@ impl World {
     /// How many items of a job have succeeded.
     pub async fn succeeded(&self, account: &str, id: &str) -> Result<u64, Failure> {
         let id = JobId::parse(id).ok_or("no job id")?;
-        let job = self.store.find_job(&account_id(account)?, id, self.store.ambient().now()).await?;
+        let job = self.store.find_job(&account_id(account)?, id, self.store.clock().now()).await?;
         Ok(job.ok_or("no such job")?.succeeded.into())
     }
 

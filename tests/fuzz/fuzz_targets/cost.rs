@@ -14,7 +14,7 @@ use std::time::Duration;
 use accept::encoding::Encoding;
 use arbitrary::{Arbitrary, Unstructured};
 use consume::groups::{group, items};
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::chunk::{Chunk, Packing, pack};
 use domain::decide::{Context, Types, decide_object};
 use domain::item::Item;
@@ -175,7 +175,7 @@ fn check_coded(input: &[u8]) {
 /// Defines a type, and checks a record of it.
 fn check_schema(schema: &str, attributes: &str) {
     static JOB: LazyLock<domain::job::JobId> =
-        LazyLock::new(|| domain::job::JobId::new(&Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1)));
+        LazyLock::new(|| domain::job::JobId::new(&Clock::manual(Timestamp::from_seconds(1_700_000_000), 1)));
     let Ok(raw) = serde_json::from_str::<&RawValue>(schema) else { return };
     let price =
         Price { bytes: 16 * 1024 * 1024, bytes_each: 8 * 1024, time_each: Duration::from_micros(50), ..EVERYDAY };

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use arbitrary::Arbitrary;
 use domain::account::AccountId;
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::chunk::{Chunk, Content};
 use domain::job::{JobId, Operation};
 use domain::time::Timestamp;
@@ -21,7 +21,7 @@ pub fn account() -> AccountId {
 /// The one job.
 #[must_use]
 pub fn job() -> JobId {
-    JobId::new(&Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1))
+    JobId::new(&Clock::manual(Timestamp::from_seconds(1_700_000_000), 1))
 }
 
 /// What an input starts with when the rest is a recipe. No text that a target reads starts with it in earnest.

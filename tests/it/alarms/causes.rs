@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bury::Bury;
-use domain::ambient::Ambient;
 use domain::chunk::{Packing, pack};
+use domain::clock::Clock;
 use domain::job::{Job, JobId, Operation};
 use domain::limits::{ITEMS_PER_CHUNK, JOB_OVERDUE_SECONDS};
 use domain::request::JobRequest;
@@ -132,7 +132,7 @@ impl<'home> Scene<'home> {
 
     /// Made as accept makes it, but for the queue: its messages are delivered by the test.
     async fn chunks_of_a_new_job(&self, items: usize) -> Vec<Delivery> {
-        let id = JobId::new(self.acme.store.ambient());
+        let id = JobId::new(self.acme.store.clock());
         let items: Vec<Value> = (0..items).map(product).collect();
         let body = json!({"type": "resources", "action": "external_id_set", "data": items}).to_string();
         let request = JobRequest::parse(body.as_bytes()).expect("a request");
@@ -148,7 +148,7 @@ impl<'home> Scene<'home> {
     }
 
     async fn commit(&self, store: &Store, job: &Job) {
-        let committed = store.commit(&self.acme.account, job, None, store.ambient().now()).await;
+        let committed = store.commit(&self.acme.account, job, None, store.clock().now()).await;
         assert_eq!(committed.expect("the database"), Commit::Done);
     }
 
@@ -163,12 +163,12 @@ impl<'home> Scene<'home> {
 
     /// A job that was committed more than 23 hours ago, and whose messages are gone.
     async fn have_a_job_overdue(&self) {
-        let now = self.acme.store.ambient().now();
+        let now = self.acme.store.clock().now();
         let past = now.minus_millis((JOB_OVERDUE_SECONDS + 60) * 1_000);
         let aws = AwsSettings::emulator(&self.home.run.dynamodb_url());
         let client = clients::dynamodb(&aws, clients::http_client());
-        let store = Store::new(client, self.home.run.tables().clone(), Ambient::manual(past, 7));
-        let job = Job::queued(JobId::new(store.ambient()), Operation::CreateObjects, 1, 1);
+        let store = Store::new(client, self.home.run.tables().clone(), Clock::manual(past, 7));
+        let job = Job::queued(JobId::new(store.clock()), Operation::CreateObjects, 1, 1);
         self.commit(&store, &job).await;
     }
 }
@@ -195,7 +195,7 @@ pub fn told(invocation: &Invocation, metric: &Metric) -> f64 {
 pub async fn home_with_dead_letters() -> Home {
     let queue = QueueOptions { visibility: Duration::from_mins(1), max_receives: 2 };
     let home = Home::start_with(LocalOptions {
-        ambient: Ambient::shiftable(),
+        clock: Clock::shiftable(),
         queue: QueueHome::Own(queue),
         ..LocalOptions::in_memory()
     });

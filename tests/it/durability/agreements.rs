@@ -13,7 +13,7 @@ use store::records::Written;
 use tests::{Client, Home, text};
 
 fn plan(store: &Store, revision: u64, closed: bool, entries: Vec<Entry>) -> Plan {
-    Plan { revision, made_at: store.ambient().now(), closed, entries }
+    Plan { revision, made_at: store.clock().now(), closed, entries }
 }
 
 fn failing(detail: &'static str) -> Vec<Entry> {
@@ -24,7 +24,7 @@ fn failing(detail: &'static str) -> Vec<Entry> {
 async fn each_agreement_goes_over_the_one_before_and_nothing_over_the_last() {
     let home = Home::start().await;
     let (acme, store) = (home.acme().await, home.run.store());
-    let id = JobId::new(store.ambient());
+    let id = JobId::new(store.clock());
     let expires_at = Job::queued(id, Operation::SetObjects, 1, 1).expires_at();
     for (revision, closed, detail, taken) in [
         (1, false, "first", true),
@@ -54,7 +54,7 @@ async fn results_of_more_than_a_megabyte_are_read_to_their_end() {
     const ITEMS: u32 = 18_000;
     let home = Home::start().await;
     let (acme, store) = (home.acme().await, home.run.store());
-    let id = JobId::new(store.ambient());
+    let id = JobId::new(store.clock());
     let expires_at = Job::queued(id, Operation::CreateObjects, CHUNKS * ITEMS, CHUNKS).expires_at();
     for chunk in 0..CHUNKS {
         // Ids are hashes, which no compression makes smaller: 342 KB a row.
@@ -88,7 +88,7 @@ async fn a_row_is_moved_on_from_the_very_version_that_was_seen() {
     let id = record(&acme, "post", "gum").await;
     assert_eq!(record(&acme, "external_id_set", "chewing gum").await, id);
     assert_eq!(version(&acme, id).await, Some(2));
-    let now = acme.store.ambient().now();
+    let now = acme.store.clock().now();
     for (base, moved, after) in [(1, false, 2), (0, false, 2), (3, false, 2), (2, true, 3), (2, false, 3)] {
         let done = acme.store.move_on(&acme.account, id, base, now).await.expect("the database");
         assert_eq!((done, version(&acme, id).await), (moved, Some(after)), "from {base}");
@@ -111,13 +111,13 @@ async fn a_relationship_is_not_written_when_an_end_is_gone_meanwhile() {
             relationship_type: TypeKey::parse("likes").expect("a key"),
             source: End::Elsewhere("zen:user:1".to_owned()),
             target: End::Object(end),
-            created_at: acme.store.ambient().now(),
+            created_at: acme.store.clock().now(),
             position: Some(0),
         };
         let row = Row { version: 1, operations: Operations::default(), state: State::Relationship(relationship) };
         let links = vec![LinkChange { end, change: 1 }];
         let write = Write { id, base: 0, before: Before::Nothing, row, links };
-        let now = acme.store.ambient().now();
+        let now = acme.store.clock().now();
         let written = acme.store.write_relationships(&acme.account, &[write], now).await.expect("the database");
         assert_eq!(written, [Written::Lost]);
         assert_eq!(version(&acme, id).await, None, "the relationship dangles");

@@ -220,7 +220,7 @@ async fn a_job_whose_stopped_chunk_is_buried_says_that_it_was_stopped() {
         // when the worker of the second dies once it has agreed not to begin it, and it is buried,
         let second = chunks[1].chunk();
         let left = |item: &ChunkItem<'_>| Entry::new(item.position, Outcome::failure(Problem::not_processed()), 0);
-        let now = home.run.ambient().now();
+        let now = home.run.clock().now();
         let plan = Plan { revision: 1, made_at: now, closed: false, entries: second.items.iter().map(left).collect() };
         let agreed = acme.store.agree(&acme.account, second.job, 1, &plan, now.plus_millis(86_400_000)).await;
         assert!(agreed.expect("the database"));
@@ -291,7 +291,7 @@ async fn what_a_dead_worker_still_has_on_the_way_comes_too_late() {
         let writes = agreed_writes(store, &scene.chunks[0]).await;
         assert!(!writes.is_empty(), "{operation:?}");
         bury(&home, &scene.chunks[0]).await;
-        let now = store.ambient().now();
+        let now = store.clock().now();
         let written = match operation {
             Operation::CreateRelationships | Operation::DeleteRelationships => {
                 store.write_relationships(&acme.account, &writes, now).await

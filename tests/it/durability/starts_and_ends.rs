@@ -104,7 +104,7 @@ async fn of_a_start_and_an_abort_exactly_one_takes_the_job() {
     for turn in 0..100 {
         let id = acme.accepted("resources", "post", product("racer")).await;
         let id = JobId::parse(&id).expect("a job id");
-        let now = store.ambient().now();
+        let now = store.clock().now();
         let (start, abort) = (store.start(&acme.account, id, now), store.abort(&acme.account, id, now));
         let (started, aborted) = if turn % 2 == 0 {
             tokio::join!(start, abort)
@@ -133,7 +133,7 @@ async fn a_job_that_ends_many_times_gives_one_slot_back() {
     let id = acme.accepted("resources", "post", product("ended")).await;
     deliveries.drain().await;
     let id = JobId::parse(&id).expect("a job id");
-    let now = store.ambient().now();
+    let now = store.clock().now();
     let Some(JobRow::Job(job)) = store.find_job_row(&acme.account, id).await.expect("the database") else {
         panic!("the job is gone")
     };

@@ -15,7 +15,7 @@ fn sent(acme: &Client) -> (Delivery, Job) {
     let item = json!({"type": "product", "external_id": "gum", "attributes": {"name": "gum"}});
     let body = json!({"type": "resources", "action": "post", "data": [item]}).to_string();
     let request = JobRequest::parse(body.as_bytes()).expect("a request");
-    let id = JobId::new(acme.store.ambient());
+    let id = JobId::new(acme.store.clock());
     let chunks = pack(&acme.account, id, &request, Packing::default()).chunks;
     let delivery = Delivery { body: chunks[0].to_message(), receives: 1 };
     (delivery, Job::queued(id, request.operation, 1, 1))
@@ -23,7 +23,7 @@ fn sent(acme: &Client) -> (Delivery, Job) {
 
 async fn commit(acme: &Client, job: &Job) -> Commit {
     let store = &acme.store;
-    store.commit(&acme.account, job, None, store.ambient().now()).await.expect("the database")
+    store.commit(&acme.account, job, None, store.clock().now()).await.expect("the database")
 }
 
 async fn assert_no_trace(acme: &Client, job: &Job) {

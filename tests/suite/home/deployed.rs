@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use aws_sdk_sqs::Client as Sqs;
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use reqwest::StatusCode;
 use store::clients::{self, AwsSettings};
 use store::sqs::SqsQueue;
@@ -114,7 +114,7 @@ impl Deployed {
     /// The sum of a metric of `AWS/Lambda`, by the function's deployed name alone, of the last and the next minutes.
     pub async fn counted(&self, function: &str, metric: &str) -> f64 {
         const MINUTES: u64 = 10 * 60 * 1_000;
-        let now = Ambient::system().now();
+        let now = Clock::system().now();
         let query = [
             ("Action", "GetMetricStatistics"),
             ("Version", "2010-08-01"),

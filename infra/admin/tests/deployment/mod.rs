@@ -10,7 +10,7 @@ use access::{Access, Settings, Source};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::account::{AccountId, Identity};
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::decide::{Before, Write as RecordWrite};
 use domain::job::{Job, JobId, Operation};
 use domain::operations::Operations;
@@ -54,7 +54,7 @@ impl Deployment {
             let client = dynamodb(&AwsSettings::emulator(&endpoint), http_client());
             let names = TableNames::with_prefix("sundial");
             create_missing(&client, &names).await.expect("the tables");
-            (endpoint, Store::new(client, names, Ambient::shiftable()))
+            (endpoint, Store::new(client, names, Clock::shiftable()))
         });
         Self { runtime, endpoint, store, sources: AtomicU32::new(1) }
     }
@@ -101,13 +101,13 @@ impl Deployment {
 
     /// Lets time go by for whoever lets in.
     pub fn advance(&self, duration: Duration) {
-        self.store.ambient().advance(u64::try_from(duration.as_millis()).expect("not for ever"));
+        self.store.clock().advance(u64::try_from(duration.as_millis()).expect("not for ever"));
     }
 
     /// Makes two products and a relationship between them, without counting them.
     pub fn write_uncounted_records(&self, account: &str) {
         let account = AccountId::parse(account).expect("an account");
-        let (key, now) = (|text| TypeKey::parse(text).expect("a key"), self.store.ambient().now());
+        let (key, now) = (|text| TypeKey::parse(text).expect("a key"), self.store.clock().now());
         let schema = serde_json::json!({"properties": {"a": {"type": "string"}}});
         let product = ObjectTypeDefinition::new(key("product"), &Schema::parse(&schema).expect("a schema"), now);
         let data = serde_json::json!({"key": "likes", "source": "product", "target": "product"});
@@ -161,7 +161,7 @@ impl Deployment {
     /// Makes a job that nobody works on.
     pub fn hold_a_slot(&self, account: &str) {
         let account = AccountId::parse(account).expect("an account");
-        let job = Job::queued(JobId::new(self.store.ambient()), Operation::CreateObjects, 1, 1);
+        let job = Job::queued(JobId::new(self.store.clock()), Operation::CreateObjects, 1, 1);
         let commit = self.store.commit(&account, &job, None, job.created_at);
         assert_eq!(self.runtime.block_on(commit).expect("the database"), Commit::Done);
     }

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use domain::account::AccountId;
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::time::Timestamp;
 use store::queue::{Outgoing, Queue};
 
@@ -11,9 +11,9 @@ use crate::queue::{Counts, LocalQueue, QueueOptions};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn queue() -> (LocalQueue, Ambient) {
-    let ambient = Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1);
-    (LocalQueue::in_memory(QueueOptions::default(), ambient.clone()).unwrap(), ambient)
+fn queue() -> (LocalQueue, Clock) {
+    let clock = Clock::manual(Timestamp::from_seconds(1_700_000_000), 1);
+    (LocalQueue::in_memory(QueueOptions::default(), clock.clone()).unwrap(), clock)
 }
 
 async fn send(queue: &LocalQueue, bodies: &[&str]) {
@@ -78,7 +78,7 @@ async fn a_handler_gets_what_lambda_would_give_it_and_what_it_handled_is_deleted
 
 #[tokio::test]
 async fn of_a_batch_only_what_failed_comes_back_and_in_the_end_goes_to_the_dead_letters() {
-    let (queue, ambient) = queue();
+    let (queue, clock) = queue();
     send(&queue, &["good-1", "bad", "good-2"]).await;
     let batches = Arc::new(Mutex::new(Vec::new()));
     let one_receiver = Polling { receivers: 1, batch: 10, ..Polling::default() };
@@ -95,7 +95,7 @@ async fn of_a_batch_only_what_failed_comes_back_and_in_the_end_goes_to_the_dead_
     });
     for _ in 0..5 {
         until(&queue, 0, 1, 0).await;
-        ambient.advance(30_000);
+        clock.advance(30_000);
     }
     until(&queue, 0, 0, 1).await;
     poller.stop(PATIENCE).await;
@@ -106,7 +106,7 @@ async fn of_a_batch_only_what_failed_comes_back_and_in_the_end_goes_to_the_dead_
 #[tokio::test]
 async fn a_panic_or_an_answer_about_a_stranger_fails_the_whole_batch_and_the_receiver_goes_on() {
     for panics in [true, false] {
-        let (queue, ambient) = queue();
+        let (queue, clock) = queue();
         send(&queue, &["one", "two"]).await;
         let calls = Arc::new(AtomicUsize::new(0));
         let one_receiver = Polling { receivers: 1, batch: 10, ..Polling::default() };
@@ -123,7 +123,7 @@ async fn a_panic_or_an_answer_about_a_stranger_fails_the_whole_batch_and_the_rec
             }
         });
         until(&queue, 0, 2, 0).await;
-        ambient.advance(30_000);
+        clock.advance(30_000);
         until(&queue, 0, 0, 0).await;
         assert_eq!(calls.load(Ordering::SeqCst), 2);
         poller.stop(PATIENCE).await;
@@ -132,7 +132,7 @@ async fn a_panic_or_an_answer_about_a_stranger_fails_the_whole_batch_and_the_rec
 
 #[tokio::test]
 async fn a_handler_that_takes_too_long_is_stopped_and_its_batch_comes_back() {
-    let (queue, ambient) = queue();
+    let (queue, clock) = queue();
     send(&queue, &["slow"]).await;
     let calls = Arc::new(AtomicUsize::new(0));
     let hasty = Polling { receivers: 1, time_limit: Duration::from_millis(20), ..Polling::default() };
@@ -152,7 +152,7 @@ async fn a_handler_that_takes_too_long_is_stopped_and_its_batch_comes_back() {
     // The clock of the queue stands still, so the receiver is free again long before the message is.
     tokio::time::sleep(Duration::from_millis(60)).await;
     until(&queue, 0, 1, 0).await;
-    ambient.advance(30_000);
+    clock.advance(30_000);
     until(&queue, 0, 0, 0).await;
     poller.stop(PATIENCE).await;
 }

@@ -3,7 +3,7 @@
 
 use std::sync::mpsc;
 
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use domain::time::Timestamp;
 use rusqlite::{Connection, Transaction};
 use store::queue::{Outgoing, QueueUnavailable};
@@ -132,7 +132,7 @@ pub(super) struct Keeper {
     pub(super) lanes: Lanes,
     pub(super) outlooks: Outlooks,
     pub(super) options: QueueOptions,
-    pub(super) ambient: Ambient,
+    pub(super) clock: Clock,
 }
 
 impl Keeper {
@@ -160,7 +160,7 @@ impl Keeper {
     }
 
     fn carry_out(&mut self, batch: Vec<Command>) {
-        let now = self.ambient.now();
+        let now = self.clock.now();
         let back = self.lanes.settle(now);
         let mut changes = Vec::with_capacity(batch.len());
         match self.write(&batch, &back, now, &mut changes) {
@@ -197,7 +197,7 @@ impl Keeper {
         now: Timestamp,
         changes: &mut Vec<Change>,
     ) -> rusqlite::Result<()> {
-        let Self { connection, lanes, options, ambient, .. } = self;
+        let Self { connection, lanes, options, clock, .. } = self;
         let transaction = connection.transaction()?;
         for row in back {
             rows::let_go(&transaction, *row)?;
@@ -205,7 +205,7 @@ impl Keeper {
         for command in batch {
             let mut change = Change::default();
             let written = match command {
-                Command::Send { messages, .. } => send(&transaction, ambient, now, messages, &mut change),
+                Command::Send { messages, .. } => send(&transaction, clock, now, messages, &mut change),
                 Command::Receive { lane, at_most, sharers, .. } => {
                     let until = now.plus_millis(options.visibility_millis());
                     let waiting = lanes.of(*lane).waiting();
@@ -275,7 +275,7 @@ impl Keeper {
     }
 
     fn publish(&self) {
-        let now = self.ambient.now();
+        let now = self.clock.now();
         for (lane, outlook) in [(Lane::Main, &self.outlooks.main), (Lane::Dead, &self.outlooks.dead)] {
             let new = self.lanes.outlook(lane, now);
             outlook.send_if_modified(|old| {
@@ -290,13 +290,13 @@ impl Keeper {
 
 fn send(
     transaction: &Transaction<'_>,
-    ambient: &Ambient,
+    clock: &Clock,
     now: Timestamp,
     messages: &[Outgoing],
     change: &mut Change,
 ) -> rusqlite::Result<()> {
     for message in messages {
-        let message_id = uuid::Builder::from_random_bytes(ambient.random()).into_uuid().to_string();
+        let message_id = uuid::Builder::from_random_bytes(clock.random()).into_uuid().to_string();
         let row = rows::insert(transaction, &message_id, message, now)?;
         change.added.push((row, Entry::waiting(message.account.as_str().into(), 0)));
     }

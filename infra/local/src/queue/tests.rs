@@ -11,8 +11,8 @@ const VISIBILITY: u64 = 30_000;
 /// Longer than any message that died with the process waits, in milliseconds.
 const MOST_WAIT: u64 = 121_000;
 
-fn clock() -> Ambient {
-    Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1)
+fn clock() -> Clock {
+    Clock::manual(Timestamp::from_seconds(1_700_000_000), 1)
 }
 
 fn message(account: &str, body: &str) -> Outgoing {
@@ -23,8 +23,8 @@ fn messages(account: &str, count: usize) -> Vec<Outgoing> {
     (0..count).map(|number| message(account, &format!("{account}-{number}"))).collect()
 }
 
-fn in_memory(ambient: &Ambient) -> LocalQueue {
-    LocalQueue::in_memory(QueueOptions::default(), ambient.clone()).unwrap()
+fn in_memory(clock: &Clock) -> LocalQueue {
+    LocalQueue::in_memory(QueueOptions::default(), clock.clone()).unwrap()
 }
 
 /// Receives as the only receiver there is.
@@ -49,10 +49,10 @@ async fn counts(queue: &LocalQueue) -> (usize, usize, usize) {
 
 #[tokio::test]
 async fn a_message_is_handed_out_with_what_sqs_says_about_it_and_ends_with_its_deletion() {
-    let ambient = clock();
-    let queue = in_memory(&ambient);
+    let clock = clock();
+    let queue = in_memory(&clock);
     queue.send(vec![Outgoing { trace: Some("Root=1-2-3".into()), ..message("acme", "hello") }]).await.unwrap();
-    ambient.advance(1_500);
+    clock.advance(1_500);
 
     let received = receive_one(&queue).await;
     assert_eq!((received.account.as_str(), received.body.as_str(), received.receives), ("acme", "hello", 1));
@@ -63,21 +63,21 @@ async fn a_message_is_handed_out_with_what_sqs_says_about_it_and_ends_with_its_d
     assert_eq!(counts(&queue).await, (0, 1, 0));
 
     assert_eq!(queue.delete(vec![received.receipt]).await.unwrap(), 1);
-    ambient.advance(VISIBILITY);
+    clock.advance(VISIBILITY);
     assert_eq!(counts(&queue).await, (0, 0, 0));
     assert_eq!(receive(&queue).await, []);
 }
 
 #[tokio::test]
 async fn a_message_that_is_not_deleted_is_hidden_until_its_visibility_ends_and_then_comes_back_as_itself() {
-    let ambient = clock();
-    let queue = in_memory(&ambient);
+    let clock = clock();
+    let queue = in_memory(&clock);
     queue.send(vec![message("acme", "hello")]).await.unwrap();
     let first = receive_one(&queue).await;
 
-    ambient.advance(VISIBILITY - 1);
+    clock.advance(VISIBILITY - 1);
     assert_eq!(receive(&queue).await, []);
-    ambient.advance(1);
+    clock.advance(1);
     let second = receive_one(&queue).await;
 
     assert_eq!(second.message_id, first.message_id);
@@ -87,11 +87,11 @@ async fn a_message_that_is_not_deleted_is_hidden_until_its_visibility_ends_and_t
 
 #[tokio::test]
 async fn only_the_latest_receipt_deletes() {
-    let ambient = clock();
-    let queue = in_memory(&ambient);
+    let clock = clock();
+    let queue = in_memory(&clock);
     queue.send(vec![message("acme", "hello")]).await.unwrap();
     let slow = receive_one(&queue).await;
-    ambient.advance(VISIBILITY);
+    clock.advance(VISIBILITY);
     let fast = receive_one(&queue).await;
 
     assert_eq!(queue.delete(vec![slow.receipt]).await.unwrap(), 0, "the message is another's by now");
@@ -102,19 +102,19 @@ async fn only_the_latest_receipt_deletes() {
 
 #[tokio::test]
 async fn a_message_whose_visibility_ended_may_still_be_deleted_until_it_is_received_again() {
-    let ambient = clock();
-    let queue = in_memory(&ambient);
+    let clock = clock();
+    let queue = in_memory(&clock);
     queue.send(vec![message("acme", "hello")]).await.unwrap();
     let received = receive_one(&queue).await;
-    ambient.advance(VISIBILITY);
+    clock.advance(VISIBILITY);
     assert_eq!(queue.delete(vec![received.receipt]).await.unwrap(), 1);
     assert_eq!(receive(&queue).await, []);
 }
 
 #[tokio::test]
 async fn the_sixth_receive_finds_the_message_among_the_dead_letters() {
-    let ambient = clock();
-    let queue = in_memory(&ambient);
+    let clock = clock();
+    let queue = in_memory(&clock);
     queue.send(vec![message("acme", "poison"), message("acme", "good")]).await.unwrap();
     for receives in 1..=5 {
         let received = receive(&queue).await;
@@ -123,7 +123,7 @@ async fn the_sixth_receive_finds_the_message_among_the_dead_letters() {
         let others =
             received.iter().filter(|message| message.body != "poison").map(|message| message.receipt).collect();
         queue.delete(others).await.unwrap();
-        ambient.advance(VISIBILITY);
+        clock.advance(VISIBILITY);
     }
     assert_eq!(counts(&queue).await, (1, 0, 0), "it waits for its sixth receive");
     queue.send(vec![message("acme", "next")]).await.unwrap();
@@ -135,7 +135,7 @@ async fn the_sixth_receive_finds_the_message_among_the_dead_letters() {
         let dead = receive_one(&dead_letters).await;
         assert_eq!((dead.account.as_str(), dead.body.as_str()), ("acme", "poison"));
         assert_eq!(queue.delete(vec![dead.receipt]).await.unwrap(), 0, "it is not in the main lane any more");
-        ambient.advance(VISIBILITY);
+        clock.advance(VISIBILITY);
     }
     let dead = receive_one(&dead_letters).await;
     assert_eq!(dead_letters.delete(vec![dead.receipt]).await.unwrap(), 1);
@@ -166,12 +166,12 @@ async fn a_loud_account_does_not_starve_a_quiet_one() {
 /// A queue in a file, and what it takes to open it again.
 struct Home {
     directory: TempDir,
-    ambient: Ambient,
+    clock: Clock,
 }
 
 impl Home {
     fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), ambient: clock() }
+        Self { directory: tempfile::tempdir().unwrap(), clock: clock() }
     }
 
     fn path(&self) -> PathBuf {
@@ -179,12 +179,12 @@ impl Home {
     }
 
     fn open(&self) -> LocalQueue {
-        LocalQueue::open(&self.path(), QueueOptions::default(), self.ambient.clone()).unwrap()
+        LocalQueue::open(&self.path(), QueueOptions::default(), self.clock.clone()).unwrap()
     }
 
     /// What a process that is killed leaves behind: the file and its log as they stand, without any closing.
     fn after_a_kill(&self) -> Self {
-        let copy = Self { directory: tempfile::tempdir().unwrap(), ambient: self.ambient.clone() };
+        let copy = Self { directory: tempfile::tempdir().unwrap(), clock: self.clock.clone() };
         for name in ["queue.db", "queue.db-wal"] {
             std::fs::copy(self.directory.path().join(name), copy.directory.path().join(name)).unwrap();
         }
@@ -255,16 +255,16 @@ async fn receives_that_ended_with_the_process_do_not_count_and_those_that_did_no
     // However often it is killed,
     for _ in 0..15 {
         let queue = home.open();
-        home.ambient.advance(MOST_WAIT);
+        home.clock.advance(MOST_WAIT);
         assert_eq!(receive_one(&queue).await.body, "healthy");
         home = home.after_a_kill();
     }
     // its own failures count as if nothing had been: five, and the sixth receive finds it gone.
     let queue = home.open();
-    home.ambient.advance(MOST_WAIT);
+    home.clock.advance(MOST_WAIT);
     for _ in 0..5 {
         assert_eq!(receive_one(&queue).await.body, "healthy");
-        home.ambient.advance(VISIBILITY);
+        home.clock.advance(VISIBILITY);
     }
     assert_eq!(receive(&queue).await, []);
     assert_eq!(counts(&queue).await, (0, 0, 1));
@@ -292,7 +292,7 @@ async fn a_message_that_kills_the_process_each_time_ends_among_the_dead_letters_
             let receipts: Vec<_> = received.iter().map(|message| message.receipt).collect();
             handled.extend(received.into_iter().map(|message| message.body));
             queue.delete(receipts).await.unwrap();
-            home.ambient.advance(9_000);
+            home.clock.advance(9_000);
         }
         if !dies {
             assert_eq!(counts(&queue).await, (0, 0, 1), "round {round}");
@@ -425,8 +425,8 @@ async fn when_the_file_cannot_be_written_nothing_is_lost_and_nothing_is_handed_o
 
 #[tokio::test]
 async fn whoever_waits_is_woken_by_a_send_and_by_the_end_of_a_visibility() {
-    let ambient = clock();
-    let queue = in_memory(&ambient);
+    let clock = clock();
+    let queue = in_memory(&clock);
     let waiting = tokio::spawn({
         let queue = queue.clone();
         async move { queue.arrival().await }
@@ -443,7 +443,7 @@ async fn whoever_waits_is_woken_by_a_send_and_by_the_end_of_a_visibility() {
     });
     tokio::time::sleep(CLOCK_CHECK * 2).await;
     assert!(!waiting.is_finished());
-    ambient.advance(VISIBILITY);
+    clock.advance(VISIBILITY);
     tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("the moved clock is noticed").unwrap();
 }
 

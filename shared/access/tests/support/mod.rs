@@ -4,7 +4,7 @@ use access::Operator;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::account::{AccountId, Email, Role, User};
-use domain::ambient::Ambient;
+use domain::clock::Clock;
 use secrecy::SecretString;
 use store::Store;
 use store::clients::{self, AwsSettings};
@@ -25,12 +25,12 @@ pub async fn database() -> Store {
     let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
     let names = TableNames::with_prefix("bench");
     tables::create_missing(&client, &names).await.expect("tables");
-    Store::new(client, names, Ambient::system())
+    Store::new(client, names, Clock::system())
 }
 
 pub async fn add_user(operator: &Operator, account: &AccountId, name: &str) -> Email {
     let email = Email::parse(&format!("{name}@example.com")).expect("an address");
-    let created_at = Ambient::system().now();
+    let created_at = Clock::system().now();
     let user = User { email: email.clone(), name: name.to_owned(), role: Role::Agent, active: true, created_at };
     operator.create_user(account, &user).await.expect("a user");
     operator.set_password(account, &email, Some(SecretString::from(PASSWORD))).await.expect("a password");

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::ambient::Ambient;
+use crate::clock::Clock;
 use crate::job::Operation;
 use crate::problem::Code;
 use crate::types::Schema;
@@ -16,7 +16,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let ambient = Ambient::manual(Timestamp::from_seconds(1_700_000_000), 1);
+        let clock = Clock::manual(Timestamp::from_seconds(1_700_000_000), 1);
         let mut types = Types::default();
         let schema = json!({
             "properties": {"name": {"type": "string"}, "size": {"type": "number"}, "note": {"type": "string"}},
@@ -28,8 +28,8 @@ impl World {
                 key: key.clone(),
                 schema: Schema::parse(&schema).unwrap(),
                 version: 3,
-                created_at: ambient.now(),
-                updated_at: ambient.now(),
+                created_at: clock.now(),
+                updated_at: clock.now(),
             };
             types.objects.insert(key, object_type);
         }
@@ -37,10 +37,10 @@ impl World {
             json!({"key": "sold_in", "source": "product", "target": ["shop"]}),
             json!({"key": "made_by", "source": "product", "target": "zen:organization"}),
         ] {
-            let relationship_type = RelationshipType::parse(&data, ambient.now()).unwrap();
+            let relationship_type = RelationshipType::parse(&data, clock.now()).unwrap();
             types.relationships.insert(relationship_type.key.clone(), relationship_type);
         }
-        Self { account: AccountId::parse("acme").unwrap(), job: JobId::new(&ambient), now: ambient.now(), types }
+        Self { account: AccountId::parse("acme").unwrap(), job: JobId::new(&clock), now: clock.now(), types }
     }
 
     fn context(&self) -> Context<'_> {
@@ -380,7 +380,7 @@ fn a_relationship_counts_at_both_its_ends_and_its_delete_takes_that_back() {
 
     let delete = vec![format!("\"{}\"", write.id); 2];
     let mut later = World::new();
-    later.job = JobId::new(&Ambient::manual(Timestamp::from_seconds(1_800_000_000), 2));
+    later.job = JobId::new(&Clock::manual(Timestamp::from_seconds(1_800_000_000), 2));
     let steps = steps(Operation::DeleteRelationships, &delete, &[Agreed::Nothing; 2]);
     let decided = decide_relationship(later.context(), write.id, &steps, Some(&write.row), &Ends::new());
     let RelationshipDecision::Decided(deleted) = decided else { panic!("fenced") };

@@ -23,7 +23,7 @@ fn write(id: u8) -> Write {
 #[tokio::test]
 async fn an_attempt_that_is_throttled_counts_though_the_next_succeeds() {
     let store = answering([THROTTLED, (200, r#"{"ConsumedCapacity":{"CapacityUnits":1.0}}"#)]).await;
-    let id = JobId::new(store.ambient());
+    let id = JobId::new(store.clock());
     assert_eq!(store.find_job_row(&acme(), id).await.unwrap(), None);
     let reading = store.meter().read();
     assert_eq!((reading.throttles, reading.reads.requests, reading.reads.table_units), (1, 1, 1.0));
@@ -31,9 +31,9 @@ async fn an_attempt_that_is_throttled_counts_though_the_next_succeeds() {
 
 #[tokio::test]
 async fn it_counts_with_a_client_that_was_there_before_too() {
-    let Store { client, tables, ambient, .. } = answering([THROTTLED, (200, "{}")]).await;
-    let store = Store::new(client, tables, ambient);
-    let id = JobId::new(store.ambient());
+    let Store { client, tables, clock, .. } = answering([THROTTLED, (200, "{}")]).await;
+    let store = Store::new(client, tables, clock);
+    let id = JobId::new(store.clock());
     assert_eq!(store.find_job_row(&acme(), id).await.unwrap(), None);
     assert_eq!(store.meter().read().throttles, 1);
 }
@@ -42,8 +42,8 @@ async fn it_counts_with_a_client_that_was_there_before_too() {
 async fn other_errors_are_not_throttles() {
     let refused = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"no"}"#;
     let store = answering([(503, "<html>"), (400, refused), (200, "{}")]).await;
-    let id = JobId::new(store.ambient());
-    assert_eq!(store.start(&acme(), id, store.ambient().now()).await.unwrap(), None);
+    let id = JobId::new(store.clock());
+    assert_eq!(store.start(&acme(), id, store.clock().now()).await.unwrap(), None);
     assert_eq!(store.meter().read().throttles, 0);
 }
 
@@ -62,7 +62,7 @@ async fn each_statement_of_a_batch_that_is_throttled_counts() {
         (200, r#"{"Responses":[{},{},{"Error":{"Code":"DuplicateItem","Message":"there"}}]}"#),
     ])
     .await;
-    let written = store.write_objects(&acme(), &[0, 1, 2, 3].map(write), store.ambient().now()).await.unwrap();
+    let written = store.write_objects(&acme(), &[0, 1, 2, 3].map(write), store.clock().now()).await.unwrap();
     assert_eq!(written, [Written::Done, Written::Done, Written::Done, Written::Lost]);
     assert_eq!(store.meter().read().throttles, 2);
 }
@@ -79,7 +79,7 @@ async fn rows_that_a_batch_left_out_count() {
     let records = store.records(&acme(), [1, 2].map(|id| RecordId::from_bytes([id; 16]))).await.unwrap();
     assert!(records.is_empty());
     assert_eq!(store.meter().read().throttles, 2);
-    let (id, now) = (JobId::new(store.ambient()), store.ambient().now());
+    let (id, now) = (JobId::new(store.clock()), store.clock().now());
     store.stash(&acme(), id, vec![(1, "chunk".to_owned())], now).await.unwrap();
     assert_eq!(store.meter().read().throttles, 3);
 }
@@ -92,7 +92,7 @@ async fn a_transaction_counts_what_was_throttled_in_it() {
         "CancellationReasons":[{"Code":"ThrottlingError"},{"Code":"TransactionConflict"}]
     }"#;
     let store = answering([(400, cancelled), THROTTLED, (200, "{}")]).await;
-    let job = Job::queued(JobId::new(store.ambient()), Operation::CreateObjects, 1, 1);
-    store.commit(&acme(), &job, None, store.ambient().now()).await.unwrap();
+    let job = Job::queued(JobId::new(store.clock()), Operation::CreateObjects, 1, 1);
+    store.commit(&acme(), &job, None, store.clock().now()).await.unwrap();
     assert_eq!(store.meter().read().throttles, 2);
 }

@@ -46,14 +46,14 @@ fn parsed(lines: &[u8]) -> Vec<Value> {
 fn logged(directives: &str, story: impl FnOnce()) -> Vec<Value> {
     let output = Output::default();
     let writer = output.clone();
-    let ambient = Ambient::manual(Timestamp::from_millis(1_509_724_806_123), 1);
-    tracing::subscriber::with_default(subscriber(move || writer.clone(), filter(directives).0, ambient), story);
+    let clock = Clock::manual(Timestamp::from_millis(1_509_724_806_123), 1);
+    tracing::subscriber::with_default(subscriber(move || writer.clone(), filter(directives).0, clock), story);
     parsed(&output.0.lock().unwrap())
 }
 
 fn store() -> Store {
     let client = clients::dynamodb(&AwsSettings::emulator("http://127.0.0.1:1"), clients::http_client());
-    Store::new(client, TableNames::with_prefix("test"), Ambient::system())
+    Store::new(client, TableNames::with_prefix("test"), Clock::system())
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! The one seam through which time and randomness enter.
+//! The clock and the source of randomness of a program: the only way by which either comes in.
 //!
-//! Everything else in this crate is a function of its arguments, so a test that holds an [`Ambient`] holds the clock.
+//! Everything else in this crate is a function of its arguments, so a test that holds a [`Clock`] holds the clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,15 +8,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::time::Timestamp;
 
-/// Where a program gets the time and random bytes from. Cloning shares the clock.
+/// A clock and a source of random bytes. Clones share both.
 #[derive(Clone, Debug)]
-pub struct Ambient {
-    clock: Clock,
+pub struct Clock {
+    time: Time,
     randomness: Randomness,
 }
 
 #[derive(Clone, Debug)]
-enum Clock {
+enum Time {
     System,
     /// The system's clock moved forward by so many milliseconds.
     Shifted(Arc<AtomicU64>),
@@ -31,24 +31,24 @@ enum Randomness {
     Seeded(Arc<AtomicU64>),
 }
 
-impl Ambient {
+impl Clock {
     /// The system's clock and the system's randomness: what every deployed function uses.
     #[must_use]
     pub fn system() -> Self {
-        Self { clock: Clock::System, randomness: Randomness::System }
+        Self { time: Time::System, randomness: Randomness::System }
     }
 
     /// The system's clock, which a test may move forward with [`advance`](Self::advance), and the system's randomness.
     #[must_use]
     pub fn shiftable() -> Self {
-        Self { clock: Clock::Shifted(Arc::new(AtomicU64::new(0))), randomness: Randomness::System }
+        Self { time: Time::Shifted(Arc::new(AtomicU64::new(0))), randomness: Randomness::System }
     }
 
     /// A clock that moves only when told to, and bytes that follow from `seed`.
     #[must_use]
     pub fn manual(start: Timestamp, seed: u64) -> Self {
         Self {
-            clock: Clock::Manual(Arc::new(AtomicU64::new(start.as_millis()))),
+            time: Time::Manual(Arc::new(AtomicU64::new(start.as_millis()))),
             randomness: Randomness::Seeded(Arc::new(AtomicU64::new(seed))),
         }
     }
@@ -56,10 +56,10 @@ impl Ambient {
     /// The time now, in whole milliseconds.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        match &self.clock {
-            Clock::System => system_now(),
-            Clock::Shifted(shift) => system_now().plus_millis(shift.load(Ordering::SeqCst)),
-            Clock::Manual(millis) => Timestamp::from_millis(millis.load(Ordering::SeqCst)),
+        match &self.time {
+            Time::System => system_now(),
+            Time::Shifted(shift) => system_now().plus_millis(shift.load(Ordering::SeqCst)),
+            Time::Manual(millis) => Timestamp::from_millis(millis.load(Ordering::SeqCst)),
         }
     }
 
@@ -68,9 +68,9 @@ impl Ambient {
     /// # Panics
     /// On the system's clock, which nobody moves.
     pub fn advance(&self, millis: u64) {
-        match &self.clock {
-            Clock::System => panic!("the system's clock cannot be moved"),
-            Clock::Shifted(offset) | Clock::Manual(offset) => {
+        match &self.time {
+            Time::System => panic!("the system's clock cannot be moved"),
+            Time::Shifted(offset) | Time::Manual(offset) => {
                 offset.fetch_add(millis, Ordering::SeqCst);
             }
         }
@@ -117,18 +117,18 @@ mod tests {
 
     #[test]
     fn a_manual_clock_moves_only_when_told_and_clones_share_it() {
-        let ambient = Ambient::manual(Timestamp::from_millis(1_000), 7);
-        let clone = ambient.clone();
-        assert_eq!(ambient.now(), Timestamp::from_millis(1_000));
+        let clock = Clock::manual(Timestamp::from_millis(1_000), 7);
+        let clone = clock.clone();
+        assert_eq!(clock.now(), Timestamp::from_millis(1_000));
         clone.advance(500);
-        assert_eq!(ambient.now(), Timestamp::from_millis(1_500));
+        assert_eq!(clock.now(), Timestamp::from_millis(1_500));
     }
 
     #[test]
     fn a_seed_gives_the_same_bytes_again_and_never_the_same_twice_in_a_row() {
         let bytes = |seed| {
-            let ambient = Ambient::manual(Timestamp::from_millis(0), seed);
-            [ambient.random::<10>(), ambient.random::<10>()]
+            let clock = Clock::manual(Timestamp::from_millis(0), seed);
+            [clock.random::<10>(), clock.random::<10>()]
         };
         assert_eq!(bytes(1), bytes(1));
         assert_ne!(bytes(1), bytes(2));
