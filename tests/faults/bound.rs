@@ -3,7 +3,7 @@
 
 use domain::account::AccountId;
 use domain::job::Operation;
-use domain::limits::OPERATIONS_KEPT;
+use domain::limits::APPLIED_WRITES_KEPT;
 use domain::problem::Problem;
 use serde_json::{Value, json};
 
@@ -39,7 +39,7 @@ async fn after_later_writes(operation: Operation, item: Value, later_writes: usi
 
     let result = world.show(id).await.body["data"]["results"][0].clone();
     // Whatever the item says: nothing is applied twice, and nothing else is wrong.
-    let unknown = later_writes >= OPERATIONS_KEPT;
+    let unknown = later_writes >= APPLIED_WRITES_KEPT;
     let found = judge(world, &posted, Allowed { unknown, ..Allowed::default() }).await;
     assert!(found.is_empty(), "{operation:?} after {later_writes}: {found:#?}");
     result
@@ -53,7 +53,7 @@ fn up_to_the_bound_the_item_is_done_and_from_there_its_outcome_is_said_to_be_unk
         (Operation::SetObjects, Items::product("a", &json!({"note": "set"}))),
         (Operation::CreateObjects, Items::product("x", &json!({"name": "created"}))),
     ];
-    let kept = OPERATIONS_KEPT;
+    let kept = APPLIED_WRITES_KEPT;
     for (operation, item) in items {
         for (later_writes, is_known) in [(0, true), (kept - 1, true), (kept, false), (kept + 3, false)] {
             let result = run(after_later_writes(operation, item.clone(), later_writes));

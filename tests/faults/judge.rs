@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::Method;
 use domain::job::JobId;
-use domain::outcome::{Entry, Outcome};
+use domain::plan::{Entry, Outcome};
 use domain::problem::{Code, Problem};
 use domain::record::RecordId;
 use serde_json::Value;
 
 use crate::model::{Item, State, held};
-use crate::watch::{CATALOG, Change, JOBS, RECORDS, Token, new_tokens, number, text};
+use crate::watch::{CATALOG, Change, JOBS, Mark, RECORDS, new_marks, number, text};
 use crate::world::{Posted, World};
 
 /// What may have happened to a job besides being done.
@@ -81,15 +81,15 @@ impl<'run> Judge<'run> {
         self.found.push(what.into());
     }
 
-    /// Changes of records by tokens, in the order in which they happened.
-    fn writes(&self) -> Vec<(RecordId, Token, &Change)> {
+    /// Changes of records by marks, in the order in which they happened.
+    fn writes(&self) -> Vec<(RecordId, Mark, &Change)> {
         let of = |change: &'_ Change| {
             let (_, id) = change.place.1.split_once('#')?;
-            let token = *new_tokens(change.before.as_ref(), change.after.as_ref()?).first()?;
-            Some((RecordId::parse(id)?, token))
+            let mark = *new_marks(change.before.as_ref(), change.after.as_ref()?).first()?;
+            Some((RecordId::parse(id)?, mark))
         };
         let records = self.changes.iter().filter(|change| change.place.0 == RECORDS);
-        records.filter_map(|change| of(change).map(|(id, token)| (id, token, change))).collect()
+        records.filter_map(|change| of(change).map(|(id, mark)| (id, mark, change))).collect()
     }
 
     /// Invariant 6, as far as rows tell: each that changes begins with the account.
@@ -107,9 +107,9 @@ impl<'run> Judge<'run> {
     fn check_nothing_is_twice(&mut self) {
         let mut seen = BTreeSet::new();
         let mut twice = Vec::new();
-        for (id, token, _) in self.writes() {
-            if !seen.insert((id, token)) {
-                twice.push(format!("{id} was written twice for {token:?}"));
+        for (id, mark, _) in self.writes() {
+            if !seen.insert((id, mark)) {
+                twice.push(format!("{id} was written twice for {mark:?}"));
             }
         }
         self.found.extend(twice);

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::network::{Call, Fault, Function, Script, Span};
 use crate::scenes::{Items, Shape};
 use crate::schedules::{Task, interleave};
-use crate::watch::{RECORDS, is_key, new_tokens};
+use crate::watch::{RECORDS, is_key, new_marks};
 use crate::world::{Answer, World, run};
 use crate::{ENOUGH, from_environment, report};
 
@@ -87,7 +87,7 @@ fn effects(world: &World) -> (usize, usize) {
     let watch = world.services.watch();
     let changes = || watch.changes[world.furniture..].iter().filter(|change| change.place.0 == RECORDS);
     let written = changes().filter(|change| !is_key(change)).filter(|change| {
-        change.after.as_ref().is_some_and(|after| !new_tokens(change.before.as_ref(), after).is_empty())
+        change.after.as_ref().is_some_and(|after| !new_marks(change.before.as_ref(), after).is_empty())
     });
     (written.count(), changes().filter(|change| is_key(change)).count())
 }

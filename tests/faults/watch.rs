@@ -39,8 +39,8 @@ pub struct Change {
     pub after: Option<RowJson>,
 }
 
-/// A token of a record: which job, and the last position of what was applied.
-pub type Token = (JobId, u32);
+/// A mark of a record: which job, and the last position of what was applied.
+pub type Mark = (JobId, u32);
 
 /// Everything that has happened so far.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +49,7 @@ pub struct Watch {
     pub changes: Vec<Change>,
     /// What must never be, and was.
     pub violations: Vec<String>,
-    /// Whether requests write records by themselves in this run. Their tokens are of jobs that were never stored.
+    /// Whether requests write records by themselves in this run. Their marks are of jobs that were never stored.
     pub single_writes: bool,
     /// Whose call is answered.
     pub worker: Option<usize>,
@@ -222,7 +222,7 @@ impl Watch {
         self.violations.extend(broken.into_iter().map(|broken| format!("step {step}: {broken}")));
     }
 
-    /// Every write takes the version one on. One that changes what a record holds has one token, of a job that is
+    /// Every write takes the version one on. One that changes what a record holds has one mark, of a job that is
     /// processing: so nothing is applied for a job that was refused, is aborted or has ended (invariants 1 and 4).
     fn record_change(&self, change: &Change) -> Result<(), String> {
         if is_key(change) {
@@ -241,16 +241,16 @@ impl Watch {
         if number(after, "version") != version + 1 {
             return Err(format!("version {version} is not followed by the next"));
         }
-        let new = new_tokens(before, after);
+        let new = new_marks(before, after);
         let [(job, _)] = new.as_slice() else {
             if new.len() > 1 {
-                return Err("one write has two tokens".to_owned());
+                return Err("one write has two marks".to_owned());
             }
             let holds = |row: Option<&RowJson>| row.and_then(held_text);
             return if holds(before) == holds(Some(after)) {
                 Ok(())
             } else {
-                Err("what it holds changed without a token".to_owned())
+                Err("what it holds changed without a mark".to_owned())
             };
         };
         let account = change.place.1.split('#').next().unwrap_or_default();
@@ -346,23 +346,23 @@ fn done(row: &RowJson) -> BTreeSet<String> {
     numbers.map(|number| number.as_str().expect("a number").to_owned()).collect()
 }
 
-/// The tokens that `after` has and `before` has not.
-pub fn new_tokens(before: Option<&RowJson>, after: &RowJson) -> Vec<Token> {
-    let had = before.map(tokens).unwrap_or_default();
-    tokens(after).into_iter().filter(|token| !had.contains(token)).collect()
+/// The marks that `after` has and `before` has not.
+pub fn new_marks(before: Option<&RowJson>, after: &RowJson) -> Vec<Mark> {
+    let had = before.map(marks).unwrap_or_default();
+    marks(after).into_iter().filter(|mark| !had.contains(mark)).collect()
 }
 
-/// The tokens of a record's row: 16 bytes of job, 4 of position, 4 of time.
-pub fn tokens(row: &RowJson) -> Vec<Token> {
+/// The marks of a record's row: 16 bytes of job, 4 of position, 4 of time.
+pub fn marks(row: &RowJson) -> Vec<Mark> {
     let bytes = STANDARD.decode(row["ops"]["B"].as_str().unwrap_or_default()).expect("base64");
-    let (tokens, rest) = bytes.as_chunks::<24>();
+    let (marks, rest) = bytes.as_chunks::<24>();
     assert!(rest.is_empty(), "{row}");
-    let token = |bytes: &[u8; 24]| {
+    let mark = |bytes: &[u8; 24]| {
         let (job, rest) = bytes.split_first_chunk::<16>().expect("16 bytes");
         let (position, _) = rest.split_first_chunk::<4>().expect("4 bytes");
         (JobId::from_bytes(*job), u32::from_be_bytes(*position))
     };
-    tokens.iter().map(token).collect()
+    marks.iter().map(mark).collect()
 }
 
 /// A member that is text; empty where it is not there.

@@ -32,7 +32,7 @@ use crate::clock::SimulatedClock;
 use crate::network::{Doom, Function, Network};
 use crate::scenes::{Items, OBJECTS, PAIRS, Shape, product_schema};
 use crate::services::{Lane, Message, Services};
-use crate::watch::{JOBS, RECORDS, Watch, new_tokens, text};
+use crate::watch::{JOBS, RECORDS, Watch, new_marks, text};
 
 /// How long the queue hides a message that was received: the template's default.
 pub const VISIBILITY: Duration = Duration::from_mins(3);
@@ -387,8 +387,8 @@ impl World {
         let watch = self.services.watch();
         watch.changes[self.furniture..].iter().any(|change| {
             let Some(after) = change.after.as_ref().filter(|_| change.place.0 == RECORDS) else { return false };
-            let tokens = new_tokens(change.before.as_ref(), after);
-            tokens.iter().any(|(id, _)| known.iter().all(|known| known.id != Some(*id)))
+            let marks = new_marks(change.before.as_ref(), after);
+            marks.iter().any(|(id, _)| known.iter().all(|known| known.id != Some(*id)))
         })
     }
 

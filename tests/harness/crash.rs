@@ -4,12 +4,12 @@
 //! functions, so that a test can say exactly what was done and what was not.
 
 use domain::chunk::Chunk;
-use domain::decide::{
+use domain::job::{Job, Operation};
+use domain::plan::decide::{
     Context, Decision, Ends, RelationshipDecision, Types, Write, decide_object, decide_relationship, version_of,
 };
-use domain::item::Item;
-use domain::job::{Job, Operation};
-use domain::outcome::{Budget, Entry, Outcome, Plan};
+use domain::plan::{Budget, Entry, Outcome, Plan};
+use domain::request::item::Item;
 use store::Store;
 use store::catalog::compiled;
 use store::jobs::Results;

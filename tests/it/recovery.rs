@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use domain::limits::{
-    CHUNK_BYTES, CLOCK_MARGIN_SECONDS, JOB_LIFETIME_SECONDS, JOB_OVERDUE_SECONDS, OPERATIONS_KEPT_SECONDS,
+    APPLIED_WRITES_KEPT_SECONDS, CHUNK_BYTES, CLOCK_MARGIN_SECONDS, JOB_LIFETIME_SECONDS, JOB_OVERDUE_SECONDS,
 };
 use domain::timing::{CALL, CALL_ATTEMPT, COMMIT_PATIENCE, CONNECT, LATEST_COMMIT, NEVER_COMMITTED, REPORT_MARGIN};
 use serde_json::Value;
@@ -90,14 +90,14 @@ fn a_chunk_is_tried_as_often_as_it_may_be_while_its_records_remember_it() {
     assert!(receives >= 5, "AWS advises it, so that throttled invocations alone bury nothing");
     let given_up_after = receives * chunks.visibility;
     // Later, an item that was applied might not be recognised.
-    assert!(given_up_after < OPERATIONS_KEPT_SECONDS - CLOCK_MARGIN_SECONDS, "{given_up_after} s");
+    assert!(given_up_after < APPLIED_WRITES_KEPT_SECONDS - CLOCK_MARGIN_SECONDS, "{given_up_after} s");
     assert!(given_up_after < chunks.retention, "otherwise it would vanish before it is a dead letter");
     // Its job is there, or never will be, before the last try.
     assert!((receives - 1) * chunks.visibility > NEVER_COMMITTED.as_secs());
 
     // With any parameters that are allowed.
     let largest = |parameter| number(&template.of_parameter(parameter, "MaxValue"));
-    assert!(largest("MaxReceives") * largest("VisibilityTimeout") < OPERATIONS_KEPT_SECONDS - CLOCK_MARGIN_SECONDS);
+    assert!(largest("MaxReceives") * largest("VisibilityTimeout") < APPLIED_WRITES_KEPT_SECONDS - CLOCK_MARGIN_SECONDS);
     assert!(largest("VisibilityTimeout") >= ADVISED * largest("ConsumerTimeout"), "it can be as AWS advises");
     assert!(largest("ChunksPerBatch") <= 10);
     // Quotation marks count twice in an event of 6 MB.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use domain::account::usage::RecordKind;
 use domain::record::{RecordId, Row, State};
-use domain::usage::RecordKind;
 use local::run::LocalRun;
 use serde_json::{Value, json};
 use tests::{Client, text};

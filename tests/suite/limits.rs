@@ -1,6 +1,6 @@
 //! How many of each thing an account has and may have.
 
-use domain::usage::PerKind;
+use domain::account::usage::PerKind;
 use serde_json::{Value, json};
 use tests::{Client, check_error, outcomes, text};
 

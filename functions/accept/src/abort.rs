@@ -3,8 +3,9 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::account::AccountId;
-use domain::job::{Job, JobId, JobStatus, quoted};
-use domain::render;
+use domain::job::render;
+use domain::job::{Job, JobId, JobStatus};
+use domain::problem::quoted;
 use store::rows::JobRow;
 use store::{Store, StoreError};
 use wire::{Agent, Failure, Rendered, Segments};

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use domain::chunk::{Chunk, Content};
-use domain::decide::{Agreed, Context, Step, relationship_of};
-use domain::item::Item;
-use domain::outcome::{Outcome, Plan};
+use domain::plan::decide::{Agreed, Context, Step, relationship_of};
+use domain::plan::{Outcome, Plan};
 use domain::problem::Problem;
 use domain::record::RecordId;
+use domain::request::item::Item;
 
 /// Items of one record, in order: decided one after the other, written once.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub type Stray<'chunk> = Vec<(u32, Item<'chunk>, Problem)>;
 
 /// Groups items by the record that each touches. Where workers have agreed to apply an item, it is to the record that
 /// the plan names, whatever its type has become since: only there can it be found out whether that was done. And what they
-/// judged after it stays with it: the token of their write names the last of them.
+/// judged after it stays with it: the mark of their write names the last of them.
 #[must_use]
 pub fn group<'chunk>(
     context: Context<'_>,
@@ -105,14 +105,14 @@ fn id_of(context: Context<'_>, position: u32, item: &Item<'_>) -> Result<RecordI
 mod tests {
     use domain::account::AccountId;
     use domain::clock::Clock;
-    use domain::decide::Types;
     use domain::job::{JobId, Operation};
-    use domain::outcome::{Budget, Entry};
+    use domain::plan::decide::Types;
+    use domain::plan::{Budget, Entry};
     use domain::time::Timestamp;
 
     use super::*;
 
-    /// The token of a write names the last item of its group. A worker that groups otherwise would not find it.
+    /// The mark of a write names the last item of its group. A worker that groups otherwise would not find it.
     #[test]
     fn what_was_judged_after_an_agreed_success_stays_with_it_when_the_type_is_gone() {
         let clock = Clock::manual(Timestamp::from_seconds(1_700_000_000), 1);

@@ -7,8 +7,8 @@
 //! (5) writes each row on condition that it still stands at that version. Rows that have moved on go into the next
 //! round. When every success is written, the plan is the chunk's results.
 //!
-//! - *Not twice*: a write leaves the operation's token on the row. A worker that finds the token writes nothing.
-//! - *Not lost*: a chunk is recorded only when each success of its plan is written by this worker or its token was seen.
+//! - *Not twice*: a write leaves the operation's mark on the row. A worker that finds the mark writes nothing.
+//! - *Not lost*: a chunk is recorded only when each success of its plan is written by this worker or its mark was seen.
 //! - *The result is true*: suppose a worker turns a success into a failure while another worker of the same chunk still
 //!   has the write under way. The first knew the plan, then read the row, then agreed. If the other had agreed in between,
 //!   the first one's compare-and-set fails. If the other agreed before, its write depends on the version that the plan
@@ -32,15 +32,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use domain::chunk::{Chunk, UnreadableChunk};
-use domain::decide::{
+use domain::job::{Job, Operation};
+use domain::plan::decide::{
     Agreed, Context, Decision, Ends, RelationshipDecision, Write, decide_object, decide_relationship, version_of,
 };
-use domain::item::Item;
-use domain::job::{Job, Operation};
-use domain::operations::Operations;
-use domain::outcome::{Budget, Entry, Outcome, Plan};
+use domain::plan::{Budget, Entry, Outcome, Plan};
 use domain::problem::Problem;
+use domain::record::applied::AppliedWrites;
 use domain::record::{RecordId, Row};
+use domain::request::item::Item;
 use lifecycle::{Postponed, Started, Unfinished, conclude, record, start};
 use store::records::Written;
 use store::retry::Backoff;
@@ -144,7 +144,7 @@ pub(crate) struct Round<'consumer, 'chunk> {
     /// What is agreed, as far as this worker knows.
     pub(crate) plan: Option<Plan>,
     /// Whether what is agreed was agreed by an earlier delivery or another worker: then its writes may be done, and so
-    /// long ago that their tokens are gone.
+    /// long ago that their marks are gone.
     adopted: bool,
 }
 
@@ -421,7 +421,7 @@ where
         }
     }
 
-    /// Whether an earlier delivery may have written the row so long or so many writes ago that its token is gone.
+    /// Whether an earlier delivery may have written the row so long or so many writes ago that its mark is gone.
     fn is_lost_track_of(&self, group: &Group<'_>, row: Option<&Row>) -> bool {
         let (true, Some(plan), Some(row)) = (self.adopted, &self.plan, row) else { return false };
         if self.context().has_applied(row) {
@@ -430,7 +430,7 @@ where
         let now = self.store.clock().now();
         group.steps.iter().any(|step| match step.agreed {
             Agreed::Success { base } => {
-                row.version > base && Operations::may_have_dropped(base + 1, row.version, plan.made_at, now)
+                row.version > base && AppliedWrites::may_have_dropped(base + 1, row.version, plan.made_at, now)
             }
             Agreed::Failure | Agreed::FailureAfter | Agreed::Nothing => false,
         })

@@ -1,6 +1,6 @@
 //! Chunks of a job that validates: every check is made against what is there now, and no record is written.
 //!
-//! The plan that is agreed on is the results, and nothing follows from it: no write depends on it, no record has a token of it. A worker that
+//! The plan that is agreed on is the results, and nothing follows from it: no write depends on it, no record has a mark of it. A worker that
 //! finds one has nothing more to do with the chunk.
 //!
 //! A chain (see [`domain::chunk::Chunk::then`]) goes on from what the chunk before would have left, which nothing but the worker knows. So the
@@ -13,11 +13,11 @@
 use std::collections::{HashMap, HashSet};
 
 use domain::chunk::Chunk;
-use domain::decide::version_of;
-use domain::item::Item;
 use domain::job::{Job, Operation};
-use domain::outcome::{Entry, Outcome, Plan};
+use domain::plan::decide::version_of;
+use domain::plan::{Entry, Outcome, Plan};
 use domain::record::{RecordId, Row};
+use domain::request::item::Item;
 use lifecycle::{conclude, record};
 use store::StoreError;
 

@@ -8,13 +8,13 @@ use axum::Router;
 use axum::body::Body;
 use domain::account::{AccountId, Email, Role, TokenKind, User};
 use domain::clock::Clock;
-use domain::decide::{
+use domain::job::{JobId, Operation};
+use domain::plan::Budget;
+use domain::plan::decide::{
     Agreed, Context, Decision, RelationshipDecision, Step, Types, decide_object, decide_relationship, relationship_of,
 };
-use domain::item::Item;
-use domain::job::{JobId, Operation};
-use domain::outcome::Budget;
 use domain::record::{End, RecordId};
+use domain::request::item::Item;
 use domain::time::Timestamp;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt;

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use axum::extract::State;
 use domain::account::AccountId;
-use domain::item::{no_such_id, parse_object_type};
 use domain::limits::RECORDS_NAMED;
 use domain::record::{ObjectRecord, RecordId, State as RowState};
+use domain::request::item::{no_such_id, parse_object_type};
 use domain::types::TypeKey;
 use http::StatusCode;
 use store::keys::{self, TypeKind};

@@ -3,12 +3,12 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use domain::account::AccountId;
-use domain::item::{object_type_not_found, parse_object_type};
-use domain::json;
+use domain::account::usage::over_limit;
 use domain::limits::TYPE_BODY_BYTES;
 use domain::problem::Problem;
+use domain::request::item::{object_type_not_found, parse_object_type};
+use domain::request::json;
 use domain::types::{EndType, ObjectTypeDefinition, Schema, TypeKey};
-use domain::usage::over_limit;
 use http::StatusCode;
 use http::header::LOCATION;
 use serde_json::Value;

@@ -3,10 +3,10 @@
 use axum::extract::State;
 use axum::response::Response;
 use domain::account::AccountId;
-use domain::item::Item;
 use domain::job::Operation;
 use domain::limits;
 use domain::problem::Problem;
+use domain::request::item::Item;
 use http::HeaderMap;
 use serde_json::value::RawValue;
 use wire::{Agent, DataBody, Failure, Query, Segments};
@@ -102,9 +102,9 @@ fn of_bounded_size<'json>(item: Item<'json>, data: &RawValue) -> Result<Item<'js
 
 #[cfg(test)]
 mod tests {
+    use domain::account::usage::PerKind;
     use domain::record::RecordId;
     use domain::types::TypeKey;
-    use domain::usage::PerKind;
     use serde_json::{Value, json};
     use store::meter::Reading;
 

@@ -1,8 +1,8 @@
 //! The reading side of relationship records: one by its id, and lists.
 
 use axum::extract::State;
-use domain::item::no_such_id;
 use domain::record::{RecordId, RelationshipRecord, State as RowState};
+use domain::request::item::no_such_id;
 use http::StatusCode;
 use store::keys::{self, TypeKind};
 use wire::{Agent, Data, Failure, List, Query, Segments};

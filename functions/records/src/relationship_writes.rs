@@ -2,9 +2,9 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::item::Item;
 use domain::job::Operation;
 use domain::limits::RELATIONSHIP_BODY_BYTES;
+use domain::request::item::Item;
 use http::HeaderMap;
 use serde_json::value::RawValue;
 use wire::{Agent, DataBody, Failure, Segments};
@@ -39,7 +39,7 @@ pub(crate) async fn delete(
 
 #[cfg(test)]
 mod tests {
-    use domain::usage::PerKind;
+    use domain::account::usage::PerKind;
     use serde_json::{Value, json};
     use store::meter::Reading;
 

@@ -6,8 +6,8 @@
 //! row still stands at the version that it read; where it does not, it reads and decides again. So nobody's change is lost.
 //! A relationship is written together with the counts of its ends, as it is for a job: so it never dangles.
 //!
-//! - *Not twice*: the write leaves the request's token on the row. Where its answer was lost and the SDK sent it again, the row
-//!   has moved on, and the token says by whom.
+//! - *Not twice*: the write leaves the request's mark on the row. Where its answer was lost and the SDK sent it again, the row
+//!   has moved on, and the mark says by whom.
 //! - *A 503 is true*: where the write has no answer at all, the row is read, and moved on if it still stands where the write
 //!   expects it. Then the write can never happen any more. Where not even that has an answer, it is a 500, which may mean either.
 //! - *With an `Idempotency-Key`*, the key's row is written in one transaction with the record: it is there exactly when the
@@ -19,20 +19,20 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use domain::account::AccountId;
-use domain::decide::{
+use domain::account::usage::RecordKind;
+use domain::job::{JobId, Operation};
+use domain::plan::closing::{Standing, standing};
+use domain::plan::decide::{
     Agreed, Context, Decision, Ends, RelationshipDecision, Step, Write, decide_object, decide_relationship,
     relationship_of,
 };
-use domain::item::{Item, no_such_id, object_type_not_found, relationship_type_not_found};
-use domain::job::{JobId, Operation};
-use domain::outcome::{Budget, Entry, Outcome, Plan};
+use domain::plan::{Budget, Entry, Outcome, Plan};
 use domain::problem::Problem;
 use domain::record::{ObjectRecord, RecordId, RelationshipRecord, Row, State};
-use domain::settle::{Standing, standing};
+use domain::request::item::{Item, no_such_id, object_type_not_found, relationship_type_not_found};
 use domain::time::Timestamp;
 use domain::timing::LATEST_WRITE;
 use domain::types::TypeKey;
-use domain::usage::RecordKind;
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use serde_json::value::RawValue;
@@ -162,7 +162,7 @@ impl Request<'_> {
 
     async fn apply(&self, item: Item<'_>) -> Result<Applied, Failure> {
         let (store, started) = (&self.records.store, Instant::now());
-        // Its token on the record, and what the id of a record without an external id is made of.
+        // Its mark on the record, and what the id of a record without an external id is made of.
         let request = JobId::new(store.clock());
         let mut types = TypeLoader::new(store, &self.records.schemas, self.account, self.operation);
         if let Item::Relate { relationship_type, .. } = &item {
@@ -184,7 +184,7 @@ impl Request<'_> {
             let Some(write) = write else {
                 return match (outcomes.into_iter().next(), attempted) {
                     (Some((_, Outcome::Failure(problems))), _) => self.refuse(Failure::of(problems)).await,
-                    // The row has its token: an answer was lost on the way.
+                    // The row has its mark: an answer was lost on the way.
                     (Some((_, Outcome::Success(_))), Some(write)) => self.applied(write).await,
                     (_, _) => Err(Failure::internal("a decision that does nothing")),
                 };
@@ -409,9 +409,9 @@ fn failed(attempted: Option<&Write>, error: StoreError) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use domain::decide::Before;
+    use domain::account::usage::PerKind;
+    use domain::plan::decide::Before;
     use domain::types::DeletionMark;
-    use domain::usage::PerKind;
     use http::HeaderName;
     use serde_json::json;
     use store::catalog::Deleted;

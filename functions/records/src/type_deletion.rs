@@ -13,9 +13,9 @@
 //! A mark that a function died with is respected for as long as its deletion could have taken, and not longer.
 
 use domain::account::AccountId;
+use domain::account::usage::RecordKind;
 use domain::problem::Problem;
 use domain::types::{DeletionMark, TypeKey};
-use domain::usage::RecordKind;
 use http::StatusCode;
 use store::catalog::Deleted;
 use store::keys::TypeKind;

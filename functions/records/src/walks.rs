@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use axum::extract::State;
 use domain::account::AccountId;
-use domain::item::no_such_id;
 use domain::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State as RowState};
+use domain::request::item::no_such_id;
 use domain::types::{EndType, RelationshipType, TypeKey};
 use store::keys;
 use store::page::Page;

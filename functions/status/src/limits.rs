@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use domain::account::usage::RecordKind;
 use domain::limits::{ACTIVE_JOBS, TYPES_PER_ACCOUNT};
-use domain::usage::RecordKind;
 use serde_json::{Value, json};
 use wire::{Agent, Data, Failure};
 

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use axum::extract::State;
+use domain::account::usage::RecordKind;
 use domain::job::{Job, JobStatus, Operation};
 use domain::time::Timestamp;
-use domain::usage::RecordKind;
 use store::jobs::{JobFilter, JobsPage};
 use wire::{Agent, Failure, List, Order, PageRequest, Query, bad_parameter};
 

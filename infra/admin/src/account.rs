@@ -2,8 +2,8 @@
 
 use access::Operator;
 use clap::{ArgAction, Args, Subcommand};
+use domain::account::usage::PerKind;
 use domain::account::{Account, AccountId};
-use domain::usage::PerKind;
 use store::Store;
 use store::access::operator::AccountChange;
 

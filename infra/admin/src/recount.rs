@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use access::Operator;
 use clap::Args;
 use domain::account::AccountId;
-use domain::usage::{PerKind, RecordKind};
+use domain::account::usage::{PerKind, RecordKind};
 use store::Store;
 
 use crate::failure::Failure;

@@ -1,5 +1,7 @@
 //! Tenants and the people in them.
 
+pub mod usage;
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,5 +1,9 @@
 //! A job: what was asked for, what state it is in, and how far it has come.
 
+mod operation;
+pub mod render;
+mod status;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -7,12 +11,14 @@ use serde::Serialize;
 use serde::ser::SerializeMap;
 use uuid::Uuid;
 
+pub use self::operation::Operation;
+pub use self::status::JobStatus;
+use crate::account::usage::RecordKind;
 use crate::clock::Clock;
 use crate::limits;
 use crate::problem::{Code, Problem};
 use crate::time::Timestamp;
 use crate::types::{TypeKey, TypesMade};
-use crate::usage::RecordKind;
 
 /// A job's id: a `UUIDv7`, so that sorting by id is sorting by creation.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -61,154 +67,6 @@ impl JobId {
 impl fmt::Display for JobId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.as_hyphenated().fmt(formatter)
-    }
-}
-
-/// The pairs of `type` and `action` that a job may have: the contract's table, a row each.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Operation {
-    /// `resources` `post`
-    CreateObjects,
-    /// `resources` `update`
-    UpdateObjects,
-    /// `resources` `external_id_set`
-    SetObjects,
-    /// `resources` `delete`
-    DeleteObjects,
-    /// `resources` `external_id_delete`
-    DeleteObjectsByExternalId,
-    /// `relationships` `post`
-    CreateRelationships,
-    /// `relationships` `delete`
-    DeleteRelationships,
-}
-
-impl Operation {
-    pub const ALL: [Self; 7] = [
-        Self::CreateObjects,
-        Self::UpdateObjects,
-        Self::SetObjects,
-        Self::DeleteObjects,
-        Self::DeleteObjectsByExternalId,
-        Self::CreateRelationships,
-        Self::DeleteRelationships,
-    ];
-
-    /// The operation of a job with this `type` and `action`.
-    ///
-    /// # Errors
-    /// When the pair is not in the table; the problem names what is allowed.
-    pub fn of(job_type: &str, action: &str) -> Result<Self, Problem> {
-        if let Some(operation) = Self::ALL.into_iter().find(|it| it.job_type() == job_type && it.action() == action) {
-            return Ok(operation);
-        }
-        let actions: Vec<_> = Self::ALL.iter().filter(|it| it.job_type() == job_type).map(|it| it.action()).collect();
-        Err(Problem::unprocessable(if actions.is_empty() {
-            format!("type must be \"resources\" or \"relationships\", not {}", quoted(job_type))
-        } else {
-            format!("action of type \"{job_type}\" must be one of {}, not {}", actions.join(", "), quoted(action))
-        }))
-    }
-
-    /// The kind of record that it is about.
-    #[must_use]
-    pub const fn kind(self) -> RecordKind {
-        match self {
-            Self::CreateObjects
-            | Self::UpdateObjects
-            | Self::SetObjects
-            | Self::DeleteObjects
-            | Self::DeleteObjectsByExternalId => RecordKind::Object,
-            Self::CreateRelationships | Self::DeleteRelationships => RecordKind::Relationship,
-        }
-    }
-
-    /// Whether an item of it may make a record.
-    #[must_use]
-    pub const fn may_make(self) -> bool {
-        match self {
-            Self::CreateObjects | Self::SetObjects | Self::CreateRelationships => true,
-            Self::UpdateObjects | Self::DeleteObjects | Self::DeleteObjectsByExternalId | Self::DeleteRelationships => {
-                false
-            }
-        }
-    }
-
-    /// The `type` member.
-    #[must_use]
-    pub const fn job_type(self) -> &'static str {
-        self.kind().plural()
-    }
-
-    /// The `action` member.
-    #[must_use]
-    pub const fn action(self) -> &'static str {
-        match self {
-            Self::CreateObjects | Self::CreateRelationships => "post",
-            Self::UpdateObjects => "update",
-            Self::SetObjects => "external_id_set",
-            Self::DeleteObjects | Self::DeleteRelationships => "delete",
-            Self::DeleteObjectsByExternalId => "external_id_delete",
-        }
-    }
-}
-
-/// A client's value inside an error: quoted as JSON, and cut where it is long.
-#[must_use]
-pub fn quoted(value: &str) -> String {
-    const SHOWN: usize = 80;
-    let mut shown: String = value.chars().take(SHOWN).collect();
-    if shown.len() < value.len() {
-        shown.push('…');
-    }
-    serde_json::Value::String(shown).to_string()
-}
-
-/// Where a job stands.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum JobStatus {
-    /// Nothing has started. Left to `Processing` by the first chunk, to `Aborted` by the client, to `Failed` by the
-    /// sweep of jobs that nothing ever started.
-    Queued,
-    /// Some item may have been applied. Left to `Completed` or `Failed` when the last chunk is recorded.
-    Processing,
-    /// Every item has its own result. Never left.
-    Completed,
-    /// Something unexpected happened; items without an outcome have a failed result that says so. Never left.
-    Failed,
-    /// Stopped while queued: no item was applied and none ever will be. Never left.
-    Aborted,
-}
-
-impl JobStatus {
-    pub const ALL: [Self; 5] = [Self::Queued, Self::Processing, Self::Completed, Self::Failed, Self::Aborted];
-
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Processing => "processing",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Aborted => "aborted",
-        }
-    }
-
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
-    }
-
-    /// Whether a job in this state holds one of its account's slots.
-    #[must_use]
-    pub const fn is_active(self) -> bool {
-        matches!(self, Self::Queued | Self::Processing)
-    }
-
-    /// Whether a job in this state shows results.
-    #[must_use]
-    pub const fn shows_results(self) -> bool {
-        matches!(self, Self::Completed | Self::Failed)
     }
 }
 

@@ -119,20 +119,20 @@ pub const PLAIN_ITEM_BYTES: usize = 16 * 1024;
 /// One answer of a function: 6 MB of response payload, of which the envelope around the body takes some.
 pub const ANSWER_BYTES: usize = 6 * 1024 * 1024 - 16 * 1024;
 
-/// One chunk's results, as they stand inside an answer (see [`crate::outcome::Budget`]): the row that holds them may have
+/// One chunk's results, as they stand inside an answer (see [`crate::plan::Budget`]): the row that holds them may have
 /// 400 KB. A chunk of 500 items leaves 700 bytes to each of them, several broken rules; a chunk of few leaves more.
 pub const RESULTS_BYTES: usize = 350_000;
 
 /// One item's result at the most.
 pub const RESULT_BYTES: usize = 16 * 1024;
 
-/// Tokens of applied operations that one record keeps.
-pub const OPERATIONS_KEPT: usize = 32;
+/// Marks of applied operations that one record keeps.
+pub const APPLIED_WRITES_KEPT: usize = 32;
 
-/// How long a record keeps a token: an hour, above the visibility timeout times the receives of a message.
-pub const OPERATIONS_KEPT_SECONDS: u64 = 60 * 60;
+/// How long a record keeps a mark: an hour, above the visibility timeout times the receives of a message.
+pub const APPLIED_WRITES_KEPT_SECONDS: u64 = 60 * 60;
 
-/// How much sooner a token counts as dropped than it is: five minutes. Two pairs of clocks may each be 140 seconds apart, and
+/// How much sooner a mark counts as dropped than it is: five minutes. Two pairs of clocks may each be 140 seconds apart, and
 /// 20 seconds may lie between a decision and its agreement. AWS keeps its clocks within milliseconds, but a container that was
 /// frozen may go by what it read long before.
 pub const CLOCK_MARGIN_SECONDS: u64 = 5 * 60;

@@ -185,6 +185,17 @@ impl Serialize for WithMessage<'_> {
     }
 }
 
+/// A client's value inside an error: quoted as JSON, and cut where it is long.
+#[must_use]
+pub fn quoted(value: &str) -> String {
+    const SHOWN: usize = 80;
+    let mut shown: String = value.chars().take(SHOWN).collect();
+    if shown.len() < value.len() {
+        shown.push('…');
+    }
+    serde_json::Value::String(shown).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,9 +32,9 @@ pub use self::plan::IndexPlan;
 pub use self::text::folded;
 pub use self::value::{Exact, Scalar};
 pub use self::window::Window;
-use crate::members::NoMembers;
 use crate::problem::{Code, Problem};
-use crate::{json, members};
+use crate::request::members::NoMembers;
+use crate::request::{json, members};
 
 /// Levels of a query: what stands in `query` is the first, and each `$and`, `$or` and `$not` around a query is one
 /// more. Reading and matching go down by recursion, so it bounds their stack.

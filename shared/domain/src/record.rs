@@ -1,5 +1,7 @@
 //! Records and the rows that hold them.
 
+pub mod applied;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -11,8 +13,8 @@ use uuid::Uuid;
 
 use crate::account::AccountId;
 use crate::job::JobId;
-use crate::operations::Operations;
-use crate::problem::Problem;
+use crate::problem::{Problem, quoted};
+use crate::record::applied::AppliedWrites;
 use crate::time::Timestamp;
 use crate::types::indexes::Entries;
 use crate::types::{Cardinality, EndType, TypeKey};
@@ -232,7 +234,7 @@ impl EndName<'_> {
             Self::Given(end) => missing_end(member, &end.to_string()),
             Self::ByExternalId { object_type, external_id } => Problem::unprocessable(format!(
                 "{member} does not exist: no record of type {object_type} has the external id {}",
-                crate::job::quoted(external_id)
+                quoted(external_id)
             )),
         }
     }
@@ -242,7 +244,7 @@ impl EndName<'_> {
     pub fn wrong(&self, member: &str, wanted: &EndType) -> Problem {
         Problem::unprocessable(match self {
             Self::Given(end) => {
-                format!("{member} {} is not of type {wanted}", crate::job::quoted(&end.to_string()))
+                format!("{member} {} is not of type {wanted}", quoted(&end.to_string()))
             }
             Self::ByExternalId { object_type, .. } => {
                 format!("{member} is of type {object_type}, not of type {wanted}")
@@ -254,7 +256,7 @@ impl EndName<'_> {
 /// An end that is no record of the account.
 #[must_use]
 pub fn missing_end(member: &str, id: &str) -> Problem {
-    Problem::unprocessable(format!("{member} {} does not exist", crate::job::quoted(id)))
+    Problem::unprocessable(format!("{member} {} does not exist", quoted(id)))
 }
 
 /// A row of the records table: what is there now, how often it was written, and which operations did it.
@@ -263,7 +265,7 @@ pub struct Row {
     /// Counts the writes of this key, tombstones and changes of `links` included: it only grows while the row lives,
     /// and every write is conditional on the version that its writer read.
     pub version: u64,
-    pub operations: Operations,
+    pub applied: AppliedWrites,
     pub state: State,
 }
 
@@ -271,7 +273,7 @@ pub struct Row {
 pub enum State {
     Object(ObjectRecord),
     Relationship(RelationshipRecord),
-    /// Deleted: reads treat it as absent, a create may overwrite it, and it keeps the tokens of what was applied.
+    /// Deleted: reads treat it as absent, a create may overwrite it, and it keeps the marks of what was applied.
     Tombstone,
 }
 

@@ -1,14 +1,18 @@
 //! The body of Create Job, read once; the items stay slices of it.
 
+pub mod item;
+pub mod json;
+pub mod members;
+
 use std::fmt;
 
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::job::{Operation, quoted};
+use crate::job::Operation;
 use crate::limits;
-use crate::members::{Name, NoMembers, kind_of, members};
-use crate::problem::Problem;
+use crate::problem::{Problem, quoted};
+use crate::request::members::{Name, NoMembers, kind_of, members};
 
 /// A request that makes a job: an operation and at least one item.
 #[derive(Clone, Debug)]

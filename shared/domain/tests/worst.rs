@@ -10,15 +10,15 @@ use std::time::Duration;
 use domain::account::AccountId;
 use domain::chunk::{Chunk, Packing, pack};
 use domain::clock::Clock;
-use domain::decide::{Agreed, Context, Step, Types, decide_object};
-use domain::item::Item;
 use domain::job::{JobId, Operation};
 use domain::limits;
-use domain::operations::Operations;
-use domain::outcome::{Budget, Outcome};
+use domain::plan::decide::{Agreed, Context, Step, Types, decide_object};
+use domain::plan::{Budget, Outcome};
 use domain::query::{Candidate, Query};
+use domain::record::applied::AppliedWrites;
 use domain::record::{ObjectRecord, RecordId, Row, State};
 use domain::request::JobRequest;
+use domain::request::item::Item;
 use domain::time::Timestamp;
 use domain::types::{ObjectType, Schema, TypeKey};
 use rustix::time::{ClockId, clock_gettime};
@@ -464,7 +464,7 @@ fn change(schema: &Schema, attributes: &str, times: u32) -> usize {
         links: 0,
         entries: None,
     };
-    let row = Row { version: 1, operations: Operations::default(), state: State::Object(record) };
+    let row = Row { version: 1, applied: AppliedWrites::default(), state: State::Object(record) };
     let raw = format!(r#"{{"id":"{id}","attributes":{{"text":"y"}}}}"#);
     let item = Item::parse(Operation::UpdateObjects, &raw).unwrap();
     let steps: Vec<Step<'_>> =

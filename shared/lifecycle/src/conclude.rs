@@ -2,7 +2,7 @@
 
 use domain::account::AccountId;
 use domain::job::{Job, JobStatus, Stop};
-use domain::outcome::{Entry, Outcome, Plan};
+use domain::plan::{Entry, Outcome, Plan};
 use domain::problem::{Code, Problem};
 use store::jobs::Results;
 use store::queue::{Outgoing, Queue};

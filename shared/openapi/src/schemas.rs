@@ -1,10 +1,10 @@
 //! Schemas of everything that has a body, in JSON Schema (draft 2020-12), with the code's own names and limits.
 
+use domain::account::usage::RecordKind;
 use domain::job::{JobStatus, Operation};
 use domain::limits;
 use domain::problem::Code;
 use domain::query::VALUES_IN_LIST;
-use domain::usage::RecordKind;
 use serde_json::{Map, Value, json};
 
 /// A reference to one of [`all`].

@@ -7,13 +7,13 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, Put, PutRequest, ReturnConsumedCapacity, TransactWriteItem, Update, WriteRequest,
 };
 use domain::account::AccountId;
+use domain::account::usage::RecordKind;
 use domain::job::{Job, JobId, JobStatus};
 use domain::limits;
-use domain::outcome::Plan;
+use domain::plan::Plan;
 use domain::problem::Problem;
 use domain::time::Timestamp;
 use domain::types::TypeKey;
-use domain::usage::RecordKind;
 use futures_util::future::try_join_all;
 
 use crate::attributes::{Attributes, Reader, binary, broken, number, seconds, text};

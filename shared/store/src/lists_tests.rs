@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::AccountId;
 use domain::clock::Clock;
 use domain::job::{Job, JobId, JobStatus, Operation};
-use domain::operations::Operations;
+use domain::record::applied::AppliedWrites;
 use domain::record::{ObjectRecord, RecordId, Row, State};
 use domain::time::Timestamp;
 use domain::types::TypeKey;
@@ -80,7 +80,7 @@ async fn a_list_of_records_shows_none_where_the_index_still_has_it() {
             links: 0,
             entries: None,
         };
-        (record.id, Row { version: 1, operations: Operations::default(), state: State::Object(record) })
+        (record.id, Row { version: 1, applied: AppliedWrites::default(), state: State::Object(record) })
     };
     let as_row = |(id, row): &(RecordId, Row)| {
         let mut attributes: Attributes =
@@ -92,7 +92,7 @@ async fn a_list_of_records_shows_none_where_the_index_still_has_it() {
     // and one is gone altogether,
     let (there, deleted) = (record(1, at), (RecordId::from_bytes([2; 16]), State::Tombstone));
     let again = record(3, at.plus_millis(5));
-    let deleted = (deleted.0, Row { version: 2, operations: Operations::default(), state: deleted.1 });
+    let deleted = (deleted.0, Row { version: 2, applied: AppliedWrites::default(), state: deleted.1 });
     let entries: Vec<Value> = (1..=4)
         .map(|id| json!({"listed_at": {"S": keys::listed_at(at, None, RecordId::from_bytes([id; 16]))}}))
         .collect();
@@ -109,7 +109,7 @@ async fn a_list_of_records_shows_none_where_the_index_still_has_it() {
 #[tokio::test]
 async fn rows_that_came_before_the_rest_of_a_batch_are_kept() {
     let row = |id: u8| {
-        let row = Row { version: u64::from(id), operations: Operations::default(), state: State::Tombstone };
+        let row = Row { version: u64::from(id), applied: AppliedWrites::default(), state: State::Tombstone };
         let mut attributes: Attributes = record_to_row(&acme(), &row, Timestamp::default())
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.into()))

@@ -3,11 +3,11 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use domain::account::AccountId;
-use domain::decide::Write;
+use domain::account::usage::RecordKind;
 use domain::limits;
+use domain::plan::decide::Write;
 use domain::record::RecordId;
 use domain::time::Timestamp;
-use domain::usage::RecordKind;
 
 use crate::attributes::{Attributes, Reader, binary, broken, seconds, text};
 use crate::jobs::{IdempotencyKey, built};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnConsumedCapacity, TransactWriteItem, Update};
 use domain::account::AccountId;
-use domain::decide::{Before, Write};
+use domain::plan::decide::{Before, Write};
 use domain::record::{End, RecordId, Row, State};
 use domain::time::Timestamp;
 use domain::types::TypeKey;
@@ -36,7 +36,7 @@ pub enum Written {
     /// It is there.
     Done,
     /// The row was not where the write expected it, or an end of the relationship is gone: read again and decide anew.
-    /// (A write whose answer was lost and that was sent again ends here too, and finds its own token.)
+    /// (A write whose answer was lost and that was sent again ends here too, and finds its own mark.)
     Lost,
 }
 
@@ -682,8 +682,8 @@ fn statement<'write>(table: &str, account: &AccountId, write: &'write Write, now
 
 #[cfg(test)]
 mod tests {
-    use domain::decide::LinkChange;
-    use domain::operations::Operations;
+    use domain::plan::decide::LinkChange;
+    use domain::record::applied::AppliedWrites;
 
     use super::*;
 
@@ -693,7 +693,7 @@ mod tests {
             id: RecordId::from_bytes([id; 16]),
             base: 0,
             before: Before::Nothing,
-            row: Row { version: 1, operations: Operations::default(), state: State::Tombstone },
+            row: Row { version: 1, applied: AppliedWrites::default(), state: State::Tombstone },
             links: links.collect(),
         }
     }

@@ -4,8 +4,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::AccountId;
 use domain::job::{Job, JobId, JobOptions, JobStatus, Operation};
 use domain::limits;
-use domain::operations::Operations;
 use domain::problem::{Code, Problem};
+use domain::record::applied::AppliedWrites;
 use domain::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State};
 use domain::time::Timestamp;
 use domain::types::indexes::{Entries, Held, place_of_entry};
@@ -155,7 +155,7 @@ pub(crate) fn record_to_row<'row>(
     const MOST: usize = 11;
     let mut attributes = Vec::with_capacity(MOST);
     attributes.push(("version", Value::Number(row.version)));
-    attributes.push(("ops", Value::Binary(row.operations.to_bytes())));
+    attributes.push(("ops", Value::Binary(row.applied.to_bytes())));
     match &row.state {
         State::Object(record) => {
             attributes.extend(entries_of(record, record.entries.as_deref()));
@@ -281,9 +281,9 @@ pub(crate) fn record_from_row(row: &Attributes) -> Result<(RecordId, Row), Store
     } else {
         State::Tombstone
     };
-    let operations = Operations::from_bytes(reader.optional_binary("ops")?.unwrap_or_default());
-    let operations = operations.map_err(|_| broken("ops"))?;
-    Ok((id, Row { version: reader.number("version")?, operations, state }))
+    let applied = AppliedWrites::from_bytes(reader.optional_binary("ops")?.unwrap_or_default());
+    let applied = applied.map_err(|_| broken("ops"))?;
+    Ok((id, Row { version: reader.number("version")?, applied, state }))
 }
 
 /// The position of the item that made a record: part of its place in the list, and stored nowhere else.
@@ -296,7 +296,7 @@ fn position_of(reader: &Reader<'_>) -> Result<Option<u32>, StoreError> {
 #[cfg(test)]
 mod tests {
     use domain::clock::Clock;
-    use domain::operations::Token;
+    use domain::record::applied::AppliedWrite;
 
     use super::*;
 
@@ -366,9 +366,12 @@ mod tests {
             State::Relationship(relationship),
             State::Tombstone,
         ] {
-            let operations =
-                Operations::default().with(Token { job: job_id(), position: 3, at: Timestamp::from_seconds(5) });
-            let row = Row { version: 4, operations, state };
+            let applied = AppliedWrites::default().with(AppliedWrite {
+                job: job_id(),
+                position: 3,
+                at: Timestamp::from_seconds(5),
+            });
+            let row = Row { version: 4, applied, state };
             let mut attributes: Attributes = record_to_row(&account(), &row, at)
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value.into()))
@@ -396,7 +399,7 @@ mod tests {
             links: 0,
             entries: Some(Box::new(Entries { updated_at: true, ..entries })),
         };
-        let row = Row { version: 1, operations: Operations::default(), state: State::Object(record.clone()) };
+        let row = Row { version: 1, applied: AppliedWrites::default(), state: State::Object(record.clone()) };
         let read = |name: &str, value: &str| {
             let mut attributes: Attributes = record_to_row(&account(), &row, at)
                 .into_iter()
@@ -429,7 +432,7 @@ mod tests {
         assert_eq!(expires_at(&void_job_row(&account(), job_id())), Some(made + day));
         let at = Timestamp::from_millis(made * 1_000 + 999);
         let record_row = |state| {
-            let row = Row { version: 1, operations: Operations::default(), state };
+            let row = Row { version: 1, applied: AppliedWrites::default(), state };
             record_to_row(&account(), &row, at)
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value.into()))

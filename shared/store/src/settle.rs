@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use domain::account::AccountId;
-use domain::operations::Operations;
+use domain::plan::closing::Footprint;
+use domain::record::applied::AppliedWrites;
 use domain::record::{RecordId, Row, State};
-use domain::settle::Footprint;
 use domain::time::Timestamp;
 
 use crate::attributes::{Attributes, Reader, broken, number, text};
@@ -47,7 +47,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let key = text(keys::record(account, id));
         if base == 0 {
-            let tombstone = Row { version: 1, operations: Operations::default(), state: State::Tombstone };
+            let tombstone = Row { version: 1, applied: AppliedWrites::default(), state: State::Tombstone };
             let mut put = self.client.put_item().table_name(&self.tables.records).item("pk", key);
             for (name, value) in record_to_row(account, &tombstone, now) {
                 put = put.item(name, value.into());
@@ -71,9 +71,6 @@ impl Store {
 
 fn footprint(row: &Attributes) -> Option<Footprint> {
     let reader = Reader(row);
-    let operations = reader.optional_binary("ops").ok()?.unwrap_or_default();
-    Some(Footprint::Row {
-        version: reader.number("version").ok()?,
-        operations: Operations::from_bytes(operations).ok()?,
-    })
+    let applied = reader.optional_binary("ops").ok()?.unwrap_or_default();
+    Some(Footprint::Row { version: reader.number("version").ok()?, applied: AppliedWrites::from_bytes(applied).ok()? })
 }

@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::account::AccountId;
-use domain::decide::Types;
 use domain::job::Operation;
+use domain::plan::decide::Types;
 use domain::types::{DeletionMark, ObjectTypeDefinition, RelationshipType, Schema, TypeKey};
 use futures_util::future::try_join_all;
 

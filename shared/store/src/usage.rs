@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, TransactWriteItem, Update};
 use domain::account::AccountId;
-use domain::usage::{PerKind, RecordKind, Usage};
+use domain::account::usage::{PerKind, RecordKind, Usage};
 
 use crate::attributes::{Attributes, Reader, number, text};
 use crate::catalog::type_counts_key;

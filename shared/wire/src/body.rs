@@ -3,8 +3,8 @@
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
-use domain::json;
-use domain::members::{NoMembers, members};
+use domain::request::json;
+use domain::request::members::{NoMembers, members};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::error::Category;
 use serde_json::value::RawValue;

@@ -14,13 +14,13 @@ use std::time::Duration;
 use accept::encoding::Encoding;
 use arbitrary::{Arbitrary, Unstructured};
 use consume::groups::{group, items};
-use domain::clock::Clock;
 use domain::chunk::{Chunk, Packing, pack};
-use domain::decide::{Context, Types, decide_object};
-use domain::item::Item;
+use domain::clock::Clock;
 use domain::job::Operation;
-use domain::outcome::Budget;
+use domain::plan::Budget;
+use domain::plan::decide::{Context, Types, decide_object};
 use domain::request::JobRequest;
+use domain::request::item::Item;
 use domain::time::Timestamp;
 use domain::types::{ObjectType, Schema, TypeKey};
 use http::header::CONTENT_ENCODING;
@@ -180,7 +180,7 @@ fn check_schema(schema: &str, attributes: &str) {
     let price =
         Price { bytes: 16 * 1024 * 1024, bytes_each: 8 * 1024, time_each: Duration::from_micros(50), ..EVERYDAY };
     let made = hold("a schema", schema.len(), price, || {
-        domain::json::read("schema", raw).and_then(|schema| Schema::parse(&schema)).ok()
+        domain::request::json::read("schema", raw).and_then(|schema| Schema::parse(&schema)).ok()
     });
     let Some(schema) = made else { return };
     let item = format!(r#"{{"type":"product","attributes":{attributes}}}"#);
@@ -193,7 +193,7 @@ fn check_schema(schema: &str, attributes: &str) {
     let budget = Budget::of_job(1);
     let context = Context { account: &acme, job: *JOB, now: NOW, types: &types, positions: &[0], budget };
     let id = item.object_id(&acme, *JOB, 0).expect("it is about an object");
-    let steps = [domain::decide::Step { position: 0, item, agreed: domain::decide::Agreed::Nothing }];
+    let steps = [domain::plan::decide::Step { position: 0, item, agreed: domain::plan::decide::Agreed::Nothing }];
     // Besides what it is, the errors that are looked at before the first of them are shown: three times their bound, as
     // vectors grow. A text made for a pattern is followed until the effort of a record is spent, twice: once to see whether the
     // record keeps its rules, once to say which it breaks. That takes 130 ms in this build, whose every branch is counted.

@@ -6,11 +6,11 @@ use std::collections::{HashMap, HashSet};
 
 use arbitrary::{Arbitrary, Unstructured};
 use domain::chunk::{Chunk, Content, Packing, pack};
-use domain::item::{Item, OrderingKey, client_ref};
 use domain::job::Operation;
 use domain::limits;
 use domain::problem::{Code, Problem};
 use domain::request::JobRequest;
+use domain::request::item::{Item, OrderingKey, client_ref};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use serde_json::value::RawValue;

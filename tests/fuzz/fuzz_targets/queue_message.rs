@@ -9,17 +9,17 @@ use arbitrary::{Arbitrary, Unstructured};
 use consume::groups::{Group, group, items, ungroup};
 use domain::account::AccountId;
 use domain::chunk::{Chunk, Packing, pack};
-use domain::decide::{
+use domain::job::{JobId, Operation};
+use domain::limits;
+use domain::plan::decide::{
     Agreed, Context, Decision, Ends, RelationshipDecision, Step, Types, Write, decide_object, decide_relationship,
     version_of,
 };
-use domain::item::Item;
-use domain::job::{JobId, Operation};
-use domain::limits;
-use domain::operations::Operations;
-use domain::outcome::{Budget, Entry, Outcome, Plan};
+use domain::plan::{Budget, Entry, Outcome, Plan};
+use domain::record::applied::AppliedWrites;
 use domain::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State};
 use domain::request::JobRequest;
+use domain::request::item::Item;
 use domain::time::Timestamp;
 use domain::types::{ObjectType, RelationshipType, Schema, TypeKey};
 use libfuzzer_sys::fuzz_target;
@@ -198,7 +198,7 @@ type Decide<'group> = dyn Fn(Context<'_>, &[Step<'_>], Option<&Row>) -> Decision
 
 /// Decides a group where nothing is, and answers with what comes of it; then, if it is `thorough`, on every kind of row.
 fn check_group(context: Context<'_>, operation: Operation, group: &Group<'_>, thorough: bool) -> Vec<(u32, Outcome)> {
-    let row = |state| Row { version: 3, operations: Operations::default(), state };
+    let row = |state| Row { version: 3, applied: AppliedWrites::default(), state };
     let there = [
         row(State::Object(object(group.id, 0))),
         row(State::Object(object(group.id, 1))),
@@ -247,17 +247,17 @@ fn check_group(context: Context<'_>, operation: Operation, group: &Group<'_>, th
     check(None)
 }
 
-/// The one write is conditional on the row that was read, leaves its token, and is of a record that can be kept.
+/// The one write is conditional on the row that was read, leaves its mark, and is of a record that can be kept.
 fn check_write(job: JobId, group: &Group<'_>, row: Option<&Row>, write: &Write) {
     assert_eq!(write.id, group.id);
     assert_eq!((write.base, write.row.version), (version_of(row), version_of(row) + 1));
     let last = group.steps.last().map(|step| step.position).expect("a group has a step");
-    assert!(write.row.operations.contain(job, last));
+    assert!(write.row.applied.contains(job, last));
     if let Some(record) = write.row.object() {
         assert_eq!(record.id, group.id);
         assert!(record.attributes.len() <= limits::ATTRIBUTES_BYTES);
         let raw: &RawValue = serde_json::from_str(&record.attributes).expect("attributes are JSON");
-        let read = domain::json::read("attributes", raw).expect("what is kept can be read again");
+        let read = domain::request::json::read("attributes", raw).expect("what is kept can be read again");
         assert!(read.is_object());
         assert_eq!(read.to_string(), record.attributes);
     }
@@ -288,7 +288,7 @@ fn check_again(
     let next = decide(other, &group.steps, Some(&write.row));
     if let Some(next) = next.write {
         check_write(other.job, group, Some(&write.row), &next);
-        assert!(next.row.operations.contain(context.job, steps.last().map_or(0, |step| step.position)));
+        assert!(next.row.applied.contains(context.job, steps.last().map_or(0, |step| step.position)));
     }
 }
 
@@ -306,7 +306,7 @@ fn check_fence(context: Context<'_>, operation: Operation, group: &Group<'_>, ro
     match decide_relationship(context, group.id, steps, row, &Ends::new()) {
         RelationshipDecision::Fence(write) => {
             assert_eq!((write.base, write.row.version), (version_of(row), version_of(row) + 1));
-            assert!(write.links.is_empty() && !write.row.operations.contain(context.job, step.position));
+            assert!(write.links.is_empty() && !write.row.applied.contains(context.job, step.position));
         }
         RelationshipDecision::Decided(decision) => panic!("{decision:?} without a type"),
     }

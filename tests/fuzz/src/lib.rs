@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use arbitrary::Arbitrary;
 use domain::account::AccountId;
-use domain::clock::Clock;
 use domain::chunk::{Chunk, Content};
+use domain::clock::Clock;
 use domain::job::{JobId, Operation};
 use domain::time::Timestamp;
 

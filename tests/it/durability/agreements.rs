@@ -1,10 +1,10 @@
 //! The conditions that exactly-once stands on, asked of the store one by one: each closes a race that hardly ever comes.
 
-use domain::decide::{Before, LinkChange, Write};
 use domain::job::{Job, JobId, Operation};
-use domain::operations::Operations;
-use domain::outcome::{Entry, Outcome, Plan};
+use domain::plan::decide::{Before, LinkChange, Write};
+use domain::plan::{Entry, Outcome, Plan};
 use domain::problem::Problem;
+use domain::record::applied::AppliedWrites;
 use domain::record::{End, RecordId, RelationshipRecord, Row, State};
 use domain::types::TypeKey;
 use serde_json::json;
@@ -114,7 +114,7 @@ async fn a_relationship_is_not_written_when_an_end_is_gone_meanwhile() {
             created_at: acme.store.clock().now(),
             position: Some(0),
         };
-        let row = Row { version: 1, operations: Operations::default(), state: State::Relationship(relationship) };
+        let row = Row { version: 1, applied: AppliedWrites::default(), state: State::Relationship(relationship) };
         let links = vec![LinkChange { end, change: 1 }];
         let write = Write { id, base: 0, before: Before::Nothing, row, links };
         let now = acme.store.clock().now();

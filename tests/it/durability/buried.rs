@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bury::Bury;
 use domain::chunk::ChunkItem;
 use domain::job::Operation;
-use domain::outcome::{Entry, Outcome, Plan};
+use domain::plan::{Entry, Outcome, Plan};
 use domain::problem::Problem;
 use domain::record::RecordId;
 use domain::types::TypeKey;

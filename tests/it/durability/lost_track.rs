@@ -1,4 +1,4 @@
-//! The bound of "exactly once": a record remembers the last 32 operations of the last hour. Where the token of an item
+//! The bound of "exactly once": a record remembers the last 32 operations of the last hour. Where the mark of an item
 //! may be gone, its result says that nobody knows, and it is not applied a second time.
 
 use std::time::Duration;

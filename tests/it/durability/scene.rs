@@ -34,7 +34,7 @@ impl Traces {
     pub fn contents(&self) -> Vec<String> {
         let content = |told: &String| {
             let (name, rest) = told.split_once(": ").expect("a name");
-            let held = rest.split_once(" tokens, ").map_or(rest, |(_, held)| held);
+            let held = rest.split_once(" marks, ").map_or(rest, |(_, held)| held);
             format!("{name}: {}", if held == "tombstone" { "none" } else { held })
         };
         self.records.iter().map(content).collect()
@@ -215,13 +215,13 @@ impl Scene {
 /// A row in words: how often it was written, by how many operations, and what it holds.
 fn told(name: &str, row: Option<&Row>) -> String {
     let Some(row) = row else { return format!("{name}: none") };
-    let tokens = row.operations.to_bytes().len() / 24;
+    let marks = row.applied.to_bytes().len() / 24;
     let held = match &row.state {
         State::Object(record) => format!("{}, linked {}", record.attributes, record.links),
         State::Relationship(record) => format!("from {} to {}", record.source, record.target),
         State::Tombstone => "tombstone".to_owned(),
     };
-    format!("{name}: version {}, {tokens} tokens, {held}", row.version)
+    format!("{name}: version {}, {marks} marks, {held}", row.version)
 }
 
 fn key(text: &str) -> TypeKey {

@@ -6,9 +6,9 @@ use std::pin::pin;
 use std::slice::from_ref;
 use std::task::Poll;
 
+use domain::account::usage::PerKind;
 use domain::job::{Job, JobId};
 use domain::limits::ITEMS_PER_CHUNK;
-use domain::usage::PerKind;
 use serde_json::{Value, json};
 use store::rows::JobRow;
 use tests::{Client, Deliveries, Delivery, Home, LastStep, crash_after, outcomes, text};

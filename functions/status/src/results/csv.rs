@@ -1,6 +1,6 @@
 //! Results as a table that a spreadsheet opens.
 
-use domain::outcome::{Entry, Outcome};
+use domain::plan::{Entry, Outcome};
 
 const HEADER: &str = "position,client_ref,success,id,code,title,detail\r\n";
 

@@ -9,14 +9,14 @@ use std::time::Duration;
 use access::{Access, Settings, Source};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use domain::account::usage::PerKind;
 use domain::account::{AccountId, Identity};
 use domain::clock::Clock;
-use domain::decide::{Before, Write as RecordWrite};
 use domain::job::{Job, JobId, Operation};
-use domain::operations::Operations;
+use domain::plan::decide::{Before, Write as RecordWrite};
+use domain::record::applied::AppliedWrites;
 use domain::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State};
 use domain::types::{ObjectTypeDefinition, RelationshipType, Schema, TypeKey};
-use domain::usage::PerKind;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST};
 use serde_json::Value;
@@ -137,7 +137,7 @@ impl Deployment {
             id,
             base: 0,
             before: Before::Nothing,
-            row: Row { version: 1, operations: Operations::default(), state },
+            row: Row { version: 1, applied: AppliedWrites::default(), state },
             links: Vec::new(),
         };
         let objects = objects.map(|object| write(object.id, State::Object(object)));

@@ -5,8 +5,7 @@ use serde_json::Value;
 use super::text::{Needle, lower};
 use super::value::Scalar;
 use super::{COMPARISONS, LEVELS, VALUES_IN_LIST, kind_of};
-use crate::job::quoted;
-use crate::problem::Problem;
+use crate::problem::{Problem, quoted};
 use crate::record::RecordId;
 
 /// Which records match, but for their times.

@@ -3,8 +3,7 @@
 use serde_json::Value;
 
 use super::kind_of;
-use crate::job::quoted;
-use crate::problem::Problem;
+use crate::problem::{Problem, quoted};
 
 /// A direction.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

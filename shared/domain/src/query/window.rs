@@ -4,8 +4,7 @@ use jiff::civil;
 use serde_json::{Map, Value};
 
 use super::kind_of;
-use crate::job::quoted;
-use crate::problem::Problem;
+use crate::problem::{Problem, quoted};
 use crate::time::Timestamp;
 
 /// A span of time: from its start, which belongs to it, to its end, which does not. Without one of them it has no bound

@@ -10,9 +10,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::job::quoted;
 use crate::limits;
-use crate::problem::Problem;
+use crate::problem::{Problem, quoted};
 use crate::query::{Scalar, attribute_at, folded};
 
 /// How many attributes a type may have indexes of: as many indexes as the records table has for them.

@@ -1,7 +1,7 @@
 use domain::account::AccountId;
-use domain::decide::{Before, Write};
 use domain::job::{Job, JobId, Operation};
-use domain::operations::Operations;
+use domain::plan::decide::{Before, Write};
+use domain::record::applied::AppliedWrites;
 use domain::record::{RecordId, Row, State};
 
 use crate::Store;
@@ -16,7 +16,7 @@ fn acme() -> AccountId {
 }
 
 fn write(id: u8) -> Write {
-    let row = Row { version: 1, operations: Operations::default(), state: State::Tombstone };
+    let row = Row { version: 1, applied: AppliedWrites::default(), state: State::Tombstone };
     Write { id: RecordId::from_bytes([id; 16]), base: 0, before: Before::Nothing, row, links: Vec::new() }
 }
 

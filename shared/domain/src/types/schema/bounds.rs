@@ -16,9 +16,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Map, Value};
 
 use super::Extent;
-use crate::job::quoted;
 use crate::limits;
-use crate::problem::Problem;
+use crate::problem::{Problem, quoted};
 
 /// The most values that attributes have: each takes two bytes, itself and a comma.
 const VALUES: u64 = (limits::ATTRIBUTES_BYTES / 2) as u64;

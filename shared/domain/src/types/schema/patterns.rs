@@ -22,9 +22,8 @@ use regex_automata::{Input, MatchErrorKind};
 use serde_json::{Map, Value};
 
 use super::{MadeKeyword, shortened};
-use crate::job::quoted;
 use crate::limits;
-use crate::problem::Problem;
+use crate::problem::{Problem, quoted};
 
 /// What is kept of the sets of states of a schema's patterns, for each thread that is matching; and the most of one pattern.
 const SETS_BYTES: usize = 2 * 1024 * 1024;

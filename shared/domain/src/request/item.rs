@@ -10,12 +10,12 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::account::AccountId;
-use crate::job::{JobId, Operation, quoted};
-use crate::json;
+use crate::job::{JobId, Operation};
 use crate::limits;
-use crate::members::{NoMembers, kind_of, members};
-use crate::problem::Problem;
+use crate::problem::{Problem, quoted};
 use crate::record::{End, EndName, RecordId, folded_external_id};
+use crate::request::json;
+use crate::request::members::{NoMembers, kind_of, members};
 use crate::types::{Cardinality, TypeKey, oversized};
 
 /// An item whose members are there and of the right kind.

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 
 use crate::chunk::{Chunk, Content};
 use crate::job::JobId;
-use crate::operations::Operations;
-use crate::outcome::{Entry, Outcome, Plan};
+use crate::plan::{Entry, Outcome, Plan};
 use crate::problem::Problem;
 use crate::record::RecordId;
+use crate::record::applied::AppliedWrites;
 use crate::time::Timestamp;
 
 /// What a row says of the writes that were made to it.
@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 pub enum Footprint {
     Row {
         version: u64,
-        operations: Operations,
+        applied: AppliedWrites,
     },
     /// There is a row, and it is not as this code writes it.
     Unreadable,
@@ -29,13 +29,13 @@ pub enum Footprint {
 /// How an agreed write stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Standing {
-    /// The row carries its token.
+    /// The row carries its mark.
     Applied,
     /// The row is where the write expects it: somebody may still make it, until the row is moved on.
     Open,
     /// The row has moved on without it: its condition never holds again.
     Impossible,
-    /// So much was written since, or so long ago, that its token may have been dropped.
+    /// So much was written since, or so long ago, that its mark may have been dropped.
     Unknown,
 }
 
@@ -52,21 +52,21 @@ pub fn agreed_writes(plan: &Plan) -> BTreeMap<RecordId, u64> {
 /// How the write that the workers of a chunk of `job` agreed on stands, given the row that is there now.
 #[must_use]
 pub fn standing(job: JobId, plan: &Plan, base: u64, row: Option<&Footprint>, now: Timestamp) -> Standing {
-    let (version, operations) = match row {
+    let (version, applied) = match row {
         None if base == 0 => return Standing::Open,
         // A tombstone that has expired; what comes after it begins at version 1 again, without this write.
         None => return Standing::Impossible,
         Some(Footprint::Unreadable) => return Standing::Unknown,
-        Some(Footprint::Row { version, operations }) => (*version, operations),
+        Some(Footprint::Row { version, applied }) => (*version, applied),
     };
     let is_of_plan = |position: u32| plan.entries.binary_search_by_key(&position, |entry| entry.position).is_ok();
-    if operations.positions_of(job).any(is_of_plan) {
+    if applied.positions_of(job).any(is_of_plan) {
         return Standing::Applied;
     }
     if version == base {
         return Standing::Open;
     }
-    if version > base && Operations::may_have_dropped(base + 1, version, plan.made_at, now) {
+    if version > base && AppliedWrites::may_have_dropped(base + 1, version, plan.made_at, now) {
         return Standing::Unknown;
     }
     Standing::Impossible
@@ -135,7 +135,7 @@ mod tests {
     use crate::chunk::ChunkItem;
     use crate::clock::Clock;
     use crate::job::Operation;
-    use crate::operations::Token;
+    use crate::record::applied::AppliedWrite;
 
     const MADE_AT: Timestamp = Timestamp::from_seconds(1_700_000_000);
 
@@ -159,11 +159,11 @@ mod tests {
         Plan { revision: 3, made_at: MADE_AT, closed: false, entries }
     }
 
-    fn row(version: u64, tokens: &[(JobId, u32)]) -> Footprint {
-        let operations = tokens
-            .iter()
-            .fold(Operations::default(), |kept, &(job, position)| kept.with(Token { job, position, at: MADE_AT }));
-        Footprint::Row { version, operations }
+    fn row(version: u64, marks: &[(JobId, u32)]) -> Footprint {
+        let applied = marks.iter().fold(AppliedWrites::default(), |kept, &(job, position)| {
+            kept.with(AppliedWrite { job, position, at: MADE_AT })
+        });
+        Footprint::Row { version, applied }
     }
 
     fn check(base: u64, row: Option<&Footprint>, expected: Standing) {
@@ -178,7 +178,7 @@ mod tests {
         check(2, Some(&row(2, &[])), Standing::Open);
         check(2, Some(&row(3, &[(job(1), 7)])), Standing::Applied);
         check(2, Some(&row(9, &[(job(1), 7), (job(2), 1)])), Standing::Applied);
-        // Tokens of another job, and of another chunk of this one, are not this write's.
+        // Marks of another job, and of another chunk of this one, are not this write's.
         check(2, Some(&row(3, &[(job(2), 7)])), Standing::Impossible);
         check(2, Some(&row(3, &[(job(1), 8)])), Standing::Impossible);
         check(0, Some(&row(1, &[])), Standing::Impossible);

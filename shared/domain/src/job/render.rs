@@ -1,7 +1,7 @@
 //! A job with its results as JSON, written straight into bytes.
 
 use crate::job::Job;
-use crate::outcome::{Entry, Outcome, Plan, append};
+use crate::plan::{Entry, Outcome, Plan, append};
 use crate::problem::Problem;
 
 /// `{"data":{…}}` of one job. `plans` are the results of its chunks, in any order; none where it shows no results.

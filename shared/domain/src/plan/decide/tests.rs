@@ -1,10 +1,12 @@
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::objects::merge_patch;
 use super::*;
 use crate::clock::Clock;
 use crate::job::Operation;
 use crate::problem::Code;
+use crate::record::{End, ObjectRecord, RelationshipRecord};
 use crate::types::Schema;
 
 struct World {
@@ -72,7 +74,7 @@ impl World {
             links: 0,
             entries: None,
         };
-        Row { version, operations: Operations::default(), state: State::Object(record) }
+        Row { version, applied: AppliedWrites::default(), state: State::Object(record) }
     }
 
     fn decide(&self, operation: Operation, items: &[String], row: Option<&Row>) -> Decision {
@@ -207,7 +209,7 @@ fn the_first_create_of_a_chunk_wins_and_the_next_is_told() {
     assert_eq!(told[1..], ["done", TAKEN]);
     let write = decision.write.as_ref().unwrap();
     assert_eq!((write.base, write.row.version, attributes(&decision)), (0, 1, r#"{"name":"a"}"#));
-    assert!(write.row.operations.contain(world.job, 2));
+    assert!(write.row.applied.contains(world.job, 2));
 }
 
 #[test]
@@ -264,7 +266,7 @@ fn an_update_changes_attributes_and_nothing_else() {
 }
 
 #[test]
-fn a_delete_leaves_a_tombstone_with_its_token_and_the_second_finds_nothing() {
+fn a_delete_leaves_a_tombstone_with_its_mark_and_the_second_finds_nothing() {
     let world = World::new();
     let row = world.stored(2, "{}");
     let delete = vec![format!("\"{}\"", world.id("x")); 2];
@@ -274,7 +276,7 @@ fn a_delete_leaves_a_tombstone_with_its_token_and_the_second_finds_nothing() {
     assert!(told[1].contains(&world.id("x").to_string()));
     let write = decision.write.unwrap();
     assert_eq!((&write.row.state, write.row.version), (&State::Tombstone, 3));
-    assert!(write.row.operations.contain(world.job, 1));
+    assert!(write.row.applied.contains(world.job, 1));
 }
 
 #[test]
@@ -316,7 +318,7 @@ fn what_is_not_there_is_named() {
 }
 
 #[test]
-fn a_token_on_the_row_means_done_and_nothing_is_written() {
+fn a_mark_on_the_row_means_done_and_nothing_is_written() {
     let world = World::new();
     let sets = [item(&json!({"name": "a"})), item(&json!({"name": 3}))];
     let first = world.decide(Operation::SetObjects, &sets, None);
@@ -425,7 +427,7 @@ fn a_one_to_one_source_has_one_target_and_a_pair_exists_once() {
         panic!("fenced")
     };
     let mut row = made.write.unwrap().row;
-    row.operations = Operations::default();
+    row.applied = AppliedWrites::default();
     for (target, words) in [("zen:organization:1", "already exists"), ("zen:organization:2", "already relates")] {
         let raw = relate(&world, &source, target, "made_by");
         let RelationshipDecision::Decided(decision) = decide_relation(&world, &raw, Agreed::Nothing, Some(&row), &ends)
@@ -455,7 +457,7 @@ fn an_agreed_relationship_whose_end_is_gone_is_fenced_before_it_fails() {
 
 /// A write of a row in place of another, each with one relationship's change.
 fn write_between(before: Before, state: State) -> Write {
-    let row = Row { version: 5, operations: Operations::default(), state };
+    let row = Row { version: 5, applied: AppliedWrites::default(), state };
     let end = RecordId::from_bytes([9; 16]);
     Write { id: RecordId::from_bytes([1; 16]), base: 4, before, row, links: vec![LinkChange { end, change: 1 }] }
 }

@@ -10,10 +10,9 @@ use serde_json::map::Entry;
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
-use crate::job::quoted;
 use crate::limits;
-use crate::members::{NoMembers, members};
-use crate::problem::Problem;
+use crate::problem::{Problem, quoted};
+use crate::request::members::{NoMembers, members};
 
 /// The text behind a byte order mark, which some clients put before their JSON.
 #[must_use]

@@ -1,0 +1,163 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::limits;
+
+fn id(byte: u8) -> RecordId {
+    RecordId::from_bytes([byte; 16])
+}
+
+fn rendered(outcome: &Outcome) -> String {
+    let mut json = Vec::new();
+    outcome.render(&mut json);
+    String::from_utf8(json).unwrap()
+}
+
+#[test]
+fn a_plan_says_by_how_many_records_the_account_grows() {
+    let entries = vec![
+        Entry { makes: true, ..Entry::new(0, Outcome::Success(id(1)), 0) },
+        Entry::new(1, Outcome::Success(id(1)), 0),
+        Entry::new(2, Outcome::failure(Problem::internal()), 0),
+        Entry::new(3, Outcome::Success(id(2)), 7),
+    ];
+    let plan = Plan { revision: 1, made_at: Timestamp::default(), closed: false, entries };
+    for (operation, growth) in [
+        (Operation::CreateObjects, 1),
+        (Operation::SetObjects, 1),
+        (Operation::UpdateObjects, 0),
+        (Operation::DeleteObjects, -3),
+        (Operation::DeleteObjectsByExternalId, -3),
+        (Operation::CreateRelationships, 1),
+        (Operation::DeleteRelationships, -3),
+    ] {
+        assert_eq!(plan.growth(operation), growth, "{operation:?}");
+    }
+}
+
+#[test]
+fn results_look_as_published() {
+    assert_eq!(
+        rendered(&Outcome::Success(id(1))),
+        r#"{"success":true,"data":{"id":"01010101-0101-0101-0101-010101010101"}}"#
+    );
+    let taken = "External Id is already in use for the Resource Type key: product";
+    assert_eq!(
+        rendered(&Outcome::failure(Problem::unprocessable(taken))),
+        format!(
+            r#"{{"success":false,"errors":[{{"code":"UnprocessableEntity","status":"422","title":"Unprocessable Entity","detail":"{taken}"}}]}}"#
+        )
+    );
+}
+
+fn outcomes() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        any::<[u8; 16]>().prop_map(|bytes| Outcome::Success(RecordId::from_bytes(bytes))),
+        proptest::collection::vec(".{0,900}", 1..12)
+            .prop_map(|details| Outcome::Failure(details.into_iter().map(Problem::unprocessable).collect())),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_plan_reads_back(
+        outcomes in proptest::collection::vec((1..9_u32, outcomes(), 0..=u64::MAX / 2, any::<bool>()), 0..20)
+    ) {
+        let mut position = 0;
+        let entries = outcomes.into_iter().map(|(step, outcome, base, flag)| {
+            let earlier = position;
+            position += step;
+            if outcome.is_success() {
+                return Entry { makes: flag, ..Entry::new(position, outcome, base) };
+            }
+            Entry { relies_on: flag.then_some(earlier), ..Entry::new(position, outcome, 0) }
+        });
+        let made_at = Timestamp::from_seconds(1_700_000_000);
+        let plan = Plan { revision: 7, made_at, closed: true, entries: entries.collect() };
+        prop_assert_eq!(Plan::unpack(7, true, &plan.pack()), Ok(plan));
+    }
+
+    #[test]
+    fn a_plan_without_what_makes_a_record_reads_back(bases in proptest::collection::vec(any::<u64>(), 0..20)) {
+        let entries = (0..).zip(&bases).map(|(position, base)| Entry::new(position, Outcome::Success(id(1)), *base));
+        let plan = Plan { revision: 1, made_at: Timestamp::default(), closed: false, entries: entries.collect() };
+        let mut packed = vec![FORMAT_WITHOUT_MAKING, 0];
+        put_number(&mut packed, bases.len() as u64);
+        for (place, base) in bases.iter().enumerate() {
+            packed.extend([u8::from(place > 0), 0]);
+            packed.extend_from_slice(id(1).as_bytes());
+            put_number(&mut packed, *base);
+        }
+        prop_assert_eq!(Plan::unpack(1, false, &packed), Ok(plan));
+    }
+
+    #[test]
+    fn a_plan_of_two_releases_before_reads_back(details in proptest::collection::vec(".{0,40}", 0..20)) {
+        let failure = |detail: String| Outcome::failure(Problem::unprocessable(detail));
+        let entries = (0..).zip(details).map(|(position, detail)| Entry::new(position, failure(detail), 0));
+        let plan = Plan { revision: 1, made_at: Timestamp::default(), closed: false, entries: entries.collect() };
+        // One byte less an entry, and another number before them.
+        let mut packed = vec![FORMAT_WITHOUT_RELIANCE];
+        put_number(&mut packed, 0);
+        put_number(&mut packed, plan.entries.len() as u64);
+        for (place, entry) in plan.entries.iter().enumerate() {
+            put_number(&mut packed, u64::from(place > 0));
+            let Outcome::Failure(problems) = &entry.outcome else { unreachable!("all of them fail") };
+            packed.extend([1, problems[0].code.number()]);
+            put_number(&mut packed, problems[0].detail.len() as u64);
+            packed.extend_from_slice(problems[0].detail.as_bytes());
+        }
+        prop_assert_eq!(Plan::unpack(1, false, &packed), Ok(plan));
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Plan::unpack(1, false, &bytes);
+    }
+
+    #[test]
+    fn a_fitted_outcome_fits_and_says_why(outcome in outcomes(), total in 1..=10_000_u32) {
+        let budget = Budget::of_job(total);
+        let fitted = budget.fit(outcome.clone());
+        let json = rendered(&fitted);
+        let escaped: usize = serde_json::to_string(&json).unwrap().len() - 2;
+        prop_assert!(escaped <= budget.0, "{} bytes in {:?}", escaped, budget);
+        match (outcome, fitted) {
+            (Outcome::Failure(before), Outcome::Failure(after)) => {
+                prop_assert!(!after.is_empty());
+                prop_assert!(before[0].detail.is_empty() || !after[0].detail.is_empty());
+            }
+            (before, after) => prop_assert_eq!(before, after),
+        }
+    }
+}
+
+#[test]
+fn the_longest_results_of_the_largest_job_fit_one_answer() {
+    let total = u32::try_from(limits::ITEMS_PER_JOB).unwrap();
+    let long = Outcome::Failure(vec![Problem::unprocessable("\"\\é".repeat(5_000)); 20]);
+    let fitted = Budget::of_job(total).fit(long);
+    let each = serde_json::to_string(&rendered(&fitted)).unwrap().len();
+    assert!((each + 1) * limits::ITEMS_PER_JOB + 4_096 <= limits::ANSWER_BYTES);
+}
+
+#[test]
+fn more_items_than_any_job_has_leave_no_room_for_words() {
+    for total in [6_287_361, u32::MAX] {
+        let fitted = Budget::of_job(total).fit(Outcome::failure(Problem::not_applied()));
+        let said_nothing = Problem { detail: "".into(), ..Problem::not_applied() };
+        assert_eq!(fitted, Outcome::failure(said_nothing));
+    }
+}
+
+#[test]
+fn a_chunk_of_the_longest_results_fits_its_row() {
+    for total in [1, 2, 20, 250, 499, 500, 501, 10_000] {
+        let long = Outcome::Failure(vec![Problem::unprocessable("x".repeat(20_000))]);
+        let outcome = Budget::of_job(total).fit(long);
+        let items = total.min(u32::try_from(limits::ITEMS_PER_CHUNK).unwrap());
+        let entries = (0..items).map(|position| Entry::new(position, outcome.clone(), 0)).collect();
+        let packed = Plan { revision: 1, made_at: Timestamp::default(), closed: false, entries }.pack().len();
+        assert!(packed < 380_000, "{total}: {packed}");
+    }
+}
