@@ -89,14 +89,14 @@ async fn start(store: &Store, chunk: &Chunk<'_>) -> Job {
 
 /// What a worker that meets nobody agrees on and writes.
 async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
-    let (items, mut refused) = consume::groups::items(chunk);
+    let (items, mut refused) = domain::plan::groups::items(chunk);
     let types = types(store, chunk, &items).await;
     let now = store.clock().now();
     let budget = Budget::of_job(chunk.total);
     let positions: Vec<u32> = chunk.items.iter().map(|item| item.position).collect();
     let context =
         Context { account: &chunk.account, job: chunk.job, now, types: &types, positions: &positions, budget };
-    let (groups, stray) = consume::groups::group(context, items, None);
+    let (groups, stray) = domain::plan::groups::group(context, items, None);
     refused.extend(stray.into_iter().map(|(position, _, problem)| (position, Outcome::failure(problem))));
     let ends_named = groups.iter().flat_map(|group| &group.steps).flat_map(|step| match &step.item {
         Item::Relate { source, target, .. } => vec![source, target],

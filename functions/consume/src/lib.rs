@@ -1,9 +1,8 @@
 //! The consumer: applies the items of chunks to records.
 //!
 //! A chunk may be delivered more than once, to several workers at a time, and any worker may die between any two calls.
-//! [`processing`] says why each item is applied once all the same.
+//! [`domain::plan::round`] says why each item is applied once all the same.
 
-pub mod groups;
 pub mod processing;
 pub mod settings;
 mod validation;

@@ -15,6 +15,8 @@ use std::collections::{HashMap, HashSet};
 use domain::chunk::Chunk;
 use domain::job::{Job, Operation};
 use domain::plan::decide::version_of;
+use domain::plan::groups::{Group, Refused, Stray, items};
+use domain::plan::round::{Planned, Rows};
 use domain::plan::{Entry, Outcome, Plan};
 use domain::record::{RecordId, Row};
 use domain::request::item::Item;
@@ -22,8 +24,7 @@ use lifecycle::{conclude, record};
 use store::StoreError;
 
 use crate::Consumer;
-use crate::groups::{Group, Refused, Stray, group, items};
-use crate::processing::{ChunkEnd, ChunkError, Delivery, Planned, Round, Rows};
+use crate::processing::{ChunkEnd, ChunkError, Delivery, Worker};
 
 /// Rows as the chunks of a chain that came before would have left them.
 type Left = HashMap<RecordId, Row>;
@@ -71,14 +72,14 @@ async fn step(
     if is_recorded && chunk.then.is_none() {
         return Ok(Some(job));
     }
-    let mut round = Round::new(consumer, chunk, &job);
+    let mut worker = Worker::new(consumer, chunk, &job);
     if is_recorded || delivery.receives > 1 || job.stop().is_some() {
-        round.adopt().await?;
+        worker.adopt().await?;
     }
-    if round.is_given_up() && !is_recorded {
+    if worker.round.is_given_up() && !is_recorded {
         return Ok(None);
     }
-    let Some(plan) = plan(&mut round, chunk, &job, left).await? else { return Ok(None) };
+    let Some(plan) = plan(&mut worker, &job, left).await? else { return Ok(None) };
     if is_recorded {
         return Ok(Some(job));
     }
@@ -87,23 +88,22 @@ async fn step(
 
 /// What is agreed of the chunk, once something is; and `left` goes on to what it would leave.
 async fn plan<'consumer, 'chunk: 'consumer>(
-    round: &mut Round<'consumer, 'chunk>,
-    chunk: &Chunk<'_>,
+    worker: &mut Worker<'consumer, 'chunk>,
     job: &Job,
     left: &mut Left,
 ) -> Result<Option<Plan>, ChunkError> {
-    if let Some(agreed) = round.plan.take() {
-        return repeated(round, chunk, agreed, left).await.map(Some);
+    if let Some(agreed) = worker.round.take_plan() {
+        return repeated(worker, agreed, left).await.map(Some);
     }
-    let (items, refused) = items(chunk);
+    let (items, refused) = items(worker.round.chunk());
     if job.stop().is_some() {
-        let entries = round.not_processed(&refused);
-        return Ok(agree(round, entries, job).await?.map(|(agreed, _)| agreed));
+        let entries = worker.round.not_processed(&refused);
+        return Ok(agree(worker, entries).await?.map(|(agreed, _)| agreed));
     }
     let makes_unnamed = unnamed(&items);
-    round.prepare(&items, job).await?;
-    let (open, stray) = group(round.context(), items, None);
-    let (entries, writes) = decided(round, chunk, open, left, &refused, &stray).await?;
+    worker.prepare(&items).await?;
+    let (open, stray) = worker.round.group(worker.context(), items);
+    let (entries, writes) = decided(worker, open, left, &refused, &stray).await?;
     let entries = entries.into_iter().map(|entry| {
         let is_unnamed = entry.outcome.is_success() && makes_unnamed.binary_search(&entry.position).is_ok();
         let outcome = if is_unnamed { Outcome::WouldMake } else { entry.outcome };
@@ -111,12 +111,12 @@ async fn plan<'consumer, 'chunk: 'consumer>(
         Entry { base: 0, outcome, ..entry }
     });
     let entries = entries.collect();
-    match agree(round, entries, job).await? {
+    match agree(worker, entries).await? {
         Some((agreed, true)) => {
             leave(left, writes);
             Ok(Some(agreed))
         }
-        Some((others, false)) => repeated(round, chunk, others, left).await.map(Some),
+        Some((others, false)) => repeated(worker, others, left).await.map(Some),
         None => Ok(None),
     }
 }
@@ -124,34 +124,35 @@ async fn plan<'consumer, 'chunk: 'consumer>(
 /// Goes on to what a chunk would leave of which the outcome is agreed. What succeeds is made again and not judged, so that all who go through the
 /// chain go on from the same, and what was checked once takes no such time again.
 async fn repeated<'consumer, 'chunk: 'consumer>(
-    round: &mut Round<'consumer, 'chunk>,
-    chunk: &Chunk<'_>,
+    worker: &mut Worker<'consumer, 'chunk>,
     agreed: Plan,
     left: &mut Left,
 ) -> Result<Plan, ChunkError> {
     let made: HashSet<u32> =
         agreed.entries.iter().filter(|entry| entry.outcome.is_success()).map(|entry| entry.position).collect();
     // Nothing follows the last one. And what failed may be what ended the worker: it is not looked at again.
-    if chunk.then.is_none() || made.is_empty() {
+    if worker.round.chunk().then.is_none() || made.is_empty() {
         return Ok(agreed);
     }
-    let (mut items, _) = items(chunk);
+    let (mut items, _) = items(worker.round.chunk());
     items.retain(|(position, _)| made.contains(position));
-    round.load_named_types(&items).await?;
-    let (mut open, stray) = group(round.context(), items, Some(&agreed));
-    round.plan = Some(agreed.clone());
-    let mut rows = round.read(&open).await?;
+    worker.load_named_types(&items).await?;
+    worker.round.know(agreed.clone());
+    let (mut open, stray) = worker.round.group(worker.context(), items);
+    let mut rows = worker.read(&open).await?;
     rows.rows.extend(left.iter().map(|(id, row)| (*id, row.clone())));
     // A success is repeated on the row that it was agreed on. To this chunk, that is the one that stands there.
     let bases: HashMap<u32, u64> = open
         .iter()
         .flat_map(|group| group.steps.iter().map(|step| (step.position, version_of(rows.rows.get(&group.id)))))
         .collect();
-    for entry in round.plan.iter_mut().flat_map(|plan| &mut plan.entries) {
-        entry.base = bases.get(&entry.position).copied().unwrap_or(entry.base);
-    }
-    let decided = round.decide(&mut open, &rows, &Refused::new(), &stray).await?;
-    round.plan = None;
+    let rebased = agreed.entries.iter().map(|entry| {
+        let base = bases.get(&entry.position).copied().unwrap_or(entry.base);
+        Entry { base, ..entry.clone() }
+    });
+    worker.round.know(Plan { entries: rebased.collect(), ..agreed });
+    let decided = worker.decide(&mut open, &rows, &Refused::new(), &stray).await?;
+    worker.round.take_plan();
     leave(left, decided.writes);
     Ok(agreed)
 }
@@ -165,35 +166,35 @@ fn leave(left: &mut Left, writes: Vec<Planned>) {
 /// A create reads nothing: whether its key is taken shows when it is written, and only then is it judged with what is there. So what is wrong with an
 /// item in itself is told first, here as in a real run.
 async fn decided<'consumer, 'chunk: 'consumer>(
-    round: &mut Round<'consumer, 'chunk>,
-    chunk: &Chunk<'_>,
-    mut open: Vec<Group<'_>>,
+    worker: &mut Worker<'consumer, 'chunk>,
+    mut open: Vec<Group<'chunk>>,
     left: &Left,
     refused: &Refused,
     stray: &Stray<'_>,
 ) -> Result<(Vec<Entry>, Vec<Planned>), ChunkError> {
     let before = || left.iter().map(|(id, row)| (*id, row.clone()));
-    let mut rows = round.read(&open).await?;
+    let mut rows = worker.read(&open).await?;
+    let chunk = worker.round.chunk();
     if chunk.operation != Operation::CreateObjects {
         rows.rows.extend(before());
-        let decided = round.decide(&mut open, &rows, refused, stray).await?;
+        let decided = worker.decide(&mut open, &rows, refused, stray).await?;
         return Ok((decided.entries, decided.writes));
     }
-    let alone = round.decide(&mut open, &rows, refused, stray).await?;
+    let alone = worker.decide(&mut open, &rows, refused, stray).await?;
     let ids: HashSet<RecordId> = alone.writes.iter().map(|planned| planned.write.id).collect();
-    let mut there = Rows::of(round.store.records(&chunk.account, ids).await?);
+    let mut there = Rows::of(worker.store.records(&chunk.account, ids).await?);
     there.rows.extend(before());
     let (lost, mut writes): (Vec<_>, Vec<_>) =
         alone.writes.into_iter().partition(|planned| there.rows.contains_key(&planned.write.id));
     if lost.is_empty() {
         return Ok((alone.entries, writes));
     }
-    let places: HashSet<usize> = lost.iter().map(|planned| planned.place).collect();
+    let places: HashSet<usize> = lost.iter().map(|planned| planned.target.group).collect();
     let mut place = 0..;
     open.retain(|_| place.next().is_some_and(|place| places.contains(&place)));
-    round.plan = Some(Plan { entries: alone.entries, ..Plan::empty(round.context().now) });
-    let again = round.decide(&mut open, &there, refused, stray).await?;
-    round.plan = None;
+    worker.round.know(Plan { entries: alone.entries, ..Plan::empty(worker.context().now) });
+    let again = worker.decide(&mut open, &there, refused, stray).await?;
+    worker.round.take_plan();
     writes.extend(again.writes);
     Ok((again.entries, writes))
 }
@@ -206,10 +207,9 @@ fn unnamed(items: &[(u32, Item<'_>)]) -> Vec<u32> {
 
 /// What is agreed, and whether it is these entries and not what another worker was first with; `None` when the chunk was given up.
 async fn agree<'consumer, 'chunk: 'consumer>(
-    round: &mut Round<'consumer, 'chunk>,
+    worker: &mut Worker<'consumer, 'chunk>,
     entries: Vec<Entry>,
-    job: &Job,
 ) -> Result<Option<(Plan, bool)>, StoreError> {
-    let is_ours = round.agree(entries, job).await?;
-    Ok(round.plan.take().filter(|plan| !plan.closed).map(|plan| (plan, is_ours)))
+    let is_ours = worker.agree(entries).await?;
+    Ok(worker.round.take_plan().filter(|plan| !plan.closed).map(|plan| (plan, is_ours)))
 }

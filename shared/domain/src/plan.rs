@@ -2,7 +2,9 @@
 
 pub mod closing;
 pub mod decide;
+pub mod groups;
 mod outcome;
+pub mod round;
 
 use crate::job::Operation;
 use crate::problem::{Code, Problem};

@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use accept::encoding::Encoding;
 use arbitrary::{Arbitrary, Unstructured};
-use consume::groups::{group, items};
 use domain::chunk::{Chunk, Packing, pack};
 use domain::clock::Clock;
 use domain::job::Operation;
 use domain::plan::Budget;
 use domain::plan::decide::{Context, Types, decide_object};
+use domain::plan::groups::{group, items};
 use domain::request::JobRequest;
 use domain::request::item::Item;
 use domain::time::Timestamp;

@@ -6,7 +6,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use arbitrary::{Arbitrary, Unstructured};
-use consume::groups::{Group, group, items, ungroup};
 use domain::account::AccountId;
 use domain::chunk::{Chunk, Packing, pack};
 use domain::job::{JobId, Operation};
@@ -15,6 +14,7 @@ use domain::plan::decide::{
     Agreed, Context, Decision, Ends, RelationshipDecision, Step, Types, Write, decide_object, decide_relationship,
     version_of,
 };
+use domain::plan::groups::{Group, group, items, ungroup};
 use domain::plan::{Budget, Entry, Outcome, Plan};
 use domain::record::applied::AppliedWrites;
 use domain::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State};

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use domain::chunk::{Chunk, Content};
-use domain::plan::decide::{Agreed, Context, Step, relationship_of};
-use domain::plan::{Outcome, Plan};
-use domain::problem::Problem;
-use domain::record::RecordId;
-use domain::request::item::Item;
+use super::decide::{Agreed, Context, Step, relationship_of};
+use super::{Outcome, Plan};
+use crate::chunk::{Chunk, Content};
+use crate::problem::Problem;
+use crate::record::RecordId;
+use crate::request::item::Item;
 
 /// Items of one record, in order: decided one after the other, written once.
 #[derive(Clone, Debug)]
@@ -103,12 +103,12 @@ fn id_of(context: Context<'_>, position: u32, item: &Item<'_>) -> Result<RecordI
 
 #[cfg(test)]
 mod tests {
-    use domain::account::AccountId;
-    use domain::clock::Clock;
-    use domain::job::{JobId, Operation};
-    use domain::plan::decide::Types;
-    use domain::plan::{Budget, Entry};
-    use domain::time::Timestamp;
+    use crate::account::AccountId;
+    use crate::clock::Clock;
+    use crate::job::{JobId, Operation};
+    use crate::plan::decide::Types;
+    use crate::plan::{Budget, Entry};
+    use crate::time::Timestamp;
 
     use super::*;
 
