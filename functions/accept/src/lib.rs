@@ -6,7 +6,6 @@
 mod abort;
 mod create;
 pub mod encoding;
-pub mod settings;
 mod workbench;
 
 use std::sync::Arc;

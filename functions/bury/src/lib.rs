@@ -5,8 +5,6 @@
 //! other chunks and ends `failed`. No item's rules are evaluated here, since they may be what kept the chunk from being
 //! finished.
 
-pub mod settings;
-
 use std::sync::Arc;
 use std::time::Instant;
 

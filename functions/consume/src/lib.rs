@@ -4,7 +4,6 @@
 //! [`domain::plan::round`] says why each item is applied once all the same.
 
 pub mod processing;
-pub mod settings;
 mod validation;
 
 use std::sync::Arc;

@@ -9,7 +9,6 @@ mod relationship_records;
 mod relationship_types;
 mod relationship_writes;
 mod search;
-pub mod settings;
 mod single_write;
 mod type_deletion;
 mod walks;

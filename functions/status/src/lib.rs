@@ -4,7 +4,6 @@ mod limits;
 mod list;
 pub mod pages;
 mod results;
-pub mod settings;
 mod show;
 
 use store::Store;

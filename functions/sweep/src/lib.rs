@@ -5,9 +5,8 @@
 //! a queue), the job ends here: an hour before it expires, so that the database never deletes a job that holds a slot.
 
 pub mod filling;
-pub mod settings;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use domain::account::AccountId;
 use domain::job::{Job, JobStatus};
@@ -15,6 +14,7 @@ use domain::limits;
 use domain::problem::{Code, Problem};
 use domain::time::Timestamp;
 use lifecycle::{Postponed, end, record, settle};
+use serde::Serialize;
 use store::rows::JobRow;
 use store::{Store, StoreError};
 
@@ -24,18 +24,23 @@ pub struct Sweep {
     store: Store,
 }
 
+/// Time kept at the end of an invocation for the job that is being ended.
+const MARGIN: Duration = Duration::from_secs(30);
+
 /// What one sweep did.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Report {
     /// Accounts with active jobs.
     pub accounts: u32,
     /// Overdue jobs that were ended.
     pub ended: u32,
     /// Overdue jobs that could not be ended now. Each is logged; the next sweep tries again.
+    #[serde(skip)]
     pub left: u32,
     /// Types whose indexes have an entry of each record from now on.
     pub filled: u32,
     /// Types whose indexes could not be gone on with now. Each is logged; the next sweep tries again.
+    #[serde(skip)]
     pub unfilled: u32,
 }
 
@@ -64,6 +69,12 @@ impl Sweep {
     #[must_use]
     pub const fn new(store: Store) -> Self {
         Self { store }
+    }
+
+    /// When the last job of an invocation that ends at `deadline` may be begun: half a minute before, which is more than one takes.
+    #[must_use]
+    pub fn last_start(deadline: Instant) -> Instant {
+        deadline.checked_sub(MARGIN).unwrap_or(deadline)
     }
 
     /// Ends every job that is overdue now, then fills indexes. What is not done by `deadline` is left to the next sweep.

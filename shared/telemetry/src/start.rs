@@ -107,13 +107,14 @@ fn filter(directives: &str) -> (Targets, bool) {
 }
 
 /// The crates of this workspace that log.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     "accept",
     "access",
     "admin",
     "bury",
     "consume",
     "domain",
+    "function",
     "lifecycle",
     "local",
     "records",

@@ -4,7 +4,7 @@
 //! again. What it writes to its standard output is what its log would be given.
 
 // What only the programs use.
-use {lambda_http as _, lambda_runtime as _, telemetry as _};
+use function as _;
 
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
