@@ -296,6 +296,69 @@ mod tests {
     }
 
     #[test]
+    fn only_what_makes_records_may_be_making_one_and_only_of_a_type_that_it_names() {
+        let (product, shop) = (TypeKey::parse("product").unwrap(), TypeKey::parse("shop").unwrap());
+        for operation in Operation::ALL {
+            use Operation::{CreateObjects, CreateRelationships, SetObjects};
+            let makes = matches!(operation, CreateObjects | SetObjects | CreateRelationships);
+            assert_eq!(operation.may_make(), makes, "{operation:?}");
+            for status in JobStatus::ALL {
+                let mut job = Job { status, ..Job::queued(JobId::new(&clock()), operation, 1, 1) };
+                job.makes.note(&product);
+                for (kind, key) in [RecordKind::Object, RecordKind::Relationship]
+                    .into_iter()
+                    .flat_map(|kind| [(kind, &product), (kind, &shop)])
+                {
+                    let expected =
+                        makes && kind == operation.kind() && status == JobStatus::Processing && *key == product;
+                    assert_eq!(job.may_be_making(kind, key), expected, "{operation:?} {status:?} {kind:?} {key}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_status_is_read_back_and_two_of_them_hold_a_slot() {
+        for status in JobStatus::ALL {
+            assert_eq!(JobStatus::parse(status.as_str()), Some(status));
+            assert_eq!(status.is_active(), ["queued", "processing"].contains(&status.as_str()));
+        }
+        assert_eq!(JobStatus::parse("done"), None);
+    }
+
+    #[test]
+    fn a_request_that_cannot_be_read_is_a_failed_job_of_no_operation() {
+        let id = JobId::new(&clock());
+        let job = Job::unreadable(id, Problem::internal());
+        let at = Timestamp::from_seconds(1_509_724_806);
+        assert_eq!((job.id, job.operation, job.status, job.completed_at), (id, None, JobStatus::Failed, Some(at)));
+        assert_eq!((job.error.as_ref(), job.total, job.chunks), (Some(&Problem::internal()), 0, 0));
+    }
+
+    #[test]
+    fn counts_say_how_far_a_job_is_when_it_is_done_and_when_it_has_failed_too_often() {
+        let mut job = Job::queued(JobId::new(&clock()), Operation::SetObjects, 9, 2);
+        (job.succeeded, job.failed) = (5, 3);
+        assert_eq!(job.progress(), Progress { total: 9, processed: 8, succeeded: 5, failed: 3 });
+        for (done, is_finished) in [(&[][..], false), (&[1], false), (&[0, 1], true)] {
+            job.done = done.iter().copied().collect();
+            assert_eq!(job.is_finished(), is_finished, "{done:?}");
+        }
+        for (max_failures, abort_requested, stop) in [
+            (None, false, None),
+            (Some(2), false, Some(Stop::TooManyFailures { most: 2 })),
+            (Some(3), false, None),
+            (Some(4), false, None),
+            (Some(2), true, Some(Stop::Aborted)),
+            (None, true, Some(Stop::Aborted)),
+        ] {
+            job.options.max_failures = max_failures;
+            job.abort_requested = abort_requested;
+            assert_eq!(job.stop(), stop, "{max_failures:?} {abort_requested}");
+        }
+    }
+
+    #[test]
     fn a_job_expires_a_day_after_its_creation_to_the_second() {
         let job = Job::queued(JobId::new(&clock()), Operation::SetObjects, 1, 1);
         let created_at = Timestamp::from_seconds(1_509_724_806);

@@ -183,6 +183,8 @@ mod tests {
         check(2, Some(&row(3, &[(job(1), 8)])), Standing::Impossible);
         check(0, Some(&row(1, &[])), Standing::Impossible);
         check(2, Some(&row(3 + 32, &[])), Standing::Unknown);
+        // One write less, and its mark would still be there.
+        check(2, Some(&row(3 + 31, &[])), Standing::Impossible);
         check(2, Some(&Footprint::Unreadable), Standing::Unknown);
     }
 
@@ -247,6 +249,26 @@ mod tests {
             &not_applied,
         ];
         assert_eq!(details(&closed), (0..).zip(expected.map(str::to_owned)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_is_written_is_what_was_agreed_to_succeed() {
+        let agreed = plan(vec![success(0, 1, 0), relying(1, "agreed", None), success(2, 3, 5)]);
+        assert_eq!(agreed_writes(&agreed), BTreeMap::from([(id(1), 0), (id(3), 5)]));
+    }
+
+    #[test]
+    fn the_clients_names_of_items_stay_whatever_came_of_them() {
+        let named = |entry: Entry, name: &str| Entry { client_ref: Some(name.into()), ..entry };
+        let agreed = plan(vec![
+            named(success(0, 1, 0), "applied"),
+            named(success(1, 2, 5), "never applied"),
+            named(relying(2, "agreed", None), "failed"),
+        ]);
+        let standings = BTreeMap::from([(id(1), Standing::Applied), (id(2), Standing::Impossible)]);
+        let closed = close(Some(&agreed), &standings, None, MADE_AT);
+        let names: Vec<_> = closed.entries.iter().filter_map(|entry| entry.client_ref.as_deref()).collect();
+        assert_eq!(names, ["applied", "never applied", "failed"]);
     }
 
     #[test]

@@ -404,6 +404,63 @@ mod tests {
         assert!(problem.detail.contains(words), "{raw}: {:?} says {words:?}", problem.detail);
     }
 
+    /// An item of each action, with a relationship's ends by external id.
+    fn one_of_each() -> [(Operation, String); 7] {
+        let id = "576a0d0d-fb3f-81e9-80f8-65590b274410";
+        let named = r#"{"type":"product","external_id":"A","attributes":{}}"#;
+        let end = r#"{"type":"product","external_id":"A"}"#;
+        [
+            (Operation::CreateObjects, named.to_owned()),
+            (Operation::UpdateObjects, format!(r#"{{"id":"{id}","attributes":{{}}}}"#)),
+            (Operation::SetObjects, named.to_owned()),
+            (Operation::DeleteObjects, format!("\"{id}\"")),
+            (Operation::DeleteObjectsByExternalId, end.to_owned()),
+            (
+                Operation::CreateRelationships,
+                format!(r#"{{"relationship_type":"likes","source":{end},"target":{end}}}"#),
+            ),
+            (Operation::DeleteRelationships, format!("\"{id}\"")),
+        ]
+    }
+
+    #[test]
+    fn each_item_says_which_record_it_is_about_and_which_type_it_names() {
+        let (account, job) = (AccountId::parse("acme").unwrap(), JobId::from_bytes([7; 16]));
+        let product = TypeKey::parse("product").unwrap();
+        let named = RecordId::of_external_id(&account, &product, "a");
+        let by_id = RecordId::parse("576a0d0d-fb3f-81e9-80f8-65590b274410").unwrap();
+        for (operation, raw) in one_of_each() {
+            let item = Item::parse(operation, &raw).unwrap();
+            let (id, object_type, type_key) = match operation {
+                Operation::CreateObjects | Operation::SetObjects | Operation::DeleteObjectsByExternalId => {
+                    (Some(named), Some("product"), Some("product"))
+                }
+                Operation::UpdateObjects | Operation::DeleteObjects => (Some(by_id), None, None),
+                Operation::CreateRelationships => (None, None, Some("likes")),
+                Operation::DeleteRelationships => (None, None, None),
+            };
+            assert_eq!(item.object_id(&account, job, 3), id, "{raw}");
+            assert_eq!(item.object_type().map(TypeKey::as_str), object_type, "{raw}");
+            assert_eq!(item.type_key().map(TypeKey::as_str), type_key, "{raw}");
+        }
+        let unnamed = Item::parse(Operation::CreateObjects, r#"{"type":"product","attributes":{}}"#).unwrap();
+        assert_eq!(unnamed.object_id(&account, job, 3), Some(RecordId::of_item(&account, job, 3)));
+    }
+
+    #[test]
+    fn an_item_is_rewritten_up_to_the_most_that_attributes_may_take() {
+        let of = |bytes: usize| {
+            let text = "x".repeat(bytes - r#"{"a":""}"#.len());
+            format!(r#"{{"type":"product","external_id":"1","attributes":{{"a":"{text}"}}}}"#)
+        };
+        let most = of(limits::ATTRIBUTES_BYTES);
+        let rewritten = Item::parse(Operation::SetObjects, &most).unwrap().rewritten(None).unwrap();
+        assert_eq!(rewritten, most);
+        let more = of(limits::ATTRIBUTES_BYTES + 1);
+        let problem = Item::parse(Operation::SetObjects, &more).unwrap().rewritten(None).unwrap_err();
+        assert_eq!(problem, oversized(limits::ATTRIBUTES_BYTES + 1));
+    }
+
     #[test]
     fn a_wrong_member_is_named_in_every_action() {
         use Code::{NotFound, UnprocessableEntity};

@@ -289,10 +289,44 @@ fn a_record_that_relationships_use_is_not_deleted() {
         (Operation::DeleteObjects, format!("\"{}\"", world.id("x"))),
         (Operation::DeleteObjectsByExternalId, json!({"type": "product", "external_id": "x"}).to_string()),
     ] {
+        let again = raw.clone();
         let decision = world.decide(operation, &[raw], Some(&row));
         assert_eq!(details(&decision), ["The record is an end of 2 relationship records: delete them first"]);
         assert_eq!(decision.write, None);
+        assert_eq!(details(&world.decide(operation, &[again], Some(&world.stored(2, "{}")))), ["done"]);
     }
+}
+
+/// An id is of one kind. Where a relationship has it, there is no object.
+#[test]
+fn a_relationship_is_no_object_whatever_is_asked_of_it() {
+    let world = World::new();
+    let (product, shop, ends) = ends(&world);
+    let raw = relate(&world, &product.to_string(), &shop.to_string(), "sold_in");
+    let RelationshipDecision::Decided(made) = decide_relation(&world, &raw, Agreed::Nothing, None, &ends) else {
+        panic!("fenced")
+    };
+    let row = Row { state: made.write.unwrap().row.state, ..world.stored(2, "{}") };
+    for operation in [Operation::SetObjects, Operation::CreateObjects, Operation::DeleteObjectsByExternalId] {
+        let decision = world.decide(operation, &[item(&json!({"name": "x"}))], Some(&row));
+        assert!(details(&decision)[0].starts_with("No record has the id"), "{operation:?} {:?}", details(&decision));
+        assert_eq!(decision.write, None);
+    }
+}
+
+#[test]
+fn only_a_record_whose_type_has_indexes_has_entries() {
+    let mut world = World::new();
+    let entries = |world: &World| {
+        let decision = world.decide(Operation::SetObjects, &[item(&json!({"name": "x"}))], None);
+        decision.write.unwrap().row.object().unwrap().entries.is_some()
+    };
+    assert!(!entries(&world));
+    let indexed = json!({"properties": {"name": {"type": "string"}}, "x-indexed": ["name"]});
+    for object_type in world.types.objects.values_mut() {
+        object_type.schema = Schema::parse(&indexed).unwrap();
+    }
+    assert!(entries(&world));
 }
 
 #[test]
@@ -378,6 +412,7 @@ fn a_relationship_counts_at_both_its_ends_and_its_delete_takes_that_back() {
         panic!("fenced")
     };
     let write = made.write.unwrap();
+    assert_eq!(write.row.relationship().unwrap().position, Some(0), "it is listed where its item stood");
     assert_eq!(write.links, [LinkChange { end: product, change: 1 }, LinkChange { end: shop, change: 1 }]);
 
     let delete = vec![format!("\"{}\"", write.id); 2];
