@@ -297,7 +297,7 @@ impl World {
             .merge(status::routes(Status::new(self.store.clone())))
             .merge(records::routes(Records::new(self.store.clone()).with_exact_indexes()));
         let access = Access::new(self.store.clone(), access::Settings::default());
-        wire::conventions(routes, access, wire::AllowedOrigins::default(), self.clock.wall.clone())
+        wire::with_middleware(routes, access, wire::AllowedOrigins::default(), self.clock.wall.clone())
     }
 
     /// Posts a job, through accept and its faults. `None` when accept died.

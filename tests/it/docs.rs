@@ -57,6 +57,42 @@ fn every_link_leads_somewhere() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
+/// Every source file that a page names, whole or without the folder of its kind: `shared/domain/src/job.rs`, `domain/src/job.rs`.
+fn files_named(text: &str) -> Vec<&str> {
+    let of_path = |letter: char| letter.is_ascii_alphanumeric() || "/._-".contains(letter);
+    let words = text.split(|letter| !of_path(letter));
+    let is_source =
+        |word: &&str| word.contains("/src/") && Path::new(word).extension().is_some_and(|kind| kind == "rs");
+    words.filter(is_source).collect()
+}
+
+#[test]
+fn every_source_file_that_is_named_is_there() {
+    let mut named = 0;
+    for page in pages() {
+        let text = read(&page);
+        // It says how things were.
+        for file in files_named(&text).into_iter().filter(|_| !page.ends_with("CHANGELOG.md")) {
+            named += 1;
+            let there =
+                ["", "shared", "functions", "infra", "tests"].iter().any(|kind| root().join(kind).join(file).exists());
+            assert!(there, "{}: {file}", page.display());
+        }
+    }
+    assert!(named > 30, "{named}");
+}
+
+/// The way of a job goes through each file once, and comes back to none.
+#[test]
+fn the_way_of_a_job_goes_through_each_file_once() {
+    let text = read(&root().join("ARCHITECTURE.md"));
+    let (_, after) = text.split_once("### From file to file").expect("the section");
+    let (way, _) = after.split_once("### ").expect("its end");
+    let files = files_named(way);
+    assert_eq!(files.iter().collect::<BTreeSet<_>>().len(), files.len(), "{files:?}");
+    assert!(files.len() > 10, "{files:?}");
+}
+
 /// The rows of the first table behind a heading, without their head.
 fn table<'page>(page: &'page str, heading: &str) -> Vec<Vec<&'page str>> {
     let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no {heading}"));

@@ -364,7 +364,7 @@ fn requests_for_credentials() -> Vec<BTreeSet<String>> {
     let email = Email::parse("agent@acme.test").expect("an address");
     let credentials = [keys::access(&acme), keys::accounts().to_owned(), keys::login(&email)];
     let alone = credentials.iter().map(|partition| BTreeSet::from([partition.clone()]));
-    let others = [keys::account(&acme), keys::rations(&acme), keys::last_uses(&acme), keys::guard("ab12")];
+    let others = [keys::account(&acme), keys::rate_limits(&acme), keys::last_uses(&acme), keys::guard("ab12")];
     let among_others = credentials.iter().map(|partition| others.iter().chain([partition]).cloned().collect());
     alone.chain(among_others).collect()
 }
@@ -392,7 +392,7 @@ fn no_function_reaches_what_is_not_its_own_in_the_catalog() {
     let acme = AccountId::parse("acme").expect("an account id");
     let partitions = [
         keys::account(&acme),
-        keys::rations(&acme),
+        keys::rate_limits(&acme),
         keys::last_uses(&acme),
         keys::guard("ab12"),
         keys::deployment().to_owned(),

@@ -8,7 +8,7 @@ use domain::job::{Job, JobId, JobStatus};
 use domain::problem::quoted;
 use store::rows::JobRow;
 use store::{Store, StoreError};
-use wire::{Agent, Failure, Rendered, Segments};
+use wire::{Agent, Failure, PathParameters, Rendered};
 
 use crate::Accept;
 
@@ -17,7 +17,7 @@ use crate::Accept;
 pub(crate) async fn abort(
     Agent(identity): Agent,
     State(accept): State<Accept>,
-    Segments(id): Segments<String>,
+    PathParameters(id): PathParameters<String>,
 ) -> Result<Rendered, Failure> {
     let missing = || Failure::not_found(format!("No job has the id {}", quoted(&id)));
     let job_id = JobId::parse(&id).ok_or_else(missing)?;

@@ -239,15 +239,15 @@ impl Accepting<'_> {
             }
             Ok(Commit::AlreadyThere) => {
                 let why = "the job was fenced";
-                self.settle(&job, why, Failure::unavailable(RETRY).because(why)).await
+                self.find_out(&job, why, Failure::unavailable(RETRY).because(why)).await
             }
-            Err(error) => self.settle(&job, &error.to_string(), error.into()).await,
+            Err(error) => self.find_out(&job, &error.to_string(), error.into()).await,
         }
     }
 
     /// What came of the commit is not known, or not by whom it was made. The fence says so, and keeps it so: only when it
     /// is there, and the job is not, is the answer the refusal. `why` is for the log.
-    async fn settle(&self, job: &Job, why: &str, refusal: Failure) -> Result<Response, Failure> {
+    async fn find_out(&self, job: &Job, why: &str, refusal: Failure) -> Result<Response, Failure> {
         match self.accept.store.fence(self.account, job.id).await {
             Ok(Fenced::Committed(there)) => Ok(accepted(job, &there)),
             Ok(Fenced::Never) => Err(refusal),
@@ -386,7 +386,7 @@ mod tests {
         let store = store().await;
         open_local_account(&store).await.unwrap();
         let routes = crate::routes(Accept::new(store.clone(), Arc::clone(&sent) as Arc<dyn Queue>));
-        let router = wire::conventions(
+        let router = wire::with_middleware(
             routes,
             Access::new(store, Settings::default()),
             AllowedOrigins::default(),
@@ -416,7 +416,7 @@ mod tests {
         let store = store().await;
         open_local_account(&store).await.unwrap();
         let routes = crate::routes(Accept::new(store.clone(), Arc::clone(&sent) as Arc<dyn Queue>));
-        let router = wire::conventions(
+        let router = wire::with_middleware(
             routes,
             Access::new(store.clone(), Settings::default()),
             AllowedOrigins::default(),

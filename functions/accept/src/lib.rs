@@ -39,7 +39,7 @@ impl Accept {
     }
 }
 
-/// `POST /jobs` and `POST /jobs/{id}/abort`, without the conventions around them.
+/// `POST /jobs` and `POST /jobs/{id}/abort`, without the middleware around them.
 pub fn routes(accept: Accept) -> Routes {
     Routes::new().route("/jobs", post(create::create)).route("/jobs/{id}/abort", post(abort::abort)).with_state(accept)
 }

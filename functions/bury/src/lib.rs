@@ -12,7 +12,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::chunk::{Chunk, UnreadableChunk};
 use domain::job::Job;
 use domain::problem::{Code, Problem};
-use lifecycle::{Postponed, Started, Unfinished, conclude, record, settle, start, trace_of};
+use lifecycle::{Postponed, Started, Unfinished, close_chunk, conclude, record, start, trace_of};
 use store::queue::{Outgoing, Queue};
 use store::{Store, StoreError};
 use telemetry::TraceContext;
@@ -105,7 +105,7 @@ impl Bury {
         }
         let link = body.as_deref().map(Chunk::from_message).transpose()?;
         let link = link.as_ref().unwrap_or(first);
-        let job = if job.done.contains(&index) { Some(job.clone()) } else { self.settle(link, job).await? };
+        let job = if job.done.contains(&index) { Some(job.clone()) } else { self.close_and_record(link, job).await? };
         let Some(job) = job else { return Ok("its job has ended") };
         if then.is_some() {
             // Sent before this message is deleted, as every chunk that follows another.
@@ -123,7 +123,7 @@ impl Bury {
         job: &Job,
         trace: Option<TraceContext>,
     ) -> Result<&'static str, BuryError> {
-        match self.settle(chunk, job).await? {
+        match self.close_and_record(chunk, job).await? {
             Some(job) => {
                 self.conclude(chunk, &job, trace).await?;
                 Ok("closed")
@@ -133,8 +133,8 @@ impl Bury {
     }
 
     /// Closes the chunk and answers with its job as it then stands; `None` when that has ended.
-    async fn settle(&self, chunk: &Chunk<'_>, job: &Job) -> Result<Option<Job>, BuryError> {
-        let plan = settle(&self.store, &chunk.account, job, chunk.index, Some(chunk)).await?;
+    async fn close_and_record(&self, chunk: &Chunk<'_>, job: &Job) -> Result<Option<Job>, BuryError> {
+        let plan = close_chunk(&self.store, &chunk.account, job, chunk.index, Some(chunk)).await?;
         telemetry::chunk_buried();
         Ok(record(&self.store, &chunk.account, job, chunk.index, &plan, Some(&trouble())).await?)
     }

@@ -26,7 +26,7 @@ use store::clients::{self, AwsSettings};
 use store::records::Written;
 use store::tables::{self, TableNames};
 use tower::ServiceExt;
-use wire::{AllowedOrigins, BASE, conventions};
+use wire::{AllowedOrigins, BASE, with_middleware};
 
 /// The routes, as one caller sees them.
 #[derive(Clone)]
@@ -100,7 +100,7 @@ impl Service {
         let records = crate::Records::new(store.clone()).with_exact_indexes();
         let settings = Settings { requests_per_minute: 1_000_000, ..Settings::default() };
         let router =
-            conventions(crate::routes(records), Access::new(access, settings), AllowedOrigins::default(), clock);
+            with_middleware(crate::routes(records), Access::new(access, settings), AllowedOrigins::default(), clock);
         Self { router, store, account, authorization: tokens[0].clone(), tokens }
     }
 

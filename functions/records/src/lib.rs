@@ -75,7 +75,7 @@ impl Records {
     }
 }
 
-/// The routes of types and records, without the conventions around them.
+/// The routes of types and records, without the middleware around them.
 pub fn routes(records: Records) -> Routes {
     Routes::new()
         .route("/objects/types", get(object_types::list).post(object_types::define))

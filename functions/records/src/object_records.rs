@@ -11,7 +11,7 @@ use domain::types::TypeKey;
 use http::StatusCode;
 use store::keys::{self, TypeKind};
 use store::page::Page;
-use wire::{Agent, Data, Failure, List, Query, Segments};
+use wire::{Agent, Data, Failure, List, PathParameters, Query};
 
 use crate::Records;
 use crate::object_types;
@@ -24,7 +24,7 @@ pub(crate) const READ_AT_ONCE: usize = 400;
 pub(crate) async fn show(
     Agent(caller): Agent,
     State(records): State<Records>,
-    Segments(id): Segments<String>,
+    PathParameters(id): PathParameters<String>,
 ) -> Result<Data<ObjectRecord>, Failure> {
     let not_found = || Failure::from(no_such_id("record", &id));
     let wanted = RecordId::parse(&id).ok_or_else(not_found)?;

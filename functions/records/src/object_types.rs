@@ -14,7 +14,7 @@ use http::header::LOCATION;
 use serde_json::Value;
 use store::catalog::Defined;
 use store::keys::TypeKind;
-use wire::{Agent, Data, DataBody, Failure, List, Query, Segments};
+use wire::{Agent, Data, DataBody, Failure, List, PathParameters, Query};
 
 use crate::Records;
 use crate::paging::{Paging, type_position};
@@ -57,7 +57,7 @@ pub(crate) async fn list(
 pub(crate) async fn show(
     Agent(caller): Agent,
     State(records): State<Records>,
-    Segments(key): Segments<String>,
+    PathParameters(key): PathParameters<String>,
 ) -> Result<Data<ObjectTypeDefinition>, Failure> {
     let wanted = parse_object_type(&key)?;
     let object_type = records.store.object_type(&caller.account, &wanted).await?;
@@ -68,7 +68,7 @@ pub(crate) async fn show(
 pub(crate) async fn replace_schema(
     Agent(caller): Agent,
     State(records): State<Records>,
-    Segments(key): Segments<String>,
+    PathParameters(key): PathParameters<String>,
     DataBody(data): DataBody<TYPE_BODY_BYTES>,
 ) -> Result<Data<ObjectTypeDefinition>, Failure> {
     let wanted = parse_object_type(&key)?;
@@ -88,7 +88,7 @@ pub(crate) async fn replace_schema(
 pub(crate) async fn delete(
     Agent(caller): Agent,
     State(records): State<Records>,
-    Segments(key): Segments<String>,
+    PathParameters(key): PathParameters<String>,
 ) -> Result<StatusCode, Failure> {
     let account = &caller.account;
     // Read before the types: a definition in between makes the deletion fail.

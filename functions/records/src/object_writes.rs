@@ -9,7 +9,7 @@ use domain::problem::Problem;
 use domain::request::item::Item;
 use http::HeaderMap;
 use serde_json::value::RawValue;
-use wire::{Agent, DataBody, Failure, Query, Segments};
+use wire::{Agent, DataBody, Failure, PathParameters, Query};
 
 use crate::Records;
 use crate::single_write::{Request, key_of};
@@ -51,7 +51,7 @@ async fn as_item(
 pub(crate) async fn update(
     Agent(caller): Agent,
     State(records): State<Records>,
-    Segments(id): Segments<String>,
+    PathParameters(id): PathParameters<String>,
     headers: HeaderMap,
     DataBody(data): DataBody<{ limits::RECORD_BODY_BYTES }>,
 ) -> Result<Response, Failure> {
@@ -65,7 +65,7 @@ pub(crate) async fn update(
 pub(crate) async fn delete(
     Agent(caller): Agent,
     State(records): State<Records>,
-    Segments(id): Segments<String>,
+    PathParameters(id): PathParameters<String>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let operation = Operation::DeleteObjects;

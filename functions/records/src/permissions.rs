@@ -3,7 +3,7 @@
 use axum::extract::State;
 use http::StatusCode;
 use serde_json::{Value, json};
-use wire::{Agent, Data, Failure, Segments};
+use wire::{Agent, Data, Failure, PathParameters};
 
 use crate::{Records, object_types, relationship_types};
 
@@ -11,7 +11,7 @@ use crate::{Records, object_types, relationship_types};
 pub(crate) async fn of_object_type(
     Agent(caller): Agent,
     State(records): State<Records>,
-    Segments(key): Segments<String>,
+    PathParameters(key): PathParameters<String>,
 ) -> Result<Data<Value>, Failure> {
     object_types::find(&records, &caller.account, &key).await?;
     Ok(Data(StatusCode::OK, enforced()))
@@ -21,7 +21,7 @@ pub(crate) async fn of_object_type(
 pub(crate) async fn of_relationship_type(
     Agent(caller): Agent,
     State(records): State<Records>,
-    Segments(key): Segments<String>,
+    PathParameters(key): PathParameters<String>,
 ) -> Result<Data<Value>, Failure> {
     relationship_types::find(&records, &caller.account, &key).await?;
     Ok(Data(StatusCode::OK, enforced()))

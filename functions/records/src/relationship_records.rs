@@ -5,7 +5,7 @@ use domain::record::{RecordId, RelationshipRecord, State as RowState};
 use domain::request::item::no_such_id;
 use http::StatusCode;
 use store::keys::{self, TypeKind};
-use wire::{Agent, Data, Failure, List, Query, Segments};
+use wire::{Agent, Data, Failure, List, PathParameters, Query};
 
 use crate::paging::Paging;
 use crate::{Records, relationship_types};
@@ -14,7 +14,7 @@ use crate::{Records, relationship_types};
 pub(crate) async fn show(
     Agent(caller): Agent,
     State(records): State<Records>,
-    Segments(id): Segments<String>,
+    PathParameters(id): PathParameters<String>,
 ) -> Result<Data<RelationshipRecord>, Failure> {
     let not_found = || Failure::from(no_such_id("relationship record", &id));
     let wanted = RecordId::parse(&id).ok_or_else(not_found)?;

@@ -13,7 +13,7 @@ use domain::types::{EndType, RelationshipType, TypeKey};
 use http::StatusCode;
 use http::header::LOCATION;
 use store::keys::TypeKind;
-use wire::{Agent, Data, DataBody, Failure, List, Query, Segments};
+use wire::{Agent, Data, DataBody, Failure, List, PathParameters, Query};
 
 use crate::Records;
 use crate::object_types::defined_as_wanted;
@@ -83,7 +83,7 @@ pub(crate) async fn list(
 pub(crate) async fn show(
     Agent(caller): Agent,
     State(records): State<Records>,
-    Segments(key): Segments<String>,
+    PathParameters(key): PathParameters<String>,
 ) -> Result<Data<RelationshipType>, Failure> {
     find(&records, &caller.account, &key).await.map(|found| Data(StatusCode::OK, found))
 }
@@ -92,7 +92,7 @@ pub(crate) async fn show(
 pub(crate) async fn delete(
     Agent(caller): Agent,
     State(records): State<Records>,
-    Segments(key): Segments<String>,
+    PathParameters(key): PathParameters<String>,
 ) -> Result<StatusCode, Failure> {
     let account = &caller.account;
     let revision = records.store.types_revision(account).await?;

@@ -7,7 +7,7 @@ use domain::limits::RELATIONSHIP_BODY_BYTES;
 use domain::request::item::Item;
 use http::HeaderMap;
 use serde_json::value::RawValue;
-use wire::{Agent, DataBody, Failure, Segments};
+use wire::{Agent, DataBody, Failure, PathParameters};
 
 use crate::Records;
 use crate::single_write::{Request, key_of};
@@ -29,7 +29,7 @@ pub(crate) async fn create(
 pub(crate) async fn delete(
     Agent(caller): Agent,
     State(records): State<Records>,
-    Segments(id): Segments<String>,
+    PathParameters(id): PathParameters<String>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let operation = Operation::DeleteRelationships;

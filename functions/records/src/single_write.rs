@@ -200,7 +200,7 @@ impl Request<'_> {
                 Ok(WrittenOnce::Done) => return self.applied(write).await,
                 Ok(WrittenOnce::Lost) => {}
                 Ok(WrittenOnce::KeyTaken) => return self.after_taken_key().await,
-                Err(error) => return self.settle(request, id, write, error).await,
+                Err(error) => return self.find_out(request, id, write, error).await,
             }
             attempted = Some(write);
             backoff.wait(store.clock()).await;
@@ -322,7 +322,7 @@ impl Request<'_> {
     }
 
     /// What came of a write without an answer: found out, or made impossible. `unanswered` is for the log.
-    async fn settle(
+    async fn find_out(
         &self,
         request: JobId,
         id: RecordId,

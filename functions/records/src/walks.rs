@@ -10,7 +10,7 @@ use domain::types::{EndType, RelationshipType, TypeKey};
 use store::keys;
 use store::page::Page;
 use store::records::Side;
-use wire::{Agent, Failure, List, Query, Segments};
+use wire::{Agent, Failure, List, PathParameters, Query};
 
 use crate::object_records::READ_AT_ONCE;
 use crate::paging::{PAGE_BYTES, Paging};
@@ -118,7 +118,7 @@ fn place_of(link: &RelationshipRecord) -> String {
 pub(crate) async fn relationships(
     Agent(caller): Agent,
     State(records): State<Records>,
-    Segments((id, key)): Segments<(String, String)>,
+    PathParameters((id, key)): PathParameters<(String, String)>,
     query: Query,
 ) -> Result<List<RelationshipRecord>, Failure> {
     let walk = Walk::start(&records, &caller.account, &id, &key).await?;
@@ -132,7 +132,7 @@ pub(crate) async fn relationships(
 pub(crate) async fn related(
     Agent(caller): Agent,
     State(records): State<Records>,
-    Segments((id, key)): Segments<(String, String)>,
+    PathParameters((id, key)): PathParameters<(String, String)>,
     query: Query,
 ) -> Result<List<ObjectRecord>, Failure> {
     let walk = Walk::start(&records, &caller.account, &id, &key).await?;

@@ -32,7 +32,7 @@ pub fn routes_of_accept() -> Routes {
     Routes::new().route("/jobs", post(misled)).route("/jobs/{id}/abort", post(misled))
 }
 
-/// `GET /jobs/{id}`, its results, `GET /jobs` and `GET /limits`, without the conventions around them.
+/// `GET /jobs/{id}`, its results, `GET /jobs` and `GET /limits`, without the middleware around them.
 pub fn routes(status: Status) -> Routes {
     Routes::new()
         .route("/jobs", get(list::list))

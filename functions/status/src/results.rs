@@ -21,7 +21,7 @@ use domain::plan::{Entry, Outcome, size_in_answer};
 use domain::problem::{Problem, quoted};
 use futures_util::future::try_join_all;
 use store::{Store, StoreError};
-use wire::{Agent, Failure, Links, Order, PageRequest, Query, RenderedList, Segments, link_header, preferred};
+use wire::{Agent, Failure, Links, Order, PageRequest, PathParameters, Query, RenderedList, link_header, preferred};
 
 use crate::Status;
 
@@ -41,7 +41,7 @@ const FORMS: [&str; 3] = ["application/json", "application/x-ndjson", "text/csv"
 pub(crate) async fn results(
     Agent(identity): Agent,
     State(status): State<Status>,
-    Segments(id): Segments<String>,
+    PathParameters(id): PathParameters<String>,
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {

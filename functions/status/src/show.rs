@@ -14,7 +14,7 @@ use domain::problem::quoted;
 use lambda_http::Context;
 use store::StoreError;
 use tokio::time::Instant;
-use wire::{Agent, Failure, Query, Rendered, Segments, bad_parameter};
+use wire::{Agent, Failure, PathParameters, Query, Rendered, bad_parameter};
 
 use crate::Status;
 
@@ -27,7 +27,7 @@ const LOOKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 pub(crate) async fn show(
     Agent(identity): Agent,
     State(status): State<Status>,
-    Segments(id): Segments<String>,
+    PathParameters(id): PathParameters<String>,
     query: Query,
     Until(until): Until,
     headers: HeaderMap,

@@ -13,7 +13,7 @@ use domain::job::{Job, JobStatus};
 use domain::limits;
 use domain::problem::{Code, Problem};
 use domain::time::Timestamp;
-use lifecycle::{Postponed, end, record, settle};
+use lifecycle::{Postponed, close_chunk, end, record};
 use serde::Serialize;
 use store::rows::JobRow;
 use store::{Store, StoreError};
@@ -154,7 +154,7 @@ impl Sweep {
         };
         let missing: Vec<u32> = (0..job.chunks).filter(|index| !job.done.contains(index)).collect();
         for index in missing {
-            let plan = settle(store, account, &job, index, None).await?;
+            let plan = close_chunk(store, account, &job, index, None).await?;
             match record(store, account, &job, index, &plan, Some(&not_finished())).await? {
                 Some(recorded) => job = recorded,
                 None => return Ok(()),

@@ -11,9 +11,9 @@
 //!   queue. No order is promised.
 
 mod index;
-mod keeper;
 mod rows;
 mod suspects;
+mod thread;
 
 use std::fmt;
 use std::path::Path;
@@ -27,7 +27,7 @@ use store::queue::{Outgoing, Queue, QueueUnavailable, SendFuture};
 use tokio::sync::{oneshot, watch};
 
 use self::index::RowId;
-use self::keeper::{Command, Keeper, Lanes, Outlooks, Reply};
+use self::thread::{Command, Lanes, Outlooks, QueueThread, Reply};
 
 /// The most messages that one receive hands out, as in SQS.
 pub const MOST_PER_RECEIVE: usize = 10;
@@ -175,10 +175,10 @@ impl LocalQueue {
         let (main_outlook, main) = watch::channel(Outlook::default());
         let (dead_outlook, dead) = watch::channel(Outlook::default());
         let outlooks = Outlooks { main: main_outlook, dead: dead_outlook };
-        let keeper = Keeper { connection, lanes, outlooks, options, clock: clock.clone() };
+        let queue_thread = QueueThread { connection, lanes, outlooks, options, clock: clock.clone() };
         let (commands, inbox) = mpsc::channel();
         let thread = std::thread::Builder::new().name("queue".into());
-        thread.spawn(move || keeper.run(&inbox)).map_err(OpenError::Thread)?;
+        thread.spawn(move || queue_thread.run(&inbox)).map_err(OpenError::Thread)?;
         Ok(Self { lane: Lane::Main, commands, main, dead, clock })
     }
 

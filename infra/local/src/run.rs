@@ -211,7 +211,7 @@ impl LocalRun {
         let mut sweeping = JoinSet::new();
         sweeping.spawn(sweep_for_ever(sweep.clone()));
         let table = routes.table().to_vec();
-        let api = wire::conventions(routes, access, origins, clock.clone());
+        let api = wire::with_middleware(routes, access, origins, clock.clone());
         let router = status::pages::in_front_of(api).layer(map_request(drain::to_the_end));
         let (stop_serving, stopping) = oneshot::channel::<()>();
         let stopped = async move { drop(stopping.await) };

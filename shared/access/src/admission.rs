@@ -17,7 +17,7 @@ use crate::credentials::{Credentials, FingerprintKey};
 use crate::guard::{self, Verdict};
 use crate::host::Host;
 use crate::password::Passwords;
-use crate::ration::{Exhausted, Ration, Rations, Refusals};
+use crate::rate_limit::{Exhausted, RateLimit, RateLimits, Refusals};
 use crate::settings::Settings;
 use crate::source::Source;
 use crate::token;
@@ -39,7 +39,7 @@ struct Inner {
     key: FingerprintKey,
     known: Cache,
     passwords: Passwords,
-    rations: Rations,
+    rate_limits: RateLimits,
     refusals: Refusals,
 }
 
@@ -48,20 +48,20 @@ struct Inner {
 pub struct Admitted {
     pub identity: Identity,
     /// What is left of the account's minute.
-    pub ration: Ration,
+    pub rate_limit: RateLimit,
 }
 
-/// Why a request is not let in. The ration is the account's, or where the caller is not known, the source's.
+/// Why a request is not let in. The rate limit is the account's, or where the caller is not known, the source's.
 #[derive(Debug)]
 pub enum Refusal {
     /// The credentials are missing, malformed or wrong. The caller is not told which.
-    Unknown { flaw: Flaw, ration: Ration },
+    Unknown { flaw: Flaw, rate_limit: RateLimit },
     /// The account has used up its minute, and so who is calling is known.
-    TooMany { identity: Identity, ration: Ration },
+    TooMany { identity: Identity, rate_limit: RateLimit },
     /// Too many failures from the same source, or of this user's password from it: wrong, or not looked at.
-    Locked { retry_after_seconds: u32, ration: Ration },
+    Locked { retry_after_seconds: u32, rate_limit: RateLimit },
     /// The database does not answer, so nobody knows.
-    Unavailable { error: StoreError, ration: Ration },
+    Unavailable { error: StoreError, rate_limit: RateLimit },
 }
 
 /// Why credentials are not good. For the log alone: its `Debug` is what is searched for there.
@@ -116,7 +116,7 @@ impl Access {
             settings,
             known: Cache::new(),
             passwords: Passwords::new(),
-            rations: Rations::new(store.clone()),
+            rate_limits: RateLimits::new(store.clone()),
             refusals: Refusals::new(),
             store,
         }))
@@ -132,15 +132,15 @@ impl Access {
         let host = Host::of(host, inner.settings.base_domain.as_deref());
         let known = inner.recognise(headers, &host, source).await?;
         let limit = known.requests_per_minute.unwrap_or(inner.settings.requests_per_minute);
-        match inner.rations.take(&known.identity.account, limit).await {
-            Ok(ration) => Ok(Admitted { identity: known.identity, ration }),
-            Err(Exhausted(ration)) => Err(Refusal::TooMany { identity: known.identity, ration }),
+        match inner.rate_limits.take(&known.identity.account, limit).await {
+            Ok(rate_limit) => Ok(Admitted { identity: known.identity, rate_limit }),
+            Err(Exhausted(rate_limit)) => Err(Refusal::TooMany { identity: known.identity, rate_limit }),
         }
     }
 
     /// What is left to a source whose request is refused before anybody asks who is calling.
     #[must_use]
-    pub fn ration_of_source(&self, source: Source) -> Ration {
+    pub fn rate_limit_of_source(&self, source: Source) -> RateLimit {
         self.0.left_to(source)
     }
 }
@@ -183,18 +183,18 @@ impl Inner {
             Err(Unverified::Locked(until)) => {
                 let wait = until.as_millis().saturating_sub(self.store.clock().now().as_millis());
                 let retry_after_seconds = u32::try_from(wait.div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
-                Err(Refusal::Locked { retry_after_seconds, ration: self.left_to(source) })
+                Err(Refusal::Locked { retry_after_seconds, rate_limit: self.left_to(source) })
             }
-            Err(Unverified::Store(error)) => Err(Refusal::Unavailable { error, ration: self.left_to(source) }),
+            Err(Unverified::Store(error)) => Err(Refusal::Unavailable { error, rate_limit: self.left_to(source) }),
         }
     }
 
     fn unknown(&self, flaw: Flaw, source: Source) -> Refusal {
         let (limit, now) = (self.settings.requests_per_minute, self.store.clock().now());
-        Refusal::Unknown { flaw, ration: self.refusals.count(source, limit, now) }
+        Refusal::Unknown { flaw, rate_limit: self.refusals.count(source, limit, now) }
     }
 
-    fn left_to(&self, source: Source) -> Ration {
+    fn left_to(&self, source: Source) -> RateLimit {
         self.refusals.left(source, self.settings.requests_per_minute, self.store.clock().now())
     }
 
@@ -316,8 +316,8 @@ impl Inner {
     }
 }
 
-const fn locked(left: Ration) -> Refusal {
-    Refusal::Locked { retry_after_seconds: left.resets_in, ration: left }
+const fn locked(left: RateLimit) -> Refusal {
+    Refusal::Locked { retry_after_seconds: left.resets_in, rate_limit: left }
 }
 
 fn usable_account(found: Option<Account>, wanted: Option<&AccountId>, host: &Host) -> Result<Account, Flaw> {

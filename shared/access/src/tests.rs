@@ -137,7 +137,7 @@ async fn outcome_at(access: &Access, authorization: &str, host: Option<&str>, fr
     match access.admit(&headers(authorization, host), from).await {
         Ok(admitted) => format!("{} {}", admitted.identity.account, admitted.identity.role.as_str()),
         Err(Refusal::Unknown { .. }) => "unknown".to_owned(),
-        Err(Refusal::TooMany { ration, .. }) => format!("too many for {} s", ration.resets_in),
+        Err(Refusal::TooMany { rate_limit, .. }) => format!("too many for {} s", rate_limit.resets_in),
         Err(Refusal::Locked { retry_after_seconds, .. }) => format!("locked for {retry_after_seconds} s"),
         Err(Refusal::Unavailable { error, .. }) => format!("unavailable: {error}"),
     }
@@ -472,8 +472,8 @@ async fn admitted(access: &Access, authorization: &str, requests: u32) -> (usize
     let mut left = Vec::new();
     for _ in 0..requests {
         match access.admit(&headers(authorization, None), source(1)).await {
-            Ok(admitted) => left.push(admitted.ration.remaining),
-            Err(Refusal::TooMany { ration, .. }) => assert_eq!((ration.remaining, ration.limit), (0, 50)),
+            Ok(admitted) => left.push(admitted.rate_limit.remaining),
+            Err(Refusal::TooMany { rate_limit, .. }) => assert_eq!((rate_limit.remaining, rate_limit.limit), (0, 50)),
             Err(other) => panic!("{other:?}"),
         }
     }
@@ -534,7 +534,7 @@ async fn an_account_may_have_a_limit_of_its_own() {
     let change = AccountChange { requests_per_minute: Some(None), ..AccountChange::default() };
     scene.operator.change_account(&account("other"), change).await.unwrap();
     let admitted = scene.access().admit(&headers(&token, None), source(1)).await.unwrap();
-    assert_eq!(admitted.ration.limit, 700);
+    assert_eq!(admitted.rate_limit.limit, 700);
 }
 
 #[tokio::test]

@@ -90,7 +90,7 @@ impl Function {
         let access = Access::new(self.store.clone(), setting(access::Settings::from_environment())?);
         let entrance = (access, setting(TrustedProxy::from_environment())?);
         let origins = setting(AllowedOrigins::from_environment())?;
-        let api = in_front(wire::conventions(routes, entrance, origins, self.clock));
+        let api = in_front(wire::with_middleware(routes, entrance, origins, self.clock));
         lambda_http::run(self.telemetry.observe(&self.store, api)).await
     }
 

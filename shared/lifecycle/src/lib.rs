@@ -3,7 +3,7 @@
 //! ```text
 //! queued ──start──▶ processing ──conclude──▶ completed
 //!    │                  │  ▲                  failed, when a chunk was given up
-//!    │                  └──┘ settle: a chunk that nobody will finish
+//!    │                  └──┘ close:  a chunk that nobody will finish
 //!    └──────────────────────▶ failed, when nothing started it within 23 hours
 //! ```
 //!
@@ -11,16 +11,16 @@
 //! be taken by several workers at once and again after a crash.
 
 mod batch;
+mod close;
 mod conclude;
-mod settle;
 mod start;
 
 use store::StoreError;
 use store::queue::QueueUnavailable;
 
 pub use crate::batch::{Unfinished, apart, each, receives_of, trace_of};
+pub use crate::close::close_chunk;
 pub use crate::conclude::{conclude, end, record};
-pub use crate::settle::settle;
 pub use crate::start::{Started, start};
 
 /// Why a step has to be taken again later.

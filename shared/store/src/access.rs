@@ -5,7 +5,7 @@
 mod guard;
 pub mod operator;
 mod presented;
-mod ration;
+mod rate_limit;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::{Account, AccountId, Email, Role, TokenKind, User};

@@ -218,13 +218,13 @@ pub fn last_uses(account: &AccountId) -> String {
 
 /// The partition of how many requests an account was granted.
 #[must_use]
-pub fn rations(account: &AccountId) -> String {
+pub fn rate_limits(account: &AccountId) -> String {
     format!("{account}#RATE")
 }
 
-/// A minute since the epoch, in an account's partition of rations.
+/// A minute since the epoch, in an account's partition of rate limits.
 #[must_use]
-pub fn ration(minute: u64) -> String {
+pub fn rate_limit_minute(minute: u64) -> String {
     format!("{minute:010}")
 }
 
@@ -391,8 +391,8 @@ mod tests {
         assert_eq!(token(&[0xab; 32], TokenKind::Api), format!("TOKEN#{}#api", "ab".repeat(32)));
         assert_eq!(token_of(&token(&[0xab; 32], TokenKind::Api)), Some(([0xab; 32], TokenKind::Api)));
         assert_eq!(login(&email), "SYSTEM#ACCESS#agent@example.com");
-        assert_eq!((last_uses(&acme).as_str(), rations(&acme).as_str()), ("acme#USE", "acme#RATE"));
-        assert_eq!(ration(29_448_000), "0029448000");
+        assert_eq!((last_uses(&acme).as_str(), rate_limits(&acme).as_str()), ("acme#USE", "acme#RATE"));
+        assert_eq!(rate_limit_minute(29_448_000), "0029448000");
         assert_eq!(guard("ab12"), "SYSTEM#GUARD#ab12");
     }
 }

@@ -14,6 +14,7 @@ mod commit_tests;
 mod conditional;
 pub mod error;
 pub mod filling;
+mod footprints;
 pub mod jobs;
 pub mod keys;
 #[cfg(test)]
@@ -27,7 +28,6 @@ pub mod records;
 pub mod retry;
 pub mod rows;
 pub mod settings;
-pub mod settle;
 pub mod sqs;
 mod statements;
 pub mod sweep;

@@ -672,7 +672,9 @@ fn statement<'write>(table: &str, account: &AccountId, write: &'write Write, now
     let removed: &[&str] = match (write.before, &write.row.state) {
         (Before::Object(_), State::Tombstone) => &OBJECT_ATTRIBUTES,
         (Before::Tombstone, State::Object(_)) => &["expires_at"],
-        _ => &[],
+        (Before::Object(_), State::Object(_) | State::Relationship(_))
+        | (Before::Tombstone, State::Relationship(_) | State::Tombstone)
+        | (Before::Nothing | Before::Relationship, State::Object(_) | State::Relationship(_) | State::Tombstone) => &[],
     };
     let entries = write.row.object().and_then(|record| record.entries.as_deref());
     let held = if let Before::Object(held) = write.before { held } else { None };

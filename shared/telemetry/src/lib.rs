@@ -10,12 +10,12 @@
 
 mod invocation;
 mod line;
-mod measured;
+mod measurements;
 mod start;
 mod trace;
 
 pub use invocation::{Invocation, Observed};
-pub use measured::{
+pub use measurements::{
     capacity_consumed, chunk_buried, chunk_processed, dynamodb_throttled, items, job_ended, job_stopped,
     job_unreadable, jobs_accepted, queue_waited, redelivered, request_answered,
 };

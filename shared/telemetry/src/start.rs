@@ -16,7 +16,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::line::JsonLine;
-use crate::{TraceContext, measured};
+use crate::{TraceContext, measurements};
 
 /// The namespace of the metrics where `METRICS_NAMESPACE` does not name one.
 const NAMESPACE: &str = "Sundial";
@@ -59,7 +59,7 @@ impl Telemetry {
     fn record(function: &'static str, namespace: String) -> Result<Self, StartError> {
         let builder = Builder::new().cloudwatch_namespace(namespace).with_dimension("Function", function);
         let collector = builder.init().map_err(|error| StartError(error.to_string()))?;
-        measured::describe();
+        measurements::describe();
         Ok(Self { collector, flushed: Arc::default() })
     }
 
@@ -79,8 +79,8 @@ impl Telemetry {
     fn lines(&self, metered: Reading, invocation: Option<&str>, trace: Option<TraceContext>) -> Vec<u8> {
         let earlier = std::mem::replace(&mut *self.flushed.lock().unwrap_or_else(PoisonError::into_inner), metered);
         let consumed = metered - earlier;
-        measured::capacity_consumed(&consumed);
-        measured::dynamodb_throttled(consumed.throttles);
+        measurements::capacity_consumed(&consumed);
+        measurements::dynamodb_throttled(consumed.throttles);
         self.set_property("invocation.id", invocation.map(str::to_owned));
         self.set_property("trace.id", trace.map(|trace| trace.id().to_string()));
         let mut lines = Vec::new();

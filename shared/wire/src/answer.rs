@@ -91,7 +91,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::exchange::reply;
+    use crate::testing::reply;
 
     async fn check(answer: impl IntoResponse, status: u16, body: &str) {
         let reply = reply(answer.into_response()).await;

@@ -1,6 +1,6 @@
 //! No route is answered before it is known who asks.
 
-use access::{Access, Admitted, Ration, Refusal, Source, TrustedProxy};
+use access::{Access, Admitted, RateLimit, Refusal, Source, TrustedProxy};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use lambda_http::request::RequestContext;
 
-use crate::conventions::Caller;
+use crate::caller::CallersAccount;
 use crate::failure::Failure;
 
 /// Requests a minute that the account may make.
@@ -42,54 +42,60 @@ impl From<(Access, TrustedProxy)> for Entrance {
 /// Puts the caller's [`Identity`] into the request's extensions, or answers 401, 429 or 503.
 pub(crate) async fn authenticate(State(entrance): State<Entrance>, mut request: Request, next: Next) -> Response {
     let source = entrance.source_of(&request);
-    let caller = request.extensions().get::<Caller>().cloned().unwrap_or_default();
-    let (mut response, ration) = match entrance.access.admit(request.headers(), source).await {
-        Ok(Admitted { identity, ration }) => {
+    let caller = request.extensions().get::<CallersAccount>().cloned().unwrap_or_default();
+    let (mut response, rate_limit) = match entrance.access.admit(request.headers(), source).await {
+        Ok(Admitted { identity, rate_limit }) => {
             caller.is(&identity);
             request.extensions_mut().insert(identity);
-            (next.run(request).await, ration)
+            (next.run(request).await, rate_limit)
         }
-        Err(Refusal::Unknown { flaw, ration }) => {
+        Err(Refusal::Unknown { flaw, rate_limit }) => {
             let mut response = Failure::unauthenticated().into_response();
             response.extensions_mut().insert(flaw);
-            (response, ration)
+            (response, rate_limit)
         }
-        Err(Refusal::TooMany { identity, ration }) => {
+        Err(Refusal::TooMany { identity, rate_limit }) => {
             caller.is(&identity);
-            (over_limit(ration).into_response(), ration)
+            (over_limit(rate_limit).into_response(), rate_limit)
         }
-        Err(Refusal::Locked { retry_after_seconds, ration }) => (locked(retry_after_seconds).into_response(), ration),
-        Err(Refusal::Unavailable { error, ration }) => {
+        Err(Refusal::Locked { retry_after_seconds, rate_limit }) => {
+            (locked(retry_after_seconds).into_response(), rate_limit)
+        }
+        Err(Refusal::Unavailable { error, rate_limit }) => {
             // An error that will not pass is no reason to tell strangers more.
             let mut failure = Failure::unavailable(RETRY);
             if !error.is_unavailable() {
                 failure = Failure::internal("who is calling cannot be looked up");
             }
-            (failure.because(error).into_response(), ration)
+            (failure.because(error).into_response(), rate_limit)
         }
     };
-    say(response.headers_mut(), ration);
+    say(response.headers_mut(), rate_limit);
     response
 }
 
 /// Says what is left to the source where an answer does not say yet what is left to the account: because it was given before
 /// anybody asked who is calling.
-pub(crate) async fn ration_every_answer(State(entrance): State<Entrance>, request: Request, next: Next) -> Response {
+pub(crate) async fn tell_rate_limit_of_every_answer(
+    State(entrance): State<Entrance>,
+    request: Request,
+    next: Next,
+) -> Response {
     let source = entrance.source_of(&request);
     let mut response = next.run(request).await;
     if !response.headers().contains_key(X_RATE_LIMIT) {
-        say(response.headers_mut(), entrance.access.ration_of_source(source));
+        say(response.headers_mut(), entrance.access.rate_limit_of_source(source));
     }
     response
 }
 
-fn say(headers: &mut HeaderMap, ration: Ration) {
-    headers.insert(X_RATE_LIMIT, HeaderValue::from(ration.limit));
-    headers.insert(X_RATE_LIMIT_REMAINING, HeaderValue::from(ration.remaining));
+fn say(headers: &mut HeaderMap, rate_limit: RateLimit) {
+    headers.insert(X_RATE_LIMIT, HeaderValue::from(rate_limit.limit));
+    headers.insert(X_RATE_LIMIT_REMAINING, HeaderValue::from(rate_limit.remaining));
 }
 
-fn over_limit(ration: Ration) -> Failure {
-    let Ration { limit, resets_in, .. } = ration;
+fn over_limit(rate_limit: RateLimit) -> Failure {
+    let RateLimit { limit, resets_in, .. } = rate_limit;
     Failure::too_many(
         format!("The account may make {limit} requests a minute; the next minute begins in {resets_in} s"),
         resets_in,
@@ -139,7 +145,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Agent {
         let identity = parts
             .extensions
             .get::<Identity>()
-            .ok_or_else(|| Failure::internal("the route is not behind the conventions: nobody was authenticated"))?;
+            .ok_or_else(|| Failure::internal("the route is not behind the middleware: nobody was authenticated"))?;
         match identity.role {
             Role::Admin | Role::Agent => Ok(Self(identity.clone())),
             Role::EndUser => Err(Failure::forbidden("Only agents and admins may do this")),
@@ -155,8 +161,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::exchange::{Reply, local_access, request, send};
-    use crate::{AllowedOrigins, Routes, conventions, get};
+    use crate::testing::{Reply, local_access, request, send};
+    use crate::{AllowedOrigins, Routes, get, with_middleware};
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";
     const NEXT_SECRET: &str = "fedcba9876543210fedcba9876543210";
@@ -169,7 +175,7 @@ mod tests {
         let clock = Clock::manual(Timestamp::from_millis(0), 1);
         let routes = Routes::new().route("/jobs", get(async |_: Agent| "list"));
         let entrance = (local_access(&clock), TrustedProxy::parse(secrets).unwrap());
-        conventions(routes, entrance, AllowedOrigins::default(), clock)
+        with_middleware(routes, entrance, AllowedOrigins::default(), clock)
     }
 
     /// The answer to a request that the gateway was sent from `address`.

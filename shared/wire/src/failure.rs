@@ -241,7 +241,7 @@ fn errors(problems: &[Problem]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::reply;
+    use crate::testing::reply;
 
     async fn check(failure: Failure, status: u16, headers: &[(&str, &str)], body: &str) {
         let reply = reply(failure.into_response()).await;

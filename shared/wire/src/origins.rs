@@ -155,8 +155,8 @@ mod tests {
     use domain::clock::Clock;
 
     use super::*;
-    use crate::exchange::{Reply, local_access, send};
-    use crate::{Agent, DataBody, Routes, conventions, get};
+    use crate::testing::{Reply, local_access, send};
+    use crate::{Agent, DataBody, Routes, get, with_middleware};
 
     const APP: &str = "https://app.example.com";
 
@@ -166,7 +166,7 @@ mod tests {
             get(async |_: Agent| "list").post(async |_: Agent, DataBody(data): DataBody<100>| data.get().to_owned()),
         );
         let origins = AllowedOrigins::parse(&format!("{APP}, http://localhost:3000")).unwrap();
-        let router = conventions(routes, local_access(&Clock::system()), origins, Clock::system());
+        let router = with_middleware(routes, local_access(&Clock::system()), origins, Clock::system());
         let mut request =
             Request::builder().method(method).uri(format!("/api/sunshine{path}")).header(HOST, "api.example.com");
         for (name, value) in headers {

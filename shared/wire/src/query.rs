@@ -104,7 +104,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::exchange::{request, send};
+    use crate::testing::{request, send};
 
     fn query(uri: &str) -> Query {
         Query::parse(&uri.parse().unwrap())

@@ -1,6 +1,6 @@
 //! The routes of a function: each of them asks for a role.
 //!
-//! [`Routes`] is all that [`conventions`](crate::conventions) takes, and nothing comes into it but through the functions
+//! [`Routes`] is all that [`with_middleware`](crate::with_middleware) takes, and nothing comes into it but through the functions
 //! below. They take handlers whose first parameter is a [`Caller`], so a route that lets everybody in does not compile.
 
 use std::convert::Infallible;
@@ -135,7 +135,7 @@ impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
 }
 
 impl Routes {
-    /// The router that answers them, for the conventions to stand around.
+    /// The router that answers them, for the middleware to stand around.
     pub(crate) fn into_router(self) -> Router {
         self.router
     }
@@ -236,8 +236,8 @@ mod tests {
 
     use super::*;
     use crate::AllowedOrigins;
-    use crate::conventions;
-    use crate::exchange::{Reply, local_access, request, send};
+    use crate::testing::{Reply, local_access, request, send};
+    use crate::with_middleware;
 
     async fn number(_: Agent, State(number): State<u32>) -> String {
         number.to_string()
@@ -251,7 +251,12 @@ mod tests {
         let mut request = request(method, path);
         request.headers_mut().insert("authorization", http::HeaderValue::from_static("Bearer sundial_local_token"));
         send(
-            &conventions(routes.clone(), local_access(&Clock::system()), AllowedOrigins::default(), Clock::system()),
+            &with_middleware(
+                routes.clone(),
+                local_access(&Clock::system()),
+                AllowedOrigins::default(),
+                Clock::system(),
+            ),
             request,
         )
         .await
@@ -299,7 +304,7 @@ mod tests {
         let end_user = http::HeaderValue::from_static("Basic dXNlckBleGFtcGxlLmNvbTpzdW5zaGluZQ==");
         request.headers_mut().insert("authorization", end_user);
         let router =
-            conventions(routes.clone(), local_access(&Clock::system()), AllowedOrigins::default(), Clock::system());
+            with_middleware(routes.clone(), local_access(&Clock::system()), AllowedOrigins::default(), Clock::system());
         assert_eq!(send(&router, request).await.status, 403);
         assert_eq!(call(&routes, "POST", "/api/sunshine/jobs").await.status, 400);
     }

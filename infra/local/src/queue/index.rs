@@ -28,7 +28,7 @@ pub(super) struct Entry {
 enum State {
     /// May be handed out. Leaves by [`Index::take`].
     Waiting,
-    /// Handed out; comes back at this time. Leaves by [`Index::settle`], [`Index::release`] or [`Index::remove`].
+    /// Handed out; comes back at this time. Leaves by [`Index::bring_back`], [`Index::release`] or [`Index::remove`].
     InFlight(Timestamp),
 }
 
@@ -138,7 +138,7 @@ impl Index {
     }
 
     /// Lets every message whose visibility has ended wait again, and names them.
-    pub(super) fn settle(&mut self, now: Timestamp) -> Vec<RowId> {
+    pub(super) fn bring_back(&mut self, now: Timestamp) -> Vec<RowId> {
         let mut back = Vec::new();
         while let Some(&(until, row)) = self.returns.first()
             && until <= now
@@ -328,7 +328,7 @@ mod tests {
                     }
                     Step::Pass(millis) => {
                         now += millis;
-                        index.settle(at(now));
+                        index.bring_back(at(now));
                         for (_, until) in known.values_mut() {
                             *until = until.filter(|until| *until > now);
                         }

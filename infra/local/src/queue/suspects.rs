@@ -93,7 +93,7 @@ impl Suspects {
     }
 
     /// The one whose visibility has ended. It failed by itself and the process lives: from now on it is like any other.
-    pub(super) fn settle(&mut self, now: Timestamp) -> Option<(RowId, Entry)> {
+    pub(super) fn bring_back(&mut self, now: Timestamp) -> Option<(RowId, Entry)> {
         let (_, row) = self.in_flight.filter(|(until, _)| *until <= now)?;
         self.remove(row).map(|entry| (row, entry))
     }
@@ -155,8 +155,8 @@ mod tests {
         let mut suspects = suspects(&[1]);
         let until = START.plus_millis(30_000);
         suspects.take(RowId(1), until);
-        assert!(suspects.settle(START.plus_millis(29_999)).is_none());
-        let (row, entry) = suspects.settle(until).unwrap();
+        assert!(suspects.bring_back(START.plus_millis(29_999)).is_none());
+        let (row, entry) = suspects.bring_back(until).unwrap();
         assert_eq!((row, entry.receives, entry.deaths), (RowId(1), 2, 1));
         assert_eq!((suspects.turn(until, 5), suspects.waiting(), suspects.in_flight()), (Turn::Others, 0, 0));
     }

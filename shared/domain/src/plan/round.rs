@@ -305,11 +305,11 @@ pub struct Decided {
 
 /// The groups that are still to be decided after these writes, some of which were lost, because the row had moved on.
 #[must_use]
-pub fn left<'chunk>(
-    open: Vec<Group<'chunk>>,
+pub fn left(
+    open: Vec<Group<'_>>,
     targets: impl IntoIterator<Item = Target>,
     lost: impl IntoIterator<Item = bool>,
-) -> Vec<Group<'chunk>> {
+) -> Vec<Group<'_>> {
     let left = targets.into_iter().zip(lost).filter(|(target, is_lost)| target.fence || *is_lost);
     let left: HashSet<usize> = left.map(|(target, _)| target.group).collect();
     open.into_iter().enumerate().filter(|(place, _)| left.contains(place)).map(|(_, group)| group).collect()

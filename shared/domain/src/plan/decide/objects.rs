@@ -45,7 +45,7 @@ pub fn decide_object(context: Context<'_>, id: RecordId, steps: &[Step<'_>], row
         let applied = match row.map(|row| &row.state) {
             // The key belongs to a relationship record: for an object it is as if nothing were there.
             Some(State::Relationship(_)) => Err(vec![no_such_id("record", &id.to_string())]),
-            _ => apply(context, id, step, &mut record, judged),
+            Some(State::Object(_) | State::Tombstone) | None => apply(context, id, step, &mut record, judged),
         };
         outcomes.push((
             step.position,

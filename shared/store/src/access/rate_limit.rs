@@ -22,7 +22,7 @@ impl Store {
             .client
             .update_item()
             .table_name(&self.tables.catalog)
-            .set_key(Some(row(keys::rations(account), keys::ration(minute))))
+            .set_key(Some(row(keys::rate_limits(account), keys::rate_limit_minute(minute))))
             .update_expression("ADD taken :requests SET expires_at = :expires")
             .expression_attribute_values(":requests", number(requests))
             .expression_attribute_values(":expires", seconds(ends_at));

@@ -73,10 +73,10 @@ impl Lanes {
     }
 
     /// Lets every message whose visibility has ended wait again, and names those of the main lane.
-    fn settle(&mut self, now: Timestamp) -> Vec<RowId> {
-        self.dead.settle(now);
-        let mut back = self.main.settle(now);
-        if let Some((row, entry)) = self.suspects.settle(now) {
+    fn bring_back(&mut self, now: Timestamp) -> Vec<RowId> {
+        self.dead.bring_back(now);
+        let mut back = self.main.bring_back(now);
+        if let Some((row, entry)) = self.suspects.bring_back(now) {
             self.main.add(row, entry);
             back.push(row);
         }
@@ -127,7 +127,7 @@ pub(super) struct Outlooks {
     pub(super) dead: watch::Sender<Outlook>,
 }
 
-pub(super) struct Keeper {
+pub(super) struct QueueThread {
     pub(super) connection: Connection,
     pub(super) lanes: Lanes,
     pub(super) outlooks: Outlooks,
@@ -135,7 +135,7 @@ pub(super) struct Keeper {
     pub(super) clock: Clock,
 }
 
-impl Keeper {
+impl QueueThread {
     /// Works until it is told to close, or until nobody is left to ask for anything.
     pub(super) fn run(mut self, commands: &mpsc::Receiver<Command>) {
         self.publish();
@@ -161,7 +161,7 @@ impl Keeper {
 
     fn carry_out(&mut self, batch: Vec<Command>) {
         let now = self.clock.now();
-        let back = self.lanes.settle(now);
+        let back = self.lanes.bring_back(now);
         let mut changes = Vec::with_capacity(batch.len());
         match self.write(&batch, &back, now, &mut changes) {
             Ok(()) => {

@@ -30,7 +30,7 @@ const ROWS_AT_ONCE: usize = 25;
 ///
 /// # Errors
 /// When it has to be done again later.
-pub async fn settle(
+pub async fn close_chunk(
     store: &Store,
     account: &AccountId,
     job: &Job,

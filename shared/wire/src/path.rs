@@ -10,9 +10,9 @@ use crate::failure::Failure;
 /// The path's captures, as [`axum::extract::Path`] reads them. A path that cannot be read is the same 404 as an unknown
 /// one: a malformed id names nothing.
 #[derive(Clone, Debug)]
-pub struct Segments<T>(pub T);
+pub struct PathParameters<T>(pub T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segments<T> {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathParameters<T> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
@@ -30,13 +30,15 @@ mod tests {
     use axum::routing::get;
 
     use super::*;
-    use crate::exchange::{request, send};
+    use crate::testing::{request, send};
 
     #[tokio::test]
     async fn a_path_that_cannot_be_read_is_a_404() {
-        let router = Router::new()
-            .route("/one/{id}", get(async |Segments(id): Segments<String>| id))
-            .route("/two/{id}/{key}", get(async |Segments((id, key)): Segments<(String, String)>| id + &key));
+        let router =
+            Router::new().route("/one/{id}", get(async |PathParameters(id): PathParameters<String>| id)).route(
+                "/two/{id}/{key}",
+                get(async |PathParameters((id, key)): PathParameters<(String, String)>| id + &key),
+            );
         for (path, status, text) in
             [("/one/a%20b", 200, Some("a b")), ("/one/%ff", 404, None), ("/two/a/b", 200, Some("ab"))]
         {

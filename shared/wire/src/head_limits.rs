@@ -76,15 +76,18 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::exchange::{Reply, local_access, request, send};
-    use crate::{Agent, AllowedOrigins, Query, Routes, conventions, get};
+    use crate::testing::{Reply, local_access, request, send};
+    use crate::{Agent, AllowedOrigins, Query, Routes, get, with_middleware};
 
     async fn call(request: Request) -> Reply {
         let routes = Routes::new()
             .route("/jobs", get(async |_: Agent| "list"))
             .route("/links", get(async |_: Agent, query: Query| query.with_cursor("c")));
-        send(&conventions(routes, local_access(&Clock::system()), AllowedOrigins::default(), Clock::system()), request)
-            .await
+        send(
+            &with_middleware(routes, local_access(&Clock::system()), AllowedOrigins::default(), Clock::system()),
+            request,
+        )
+        .await
     }
 
     fn known(path: &str) -> Request {

@@ -36,7 +36,7 @@ const MOST_KEPT: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
 /// What is left of a minute.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Ration {
+pub struct RateLimit {
     /// Requests a minute.
     pub limit: u32,
     /// Those that are left of this one, as far as this container knows.
@@ -47,11 +47,11 @@ pub struct Ration {
 
 /// There is nothing left of the minute.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Exhausted(pub(crate) Ration);
+pub(crate) struct Exhausted(pub(crate) RateLimit);
 
 impl Exhausted {
     fn of(limit: u32, now: Timestamp) -> Self {
-        Self(Ration { limit, remaining: 0, resets_in: resets_in(now) })
+        Self(RateLimit { limit, remaining: 0, resets_in: resets_in(now) })
     }
 }
 
@@ -70,21 +70,21 @@ struct Minute {
 }
 
 #[derive(Debug)]
-pub(crate) struct Rations {
+pub(crate) struct RateLimits {
     store: Store,
     minutes: Mutex<LruCache<AccountId, Minute>>,
 }
 
-impl Rations {
+impl RateLimits {
     pub(crate) fn new(store: Store) -> Self {
         Self { store, minutes: Mutex::new(kept()) }
     }
 
     /// Takes one request out of the account's minute.
-    pub(crate) async fn take(&self, account: &AccountId, limit: u32) -> Result<Ration, Exhausted> {
+    pub(crate) async fn take(&self, account: &AccountId, limit: u32) -> Result<RateLimit, Exhausted> {
         let now = self.store.clock().now();
         let handful = match self.take_in_hand(account, limit, now) {
-            InHand::Taken(ration) => return Ok(ration),
+            InHand::Taken(rate_limit) => return Ok(rate_limit),
             InHand::Exhausted(exhausted) => return Err(exhausted),
             InHand::Empty { handful } => handful,
         };
@@ -108,14 +108,14 @@ impl Rations {
         if minute.in_hand > 0 {
             minute.in_hand -= 1;
             minute.answered += 1;
-            return InHand::Taken(minute.ration(limit, now));
+            return InHand::Taken(minute.rate_limit(limit, now));
         }
         if minute.taken >= u64::from(limit) {
             return InHand::Exhausted(Exhausted::of(limit, now));
         }
         if now < minute.on_its_own_until {
             return match minute.answer_alone(limit, now) {
-                Ok(ration) => InHand::Taken(ration),
+                Ok(rate_limit) => InHand::Taken(rate_limit),
                 Err(exhausted) => InHand::Exhausted(exhausted),
             };
         }
@@ -130,7 +130,7 @@ impl Rations {
         now: Timestamp,
         handful: u32,
         taken: u64,
-    ) -> Result<Ration, Exhausted> {
+    ) -> Result<RateLimit, Exhausted> {
         let mut minutes = self.lock();
         let mut other = Minute::default();
         let minute = match minute_in(&mut minutes, account, minute_of(now)) {
@@ -146,7 +146,7 @@ impl Rations {
         };
         minute.in_hand += rest;
         minute.answered += 1;
-        Ok(minute.ration(limit, now))
+        Ok(minute.rate_limit(limit, now))
     }
 
     fn lock(&self) -> MutexGuard<'_, LruCache<AccountId, Minute>> {
@@ -155,7 +155,7 @@ impl Rations {
 }
 
 enum InHand {
-    Taken(Ration),
+    Taken(RateLimit),
     Exhausted(Exhausted),
     /// So many should be taken.
     Empty {
@@ -164,19 +164,19 @@ enum InHand {
 }
 
 impl Minute {
-    fn ration(&self, limit: u32, now: Timestamp) -> Ration {
+    fn rate_limit(&self, limit: u32, now: Timestamp) -> RateLimit {
         let untaken = u64::from(limit).saturating_sub(self.taken);
         let remaining = u32::try_from(untaken).unwrap_or(limit).saturating_add(self.in_hand).min(limit);
-        Ration { limit, remaining, resets_in: resets_in(now) }
+        RateLimit { limit, remaining, resets_in: resets_in(now) }
     }
 
-    fn answer_alone(&mut self, limit: u32, now: Timestamp) -> Result<Ration, Exhausted> {
+    fn answer_alone(&mut self, limit: u32, now: Timestamp) -> Result<RateLimit, Exhausted> {
         if self.answered >= limit {
             return Err(Exhausted::of(limit, now));
         }
         self.answered += 1;
-        let remaining = self.ration(limit, now).remaining.min(limit - self.answered);
-        Ok(Ration { limit, remaining, resets_in: resets_in(now) })
+        let remaining = self.rate_limit(limit, now).remaining.min(limit - self.answered);
+        Ok(RateLimit { limit, remaining, resets_in: resets_in(now) })
     }
 }
 
@@ -191,17 +191,17 @@ impl Refusals {
     }
 
     /// What is left to the source.
-    pub(crate) fn left(&self, source: Source, limit: u32, now: Timestamp) -> Ration {
+    pub(crate) fn left(&self, source: Source, limit: u32, now: Timestamp) -> RateLimit {
         let refused = *self.of_minute(&mut self.lock(), source, now);
-        Ration { limit, remaining: limit.saturating_sub(refused), resets_in: resets_in(now) }
+        RateLimit { limit, remaining: limit.saturating_sub(refused), resets_in: resets_in(now) }
     }
 
     /// Counts one.
-    pub(crate) fn count(&self, source: Source, limit: u32, now: Timestamp) -> Ration {
+    pub(crate) fn count(&self, source: Source, limit: u32, now: Timestamp) -> RateLimit {
         let mut refusals = self.lock();
         let refused = self.of_minute(&mut refusals, source, now);
         *refused = refused.saturating_add(1);
-        Ration { limit, remaining: limit.saturating_sub(*refused), resets_in: resets_in(now) }
+        RateLimit { limit, remaining: limit.saturating_sub(*refused), resets_in: resets_in(now) }
     }
 
     #[expect(clippy::unused_self, reason = "it is of these refusals that the caller has locked")]

@@ -1,7 +1,6 @@
-//! What stands around all routes.
+//! The middleware around all routes.
 
 use std::any::Any;
-use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use access::Flaw;
@@ -9,7 +8,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state, map_request, map_response};
 use axum::response::{IntoResponse, Response};
-use domain::account::{AccountId, Identity};
+use domain::account::AccountId;
 use domain::clock::Clock;
 use http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
@@ -21,10 +20,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument, Level};
 
 use crate::answer::JSON;
-use crate::authentication::{Entrance, authenticate, ration_every_answer};
-use crate::bounds::{as_sent, within_limits};
+use crate::authentication::{Entrance, authenticate, tell_rate_limit_of_every_answer};
+use crate::caller::CallersAccount;
 use crate::compression;
 use crate::failure::{Cause, Failure, internal_body};
+use crate::head_limits::{as_sent, within_limits};
 use crate::old_names::moved;
 use crate::origins::{AllowedOrigins, refuse_foreign_forms, share};
 use crate::query::cut;
@@ -46,7 +46,7 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
 /// one log line.
 ///
 /// `entrance` is an [`Access`](access::Access), or that and the [`TrustedProxy`](access::TrustedProxy) in front of it.
-pub fn conventions(routes: Routes, entrance: impl Into<Entrance>, origins: AllowedOrigins, clock: Clock) -> Router {
+pub fn with_middleware(routes: Routes, entrance: impl Into<Entrance>, origins: AllowedOrigins, clock: Clock) -> Router {
     let entrance = entrance.into();
     let router = routes.into_router().fallback(moved).method_not_allowed_fallback(async |method: Method| {
         Failure::method_not_allowed(format!("This route does not answer {}", cut(method.as_str())))
@@ -63,7 +63,7 @@ pub fn conventions(routes: Routes, entrance: impl Into<Entrance>, origins: Allow
         .layer(from_fn(within_limits))
         .layer(CatchPanicLayer::custom(|payload: Box<dyn Any + Send>| panicked(&*payload)))
         .layer(from_fn_with_state(origins, share))
-        .layer(from_fn_with_state(entrance, ration_every_answer))
+        .layer(from_fn_with_state(entrance, tell_rate_limit_of_every_answer))
         .layer(from_fn_with_state(clock, identify))
         .layer(compression::layer())
         .layer(map_request(compression::plainly))
@@ -83,23 +83,13 @@ async fn secured(mut response: Response) -> Response {
     response
 }
 
-/// The account of the caller, once it is known: the authentication tells what stands around it.
-#[derive(Clone, Default)]
-pub(crate) struct Caller(Arc<OnceLock<AccountId>>);
-
-impl Caller {
-    pub(crate) fn is(&self, identity: &Identity) {
-        self.0.get_or_init(|| identity.account.clone());
-    }
-}
-
 /// Names the request, and completes the answer with that name. Every request is logged and counted here, and a failure
 /// nowhere else.
 async fn identify(State(clock): State<Clock>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let request_id = RequestId::random(&clock);
     let trace = trace_of(request.headers()).unwrap_or_else(|| TraceContext::begin(&clock));
-    let caller = Caller::default();
+    let caller = CallersAccount::default();
     let extensions = request.extensions_mut();
     extensions.insert(request_id);
     extensions.insert(trace);
@@ -121,7 +111,7 @@ async fn identify(State(clock): State<Clock>, mut request: Request, next: Next) 
                 $level,
                 request.id = %request_id,
                 trace.id = %trace.id(),
-                account.id = caller.0.get().map(AccountId::as_str),
+                account.id = caller.get().map(AccountId::as_str),
                 access.flaw = flaw.map(tracing::field::debug),
                 request.method = %method,
                 request.path = %path,
@@ -185,8 +175,8 @@ mod tests {
     use crate::BASE;
     use crate::answer::Data;
     use crate::authentication::Agent;
-    use crate::exchange::{Reply, local_access, request, send};
     use crate::routes::{get, post};
+    use crate::testing::{Reply, local_access, request, send};
 
     const AGENT: (&str, &str) = ("authorization", "Bearer sundial_local_token");
     /// `user@example.com:sunshine`.
@@ -211,7 +201,7 @@ mod tests {
                     assert!(method == Method::POST, "index out of bounds");
                 }),
             );
-        conventions(routes, local_access(&clock), AllowedOrigins::default(), clock)
+        with_middleware(routes, local_access(&clock), AllowedOrigins::default(), clock)
     }
 
     async fn call(method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
