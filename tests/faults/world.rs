@@ -143,7 +143,7 @@ impl Furnished {
         for _ in 0..idle_jobs {
             let job = Job::queued(JobId::new(&world.clock.wall), Operation::CreateObjects, 1, 1);
             let now = world.clock.wall.now();
-            let committed = world.store.commit(&world.account, &job, None, now).await.expect("the database");
+            let committed = world.store.jobs.commit(&world.account, &job, None, now).await.expect("the database");
             assert_eq!(committed, Commit::Done);
         }
         let database = tempfile::tempdir().expect("a directory");

@@ -51,16 +51,16 @@ pub async fn crash_after(last: LastStep, store: &Store, delivery: &Delivery) {
     let now = store.clock().now();
     let written = match chunk.operation {
         Operation::CreateRelationships | Operation::DeleteRelationships => {
-            store.write_relationships(&chunk.account, &writes, now).await
+            store.records.write_relationships(&chunk.account, &writes, now).await
         }
-        _ => store.write_objects(&chunk.account, &writes, now).await,
+        _ => store.records.write_objects(&chunk.account, &writes, now).await,
     };
     assert!(written.expect("the database").iter().all(|written| *written == store::records::Written::Done));
     if last == LastStep::Written {
         return;
     }
     let results = Results { plan: &plan, growth: plan.growth(chunk.operation), trouble: None };
-    let recorded = store.record_chunk(&chunk.account, chunk.job, chunk.index, results, now).await;
+    let recorded = store.jobs.record_chunk(&chunk.account, chunk.job, chunk.index, results, now).await;
     assert!(recorded.expect("the database").counted, "another worker was first");
 }
 
@@ -76,13 +76,13 @@ pub async fn agreed_writes(store: &Store, delivery: &Delivery) -> Vec<Write> {
 
 async fn agree(store: &Store, chunk: &Chunk<'_>, job: &Job) -> (Plan, Vec<Write>) {
     let (plan, writes) = plan(store, chunk).await;
-    let agreed = store.agree(&chunk.account, chunk.job, chunk.index, &plan, job.expires_at()).await;
+    let agreed = store.jobs.agree(&chunk.account, chunk.job, chunk.index, &plan, job.expires_at()).await;
     assert!(agreed.expect("the database"), "another worker was first");
     (plan, writes)
 }
 
 async fn start(store: &Store, chunk: &Chunk<'_>) -> Job {
-    let mut row = store.start(&chunk.account, chunk.job, store.clock().now()).await.expect("the database");
+    let mut row = store.jobs.start(&chunk.account, chunk.job, store.clock().now()).await.expect("the database");
     let Some(JobRow::Job(job)) = row.take() else { panic!("the job is gone") };
     job
 }
@@ -104,7 +104,7 @@ async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
     });
     let ids = groups.iter().map(|group| group.id).chain(ends_named.filter_map(|end| end.of(&chunk.account).object()));
     let ids: std::collections::HashSet<_> = ids.collect();
-    let rows = store.records(&chunk.account, ids).await.expect("the database");
+    let rows = store.records.records(&chunk.account, ids).await.expect("the database");
     let ends: Ends = rows.iter().filter_map(|(id, row)| Some((*id, row.object()?.clone()))).collect();
 
     let mut entries: Vec<Entry> =
@@ -140,14 +140,14 @@ async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
 
 async fn types(store: &Store, chunk: &Chunk<'_>, items: &[(u32, Item<'_>)]) -> Types {
     let mut types = Types::default();
-    for defined in store.object_types(&chunk.account).await.expect("the database") {
+    for defined in store.catalog.object_types(&chunk.account).await.expect("the database") {
         let schema = compiled(&defined.schema).expect("it did when it was defined");
         types.objects.insert(defined.key.clone(), defined.with(schema));
     }
     for (_, item) in items {
         if let Item::Relate { relationship_type, .. } = item
             && let Some(defined) =
-                store.relationship_type(&chunk.account, relationship_type).await.expect("the database")
+                store.catalog.relationship_type(&chunk.account, relationship_type).await.expect("the database")
         {
             types.relationships.insert(relationship_type.clone(), defined);
         }

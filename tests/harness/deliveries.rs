@@ -213,6 +213,6 @@ impl Client {
     /// When the database does not answer.
     pub async fn active_jobs(&self) -> u64 {
         let store = &self.store;
-        store.admission(&self.account, None, store.clock().now()).await.expect("the database").active
+        store.jobs.admission(&self.account, None, store.clock().now()).await.expect("the database").active
     }
 }

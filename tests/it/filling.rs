@@ -101,7 +101,7 @@ async fn an_index_is_filled_while_others_write_and_has_every_record() {
     let shown = acme.get("/objects/types/product").await.data(200);
     assert!(shown["indexes"].as_array().expect("a list").iter().all(|index| index["ready"] == true), "{shown}");
     check(&acme).await;
-    assert_eq!(home.run.store().fillings().await.expect("the database"), []);
+    assert_eq!(home.run.store().catalog.fillings().await.expect("the database"), []);
     home.run.stop().await;
 }
 
@@ -120,24 +120,25 @@ async fn a_filling_is_begun_anew_where_the_schema_was_replaced() {
     home.advance(Duration::from_mins(3));
     assert_eq!(sweep_once(&home, Duration::ZERO).await, (0, 0));
     let store = home.run.store();
-    let under_way = store.fillings().await.expect("the database");
+    let under_way = store.catalog.fillings().await.expect("the database");
     assert!(under_way[0].from.is_some(), "{under_way:?}");
 
     let asked = ask_for(&acme, json!(["size", "name", "_updated_at"])).await;
     assert_eq!(asked["indexes"][1], json!({"name": "name", "ready": false}));
     // What goes on with the one before finds that it is not wanted any more.
-    assert!(!store.move_filling(&under_way[0], "x").await.expect("the database"));
-    let defined = store.object_type(&acme.account, &under_way[0].key).await.expect("the database").expect("a type");
-    assert!(!store.indexes_are_filled(&under_way[0], &defined).await.expect("the database"));
-    assert_eq!(store.fillings().await.expect("the database")[0].from, None);
+    assert!(!store.catalog.move_filling(&under_way[0], "x").await.expect("the database"));
+    let defined =
+        store.catalog.object_type(&acme.account, &under_way[0].key).await.expect("the database").expect("a type");
+    assert!(!store.catalog.indexes_are_filled(&under_way[0], &defined).await.expect("the database"));
+    assert_eq!(store.catalog.fillings().await.expect("the database")[0].from, None);
     home.advance(Duration::from_mins(3));
     assert_eq!(sweep_once(&home, Duration::from_mins(1)).await, (1, 0));
     check(&acme).await;
 
     let key = TypeKey::parse("gone").expect("a key");
-    store.note_filling(&acme.account, &key, 1, store.clock().now()).await.expect("the database");
+    store.catalog.note_filling(&acme.account, &key, 1, store.clock().now()).await.expect("the database");
     home.advance(Duration::from_mins(3));
     assert_eq!(sweep_once(&home, Duration::from_mins(1)).await, (0, 0));
-    assert_eq!(store.fillings().await.expect("the database"), []);
+    assert_eq!(store.catalog.fillings().await.expect("the database"), []);
     home.run.stop().await;
 }

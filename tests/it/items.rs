@@ -518,11 +518,11 @@ async fn a_result_takes_no_more_than_its_share_of_the_largest_answer() {
         let mut chunks = pack(&acme.account, id, &request, Packing::default()).chunks;
         chunks[0].total = ITEMS;
         let job = Job::queued(id, request.operation, ITEMS, 1);
-        let committed = store.commit(&acme.account, &job, None, store.clock().now()).await.expect("the database");
+        let committed = store.jobs.commit(&acme.account, &job, None, store.clock().now()).await.expect("the database");
         assert_eq!(committed, Commit::Done);
         deliveries.deliver(&Delivery { body: chunks[0].to_message(), receives: 1 }).await;
 
-        let plan = store.plan(&acme.account, id, 0).await.expect("the database").expect("a plan");
+        let plan = store.jobs.plan(&acme.account, id, 0).await.expect("the database").expect("a plan");
         let mut result = Vec::new();
         plan.entries[0].outcome.render(&mut result);
         let text = String::from_utf8(result).expect("text");

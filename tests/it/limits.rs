@@ -17,7 +17,7 @@ async fn queue_jobs(client: &Client, count: u64) {
     let commit = async |_| {
         let job = Job::queued(JobId::new(store.clock()), Operation::CreateObjects, 1, 1);
         assert_eq!(
-            store.commit(&client.account, &job, None, store.clock().now()).await.expect("an answer"),
+            store.jobs.commit(&client.account, &job, None, store.clock().now()).await.expect("an answer"),
             Commit::Done
         );
     };

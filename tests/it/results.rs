@@ -78,11 +78,11 @@ async fn items_that_nobody_came_to_stand_at_the_end_and_are_shown_once() {
     let second = acme.follow(&first["links"]["next"]).await.json();
     // when it fails,
     let job = chunks[0].chunk().job;
-    let Some(JobRow::Job(job)) = acme.store.find_job_row(&acme.account, job).await.expect("the database") else {
+    let Some(JobRow::Job(job)) = acme.store.jobs.find_job_row(&acme.account, job).await.expect("the database") else {
         panic!("the job is gone");
     };
     let now = acme.store.clock().now();
-    let failed = acme.store.fail(&acme.account, &job, JobStatus::Processing, &Problem::internal(), now).await;
+    let failed = acme.store.jobs.fail(&acme.account, &job, JobStatus::Processing, &Problem::internal(), now).await;
     assert!(failed.expect("the database"));
     // then the pages after it have what was done and, at the end, the rest.
     let expected: Vec<u64> = (0..499).chain([1_999]).chain(999..1_499).chain(499..999).chain(1_499..1_999).collect();

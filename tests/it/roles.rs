@@ -220,7 +220,7 @@ async fn indexes(workers: &Workers, acme: &Client) {
     let sweep = Sweep::new(workers.store("sweep"));
     let key = TypeKey::parse("later").expect("a key");
     // A note of a version that the type has not is made anew.
-    acme.store.note_filling(&acme.account, &key, 9, acme.store.clock().now()).await.expect("the database");
+    acme.store.catalog.note_filling(&acme.account, &key, 9, acme.store.clock().now()).await.expect("the database");
     for filled in [0, 1] {
         workers.home.advance(Duration::from_mins(3));
         let report = sweep.run(Instant::now() + Duration::from_mins(1)).await.expect("the database");
@@ -257,7 +257,7 @@ async fn first_cursors(workers: &Workers) {
         let key = |text: &str| AttributeValue::S(text.to_owned());
         let delete = delete.key("pk", key(keys::deployment())).key("sk", key(keys::cursor_secret()));
         delete.send().await.expect("the database");
-        workers.store(function).cursor_secret().await.expect("a secret");
+        workers.store(function).catalog.cursor_secret().await.expect("a secret");
     }
 }
 

@@ -198,8 +198,8 @@ async fn items_wait_while_their_type_is_marked() {
         for goes in [false, true] {
             let (job_type, data) = kind.job("made", if goes { 3..6 } else { 0..3 });
             let id = acme.accepted(job_type, "post", data).await;
-            let revision = store.types_revision(&acme.account).await.expect("the database");
-            assert!(store.mark_type(&acme.account, type_kind, &made, &mark).await.expect("the database"));
+            let revision = store.catalog.types_revision(&acme.account).await.expect("the database");
+            assert!(store.catalog.mark_type(&acme.account, type_kind, &made, &mark).await.expect("the database"));
             let decided = async {
                 tokio::time::sleep(Duration::from_millis(300)).await;
                 let job = acme.job(&id).await;
@@ -209,10 +209,12 @@ async fn items_wait_while_their_type_is_marked() {
                     "it waits"
                 );
                 if goes {
-                    let deleted = store.delete_type(&acme.account, type_kind, &made, &mark, revision).await;
+                    let deleted = store.catalog.delete_type(&acme.account, type_kind, &made, &mark, revision).await;
                     assert_eq!(deleted.expect("the database"), store::catalog::Deleted::Done);
                 } else {
-                    assert!(store.unmark_type(&acme.account, type_kind, &made, &mark).await.expect("the database"));
+                    assert!(
+                        store.catalog.unmark_type(&acme.account, type_kind, &made, &mark).await.expect("the database")
+                    );
                 }
             };
             tokio::join!(deliveries.drain(), decided);

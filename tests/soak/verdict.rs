@@ -71,7 +71,7 @@ pub async fn counts_agree(run: &LocalRun, account: &Account) {
     let limits = client.get("/limits").await.data(200);
     for kind in RecordKind::ALL {
         let counted = limits.as_array().and_then(|limits| limits.iter().find(|limit| limit["key"] == kind.plural()));
-        let listed = run.store().count_listed(&account.id, kind).await.expect("the database");
+        let listed = run.store().usages.count_listed(&account.id, kind).await.expect("the database");
         assert_eq!(counted.map(|limit| &limit["count"]), Some(&json!(listed)), "{}: {kind:?}", account.id);
     }
 }
@@ -120,7 +120,7 @@ pub async fn records_agree(run: &LocalRun, account: &Account, lanes: &[&Lane]) -
 }
 
 async fn rows(client: &Client, ids: impl Iterator<Item = RecordId>) -> BTreeMap<RecordId, Row> {
-    client.store.records(&client.account, ids).await.expect("the database").into_iter().collect()
+    client.store.records.records(&client.account, ids).await.expect("the database").into_iter().collect()
 }
 
 /// Each row was written exactly as often as the lane wrote it, which no list shows.

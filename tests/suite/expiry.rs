@@ -20,7 +20,7 @@ async fn accepted_ago(home: &Home, agent: &Client, ago: Duration) -> Job {
     let seed = u64::from_le_bytes(Clock::system().random());
     let past = home.store_at(Clock::manual(Clock::system().now().minus_millis(millis), seed));
     let job = Job::queued(JobId::new(past.clock()), Operation::CreateObjects, 2, 1);
-    let committed = past.commit(&agent.account, &job, None, past.clock().now()).await;
+    let committed = past.jobs.commit(&agent.account, &job, None, past.clock().now()).await;
     assert_eq!(committed.expect("the database"), Commit::Done);
     job
 }
@@ -38,12 +38,12 @@ async fn a_job_whose_day_is_over_is_not_shown_any_more_and_is_soon_deleted() {
     assert_eq!(listed[0]["id"], young.id.to_string());
 
     let waiting_since = Instant::now();
-    while agent.store.find_job_row(&agent.account, old.id).await.expect("the database").is_some() {
+    while agent.store.jobs.find_job_row(&agent.account, old.id).await.expect("the database").is_some() {
         assert!(waiting_since.elapsed() < DELETED_WITHIN, "its row is still there");
         home.delete_expired().await;
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    assert!(agent.store.find_job_row(&agent.account, young.id).await.expect("the database").is_some());
+    assert!(agent.store.jobs.find_job_row(&agent.account, young.id).await.expect("the database").is_some());
     home.stop().await;
 }
 

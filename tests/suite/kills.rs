@@ -78,7 +78,7 @@ async fn jobs_go_on_where_a_killed_function_left_them() {
         assert_eq!(outcomes(job), vec!["done"; ITEMS], "{id}");
         ids.extend((0..ITEMS).map(|item| product_id(&agent, &external_id(number, item))));
     }
-    let rows = agent.store.records(&agent.account, ids).await.expect("the database");
+    let rows = agent.store.records.records(&agent.account, ids).await.expect("the database");
     assert_eq!(rows.len(), JOBS * ITEMS);
     let more: Vec<_> = rows.values().filter(|row| row.version != 1).map(|row| row.version).collect();
     assert!(more.is_empty(), "rows that were written more than once: {more:?}");

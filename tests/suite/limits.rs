@@ -74,7 +74,7 @@ async fn over_a_limit_is_a_429_on_a_route_and_on_an_item_until_there_is_room() {
     agent.define_product().await;
     agent.define_relationship("goes_with", "product", json!(["product"])).await;
     let limits = PerKind { objects: Some(Some(4)), relationships: Some(Some(1)) };
-    agent.store.change_limits(&agent.account, limits).await.expect("the database");
+    agent.store.usages.change_limits(&agent.account, limits).await.expect("the database");
     assert_eq!(counts(&agent, [4, 1]).await, [0, 0, 1, 1, 0]);
 
     let job = agent.run_job("resources", "post", json!([item("a"), item("b"), item("A"), item("c")])).await;
@@ -107,7 +107,7 @@ async fn over_a_limit_is_a_429_on_a_route_and_on_an_item_until_there_is_room() {
     assert_eq!(agent.post("/objects/records", &json!({"data": item("f")})).await.status, 201);
     // Raised by the operator, and at once.
     let limits = PerKind { objects: Some(Some(5)), relationships: Some(None) };
-    agent.store.change_limits(&agent.account, limits).await.expect("the database");
+    agent.store.usages.change_limits(&agent.account, limits).await.expect("the database");
     let job = agent.run_job("resources", "post", json!([item("g")])).await;
     assert_eq!(outcomes(&job), ["done"]);
     assert_eq!(counts(&agent, [5, 1_000_000]).await, [5, 1, 1, 1, 0]);

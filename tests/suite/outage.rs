@@ -139,7 +139,7 @@ async fn is_survived(home: &Home, gate: &Gate, way: Way) {
         assert_eq!(outcomes(&job), vec!["done"; ITEMS], "{key}");
         ids.extend((0..ITEMS).map(|item| product_id(&agent, &external_id(key, item))));
     }
-    let rows = agent.store.records(&agent.account, ids.iter().copied()).await.expect("the database");
+    let rows = agent.store.records.records(&agent.account, ids.iter().copied()).await.expect("the database");
     assert_eq!(rows.len(), ids.len());
     assert!(rows.values().all(|row| row.version == 1), "each row was written once");
 
@@ -151,7 +151,8 @@ async fn is_survived(home: &Home, gate: &Gate, way: Way) {
     assert!(strange.is_empty() && missing.is_empty(), "never accepted: {strange:?}, not listed: {missing:?}");
     let refused =
         told.refused.iter().flat_map(|key| (0..ITEMS).map(|item| product_id(&agent, &external_id(key, item))));
-    let refused = agent.store.records(&agent.account, refused.collect::<HashSet<_>>()).await.expect("the database");
+    let refused =
+        agent.store.records.records(&agent.account, refused.collect::<HashSet<_>>()).await.expect("the database");
     assert!(refused.is_empty(), "{} items of refused jobs were applied", refused.len());
     assert_eq!(agent.active_jobs().await, 0);
 }

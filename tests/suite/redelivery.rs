@@ -32,7 +32,10 @@ async fn a_message_that_is_sent_three_times_has_its_effect_once() {
     home.send(&agent, messages.iter().chain(&messages).cloned()).await;
     let count = |number: usize| u32::try_from(number).expect("a small number");
     let job = Job::queued(id, request.operation, count(ITEMS), count(messages.len()));
-    assert_eq!(store.commit(&agent.account, &job, None, store.clock().now()).await.expect("an answer"), Commit::Done);
+    assert_eq!(
+        store.jobs.commit(&agent.account, &job, None, store.clock().now()).await.expect("an answer"),
+        Commit::Done
+    );
 
     // A post that was applied twice would find its own external id taken.
     let ended = agent.wait(&id.to_string()).await;
@@ -45,7 +48,7 @@ async fn a_message_that_is_sent_three_times_has_its_effect_once() {
     assert_eq!(agent.show(&json!({"id": id.to_string()})).await, ended);
 
     let ids: Vec<_> = (0..ITEMS).map(|number| product_id(&agent, &format!("gum-{number}"))).collect();
-    let rows = store.records(&agent.account, ids).await.expect("the database");
+    let rows = store.records.records(&agent.account, ids).await.expect("the database");
     assert_eq!(rows.len(), ITEMS);
     assert!(rows.values().all(|row| row.version == 1), "each row was written once");
     for (number, result) in ended["results"].as_array().expect("results").iter().enumerate() {

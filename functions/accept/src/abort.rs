@@ -7,7 +7,7 @@ use domain::job::render;
 use domain::job::{Job, JobId, JobStatus};
 use domain::problem::quoted;
 use store::rows::JobRow;
-use store::{Store, StoreError};
+use store::{Jobs, StoreError};
 use wire::{Agent, Failure, PathParameters, Rendered};
 
 use crate::Accept;
@@ -21,7 +21,7 @@ pub(crate) async fn abort(
 ) -> Result<Rendered, Failure> {
     let missing = || Failure::not_found(format!("No job has the id {}", quoted(&id)));
     let job_id = JobId::parse(&id).ok_or_else(missing)?;
-    let job = stopped(&accept.store, &identity.account, job_id).await?.ok_or_else(missing)?;
+    let job = stopped(&accept.jobs, &identity.account, job_id).await?.ok_or_else(missing)?;
     let status = match job.status {
         JobStatus::Aborted => StatusCode::OK,
         JobStatus::Completed | JobStatus::Failed if job.abort_requested => StatusCode::OK,
@@ -32,23 +32,23 @@ pub(crate) async fn abort(
             return Err(Failure::conflict(detail));
         }
     };
-    let results = accept.store.shown_results(&identity.account, &job).await?;
+    let results = accept.jobs.shown_results(&identity.account, &job).await?;
     Ok(Rendered(status, render::job(&job, &results).into()))
 }
 
 /// Stops a job that is under way, and answers with it as it then stands. It may be started or end at any moment: then it is looked at
 /// again, and as a job leaves each state once, not more often than there are states.
-async fn stopped(store: &Store, account: &AccountId, id: JobId) -> Result<Option<Job>, StoreError> {
+async fn stopped(jobs: &Jobs, account: &AccountId, id: JobId) -> Result<Option<Job>, StoreError> {
     loop {
-        let Some(job) = store.find_job(account, id, store.clock().now()).await? else { return Ok(None) };
+        let Some(job) = jobs.find_job(account, id, jobs.clock().now()).await? else { return Ok(None) };
         match job.status {
             JobStatus::Queued => {
-                if store.abort(account, id, store.clock().now()).await? {
+                if jobs.abort(account, id, jobs.clock().now()).await? {
                     telemetry::job_ended(JobStatus::Aborted);
                 }
             }
             JobStatus::Processing if !job.abort_requested => {
-                if let Some(JobRow::Job(stopped)) = store.stop(account, id, store.clock().now()).await?
+                if let Some(JobRow::Job(stopped)) = jobs.stop(account, id, jobs.clock().now()).await?
                     && stopped.abort_requested
                 {
                     return Ok(Some(stopped));

@@ -155,7 +155,7 @@ impl Accepting<'_> {
             "Content-Encoding {} is not supported: send identity, gzip, deflate, br or zstd",
             quoted(&unsupported.coding)
         ));
-        let job = Job::unreadable(JobId::new(self.accept.store.clock()), problem);
+        let job = Job::unreadable(JobId::new(self.accept.jobs.clock()), problem);
         self.commit(job, key.as_ref()).await
     }
 
@@ -171,7 +171,7 @@ impl Accepting<'_> {
             return self.replay(&earlier, key.as_ref()).await;
         }
         let (account, trace, packing) = (self.account.clone(), self.trace.to_string(), self.accept.packing);
-        let id = JobId::new(self.accept.store.clock());
+        let id = JobId::new(self.accept.jobs.clock());
         let prepare = move || {
             let request = asked.read(&body)?;
             // Cheap and not exact: a client over its limit costs no messages. The commit is exact.
@@ -193,21 +193,21 @@ impl Accepting<'_> {
     /// Tells the consumer that the job will never be there, so that it drops what was sent at once and does not wait for
     /// a commit first. Where this fails, it finds out by itself after a minute.
     async fn give_up(&self, job: &Job) {
-        if let Err(error) = self.accept.store.fence(self.account, job.id).await {
+        if let Err(error) = self.accept.jobs.fence(self.account, job.id).await {
             tracing::warn!(account.id = %self.account, job.id = %job.id, reason = %error, "job given up without a fence");
         }
     }
 
     async fn admission(&self, key: Option<&IdempotencyKey>) -> Result<(u64, Option<Earlier>), StoreError> {
-        let now = self.accept.store.clock().now();
-        let admission = self.accept.store.admission(self.account, key, now).await?;
+        let now = self.accept.jobs.clock().now();
+        let admission = self.accept.jobs.admission(self.account, key, now).await?;
         Ok((admission.active, admission.earlier))
     }
 
     /// Hands over every chunk that nothing has to come before, and keeps the others for when their turn comes.
     async fn send(&self, job: &Job, first: Vec<Outgoing>, later: Vec<(u32, String)>) -> Result<(), Failure> {
         if !later.is_empty() {
-            self.accept.store.stash(self.account, job.id, later, job.expires_at()).await?;
+            self.accept.jobs.stash(self.account, job.id, later, job.expires_at()).await?;
         }
         let sending = self.accept.queue.send(first);
         // Whatever arrives of a job that is not committed has no effect.
@@ -223,8 +223,8 @@ impl Accepting<'_> {
             self.give_up(&job).await;
             return Err(Failure::unavailable(RETRY).because("no time is left to commit the job"));
         }
-        let store = &self.accept.store;
-        match store.commit(self.account, &job, key, store.clock().now()).await {
+        let jobs = &self.accept.jobs;
+        match jobs.commit(self.account, &job, key, jobs.clock().now()).await {
             Ok(Commit::Done) => Ok(accepted(&job, &job)),
             Ok(Commit::NoSlot) => {
                 self.give_up(&job).await;
@@ -248,7 +248,7 @@ impl Accepting<'_> {
     /// What came of the commit is not known, or not by whom it was made. The fence says so, and keeps it so: only when it
     /// is there, and the job is not, is the answer the refusal. `why` is for the log.
     async fn find_out(&self, job: &Job, why: &str, refusal: Failure) -> Result<Response, Failure> {
-        match self.accept.store.fence(self.account, job.id).await {
+        match self.accept.jobs.fence(self.account, job.id).await {
             Ok(Fenced::Committed(there)) => Ok(accepted(job, &there)),
             Ok(Fenced::Never) => Err(refusal),
             Err(unsettled) => Err(Failure::internal(format!("a commit is unsettled: {why}; {unsettled}"))),
@@ -262,11 +262,11 @@ impl Accepting<'_> {
                 "This Idempotency-Key was used with another body within the last day: send the same body, or another key",
             ));
         }
-        let store = &self.accept.store;
-        let Some(job) = store.find_job(self.account, earlier.job, store.clock().now()).await? else {
+        let jobs = &self.accept.jobs;
+        let Some(job) = jobs.find_job(self.account, earlier.job, jobs.clock().now()).await? else {
             return Err(Failure::unavailable(RETRY).because("an idempotency key leads to no job"));
         };
-        let results = store.shown_results(self.account, &job).await?;
+        let results = jobs.shown_results(self.account, &job).await?;
         Ok(created(&job, render::job(&job, &results)))
     }
 }
@@ -440,9 +440,9 @@ mod tests {
         let [message] = sent.as_slice() else { panic!("{} messages", sent.len()) };
         let chunk = Chunk::from_message(&message.body).unwrap();
         // and can never be committed any more, however late the commit comes.
-        assert_eq!(store.find_job_row(&chunk.account, chunk.job).await.unwrap(), Some(JobRow::Void));
+        assert_eq!(store.jobs.find_job_row(&chunk.account, chunk.job).await.unwrap(), Some(JobRow::Void));
         let job = Job::queued(chunk.job, chunk.operation, 1, 1);
-        let late = store.commit(&chunk.account, &job, None, store.clock().now()).await.unwrap();
+        let late = store.jobs.commit(&chunk.account, &job, None, store.clock().now()).await.unwrap();
         assert_eq!(late, Commit::AlreadyThere);
     }
 }

@@ -11,8 +11,8 @@ mod workbench;
 use std::sync::Arc;
 
 use domain::chunk::Packing;
-use store::Store;
 use store::queue::Queue;
+use store::{Jobs, Store};
 use wire::{Routes, post};
 
 use crate::workbench::Workbench;
@@ -20,7 +20,7 @@ use crate::workbench::Workbench;
 /// What the function works with. One per process; cheap to clone.
 #[derive(Clone)]
 pub struct Accept {
-    store: Store,
+    jobs: Jobs,
     queue: Arc<dyn Queue>,
     packing: Packing,
     workbench: Workbench,
@@ -29,7 +29,7 @@ pub struct Accept {
 impl Accept {
     #[must_use]
     pub fn new(store: Store, queue: Arc<dyn Queue>) -> Self {
-        Self { store, queue, packing: Packing::default(), workbench: Workbench::new() }
+        Self { jobs: store.jobs, queue, packing: Packing::default(), workbench: Workbench::new() }
     }
 
     /// With chunks of another size, so that a test can have many of them in a small job.

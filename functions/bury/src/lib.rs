@@ -57,7 +57,7 @@ impl Bury {
     async fn bury(&self, message: &SqsMessage) -> Result<(), BuryError> {
         let chunk = Chunk::from_message(message.body.as_deref().unwrap_or_default())?;
         let trace = trace_of(message);
-        let end = match start(&self.store, &chunk.account, chunk.job).await? {
+        let end = match start(&self.store.jobs, &chunk.account, chunk.job).await? {
             Started::Drop(why) => why,
             Started::Processing(job) if chunk.validate_only && chunk.then.is_some() => {
                 self.close_link(message, &chunk, &job, trace).await?
@@ -96,7 +96,7 @@ impl Bury {
         while job.done.contains(&index)
             && let Some(next) = then
         {
-            let stashed = self.store.stashed(&first.account, job.id, next).await?;
+            let stashed = self.store.jobs.stashed(&first.account, job.id, next).await?;
             let stashed =
                 stashed.ok_or_else(|| StoreError::UnreadableRow(format!("chunk {next} of a chain is missing")))?;
             let link = Chunk::from_message(&stashed)?;
@@ -113,7 +113,7 @@ impl Bury {
             let trace = trace.map(|trace| trace.to_string());
             self.queue.send(vec![Outgoing { account, body, trace }]).await.map_err(Postponed::from)?;
         }
-        conclude(&self.store, &*self.queue, &first.account, &job, None, trace).await?;
+        conclude(&self.store.jobs, &*self.queue, &first.account, &job, None, trace).await?;
         Ok("closed where its chain stood")
     }
 
@@ -134,13 +134,14 @@ impl Bury {
 
     /// Closes the chunk and answers with its job as it then stands; `None` when that has ended.
     async fn close_and_record(&self, chunk: &Chunk<'_>, job: &Job) -> Result<Option<Job>, BuryError> {
-        let plan = close_chunk(&self.store, &chunk.account, job, chunk.index, Some(chunk)).await?;
+        let plan =
+            close_chunk(&self.store.jobs, &self.store.records, &chunk.account, job, chunk.index, Some(chunk)).await?;
         telemetry::chunk_buried();
-        Ok(record(&self.store, &chunk.account, job, chunk.index, &plan, Some(&trouble())).await?)
+        Ok(record(&self.store.jobs, &chunk.account, job, chunk.index, &plan, Some(&trouble())).await?)
     }
 
     async fn conclude(&self, chunk: &Chunk<'_>, job: &Job, trace: Option<TraceContext>) -> Result<(), Postponed> {
-        conclude(&self.store, &*self.queue, &chunk.account, job, chunk.then, trace).await
+        conclude(&self.store.jobs, &*self.queue, &chunk.account, job, chunk.then, trace).await
     }
 }
 

@@ -72,7 +72,7 @@ pub struct Delivery {
 /// When it has to be delivered again.
 pub async fn process(consumer: &Consumer, chunk: &Chunk<'_>, delivery: Delivery) -> Result<ChunkEnd, ChunkError> {
     let (store, queue) = (&consumer.store, &*consumer.queue);
-    let job = match start(store, &chunk.account, chunk.job).await? {
+    let job = match start(&store.jobs, &chunk.account, chunk.job).await? {
         Started::Processing(job) => job,
         Started::Drop(why) => return Ok(ChunkEnd::Dropped(why)),
     };
@@ -80,15 +80,15 @@ pub async fn process(consumer: &Consumer, chunk: &Chunk<'_>, delivery: Delivery)
         return validation::process(consumer, chunk, delivery, job).await;
     }
     if job.done.contains(&chunk.index) {
-        conclude(store, queue, &chunk.account, &job, chunk.then, delivery.trace).await?;
+        conclude(&store.jobs, queue, &chunk.account, &job, chunk.then, delivery.trace).await?;
         return Ok(ChunkEnd::Recorded);
     }
     let Some(plan) = Worker::new(consumer, chunk, &job).run(delivery.receives).await? else {
         return Ok(ChunkEnd::Dropped("it was given up"));
     };
-    match record(store, &chunk.account, &job, chunk.index, &plan, None).await? {
+    match record(&store.jobs, &chunk.account, &job, chunk.index, &plan, None).await? {
         Some(job) => {
-            conclude(store, queue, &chunk.account, &job, chunk.then, delivery.trace).await?;
+            conclude(&store.jobs, queue, &chunk.account, &job, chunk.then, delivery.trace).await?;
             Ok(ChunkEnd::Recorded)
         }
         None => Ok(ChunkEnd::Dropped("its job has ended")),
@@ -109,7 +109,7 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
         Self {
             store: &consumer.store,
             usage: &consumer.usage,
-            loader: TypeLoader::new(&consumer.store, &consumer.schemas, &chunk.account, chunk.operation),
+            loader: TypeLoader::new(&consumer.store.catalog, &consumer.schemas, &chunk.account, chunk.operation),
             job,
             round: Round::new(chunk, job),
         }
@@ -173,7 +173,7 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
         let operation = self.round.chunk().operation;
         // Nothing is asked where no record can be made.
         if operation.may_make() {
-            let usage = self.usage.read(self.store, &self.round.chunk().account).await?;
+            let usage = self.usage.read(&self.store.usages, &self.round.chunk().account).await?;
             // What this job has made so far is counted when it ends.
             let made = u64::try_from(self.job.growth).unwrap_or(0);
             self.round.bound_room(usage.room(operation.kind()).saturating_sub(made));
@@ -200,7 +200,7 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
     /// Takes over what other workers of this chunk have agreed.
     pub(crate) async fn adopt(&mut self) -> Result<(), StoreError> {
         let chunk = self.round.chunk();
-        self.round.adopt(self.store.plan(&chunk.account, chunk.job, chunk.index).await?);
+        self.round.adopt(self.store.jobs.plan(&chunk.account, chunk.job, chunk.index).await?);
         Ok(())
     }
 
@@ -216,7 +216,7 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
         if wanted.is_empty() {
             return Ok(Rows::default());
         }
-        Ok(self.round.rows(self.store.records(&self.round.chunk().account, wanted).await?))
+        Ok(self.round.rows(self.store.records.records(&self.round.chunk().account, wanted).await?))
     }
 
     pub(crate) async fn decide(
@@ -239,7 +239,7 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
     pub(crate) async fn agree(&mut self, entries: Vec<Entry>) -> Result<bool, StoreError> {
         let chunk = self.round.chunk();
         let plan = self.round.proposal(entries, self.store.clock().now());
-        if self.store.agree(&chunk.account, chunk.job, chunk.index, &plan, self.job.expires_at()).await? {
+        if self.store.jobs.agree(&chunk.account, chunk.job, chunk.index, &plan, self.job.expires_at()).await? {
             self.round.know(plan);
             return Ok(true);
         }
@@ -253,8 +253,8 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
         let (targets, writes): (Vec<_>, Vec<_>) =
             planned.into_iter().map(|planned| (planned.target, planned.write)).unzip();
         let written = match chunk.operation.kind() {
-            RecordKind::Relationship => self.store.write_relationships(&chunk.account, &writes, now).await?,
-            RecordKind::Object => self.store.write_objects(&chunk.account, &writes, now).await?,
+            RecordKind::Relationship => self.store.records.write_relationships(&chunk.account, &writes, now).await?,
+            RecordKind::Object => self.store.records.write_objects(&chunk.account, &writes, now).await?,
         };
         Ok(left(open, targets, written.into_iter().map(|written| written == Written::Lost)))
     }

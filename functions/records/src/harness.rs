@@ -132,7 +132,7 @@ impl Service {
         &self.account
     }
 
-    pub(crate) const fn clock(&self) -> &Clock {
+    pub(crate) fn clock(&self) -> &Clock {
         self.store.clock()
     }
 
@@ -197,11 +197,11 @@ impl Service {
         let raw = item.to_string();
         let item = Item::parse(operation, &raw).unwrap();
         let id = item.object_id(&self.account, context.job, 0).unwrap();
-        let row = self.store.record(&self.account, id).await.unwrap();
+        let row = self.store.records.record(&self.account, id).await.unwrap();
         let steps = [Step { position: 0, item, agreed: Agreed::Nothing }];
         let Decision { write, outcomes } = decide_object(context, id, &steps, row.as_ref());
         let write = write.unwrap_or_else(|| panic!("{outcomes:?}"));
-        let written = self.store.write_objects(&self.account, &[write], context.now).await.unwrap();
+        let written = self.store.records.write_objects(&self.account, &[write], context.now).await.unwrap();
         assert_eq!(written, [Written::Done]);
         id
     }
@@ -228,26 +228,26 @@ impl Service {
         } else {
             let (_, made) = relationship_of(context, &item).unwrap();
             for end in [&made.source, &made.target].into_iter().filter_map(End::object) {
-                let row = self.store.record(&self.account, end).await.unwrap().unwrap();
+                let row = self.store.records.record(&self.account, end).await.unwrap().unwrap();
                 ends.insert(end, row.object().unwrap().clone());
             }
             made.id
         };
-        let row = self.store.record(&self.account, id).await.unwrap();
+        let row = self.store.records.record(&self.account, id).await.unwrap();
         let steps = [Step { position: 0, item, agreed: Agreed::Nothing }];
         let RelationshipDecision::Decided(decision) = decide_relationship(context, id, &steps, row.as_ref(), &ends)
         else {
             panic!("nothing else is under way")
         };
         let write = decision.write.unwrap_or_else(|| panic!("{:?}", decision.outcomes));
-        let written = self.store.write_relationships(&self.account, &[write], context.now).await.unwrap();
+        let written = self.store.records.write_relationships(&self.account, &[write], context.now).await.unwrap();
         assert_eq!(written, [Written::Done]);
         id
     }
 
     async fn types(&self) -> Types {
-        let objects = self.store.object_types(&self.account).await.unwrap();
-        let relationships = self.store.relationship_types(&self.account).await.unwrap();
+        let objects = self.store.catalog.object_types(&self.account).await.unwrap();
+        let relationships = self.store.catalog.relationship_types(&self.account).await.unwrap();
         Types {
             objects: objects
                 .into_iter()

@@ -66,7 +66,7 @@ impl Records {
         of_kind: impl Fn(State) -> Option<Record>,
     ) -> Result<Page<Record>, Failure> {
         let query = paging.query();
-        let page = self.store.list_records(account, kind, key, &query, PAGE_BYTES).await?;
+        let page = self.store.records.list_records(account, kind, key, &query, PAGE_BYTES).await?;
         Ok(Page {
             items: page.items.into_iter().filter_map(|row| of_kind(row.state)).collect(),
             more_after: page.more_after,

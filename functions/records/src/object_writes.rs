@@ -465,7 +465,7 @@ mod tests {
     async fn a_record_beyond_the_limit_is_refused_as_published_until_there_is_room() {
         let service = with_product().await;
         let limits = PerKind { objects: Some(Some(2)), relationships: None };
-        service.store().change_limits(service.account(), limits).await.unwrap();
+        service.store().usages.change_limits(service.account(), limits).await.unwrap();
         let first = service.send("POST", RECORDS, &body(Some("1"), json!({}))).await;
         assert_eq!(service.send("PATCH", RECORDS, &body(Some("2"), json!({}))).await.status, 201);
         for (key, method, external_id) in
@@ -494,9 +494,9 @@ mod tests {
         );
         assert_eq!(service.send("POST", RECORDS, &body(None, json!({}))).await.status, 429);
         let usual = PerKind { objects: Some(None), relationships: None };
-        service.store().change_limits(service.account(), usual).await.unwrap();
+        service.store().usages.change_limits(service.account(), usual).await.unwrap();
         assert_eq!(service.send("POST", RECORDS, &body(None, json!({}))).await.status, 201);
-        let usage = service.store().usage(service.account()).await.unwrap();
+        let usage = service.store().usages.usage(service.account()).await.unwrap();
         assert_eq!((usage.counts.objects, usage.limits.objects), (3, 1_000_000));
     }
 }

@@ -30,7 +30,7 @@ pub(crate) async fn define(
     let data = json::read_members(&data, ["key", "source", "target"])?;
     let mut relationship_type = RelationshipType::parse(&data, records.store.clock().now())?;
     find_ends(&records, account, &mut relationship_type).await?;
-    let defined = records.store.define_relationship_type(account, &relationship_type).await?;
+    let defined = records.store.catalog.define_relationship_type(account, &relationship_type).await?;
     defined_as_wanted(defined, TypeKind::Relationship, &relationship_type.key)?;
     let location = format!("{}/relationships/types/{}", wire::BASE, relationship_type.key);
     Ok(([(LOCATION, location)], Data(StatusCode::CREATED, relationship_type)).into_response())
@@ -48,7 +48,7 @@ async fn find_ends(
     let ends = [("source", &mut relationship_type.source), ("target", &mut relationship_type.target)];
     // A set, because a type may be linked with itself and the database takes a key only once.
     let named: HashSet<TypeKey> = ends.iter().filter_map(|(_, end)| object_key(end).cloned()).collect();
-    let defined = records.store.named_object_types(account, &named).await?;
+    let defined = records.store.catalog.named_object_types(account, &named).await?;
     for (member, end) in ends {
         let Some(key) = object_key(end) else { continue };
         let Some(found) = defined.iter().find(|found| found.key == *key) else {
@@ -74,7 +74,7 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<List<RelationshipType>, Failure> {
     let paging = Paging::parse(&query, records.cursors.get().await?.scope(&caller.account, "relationships/types"))?;
-    let types = records.store.relationship_types(&caller.account).await?;
+    let types = records.store.catalog.relationship_types(&caller.account).await?;
     let position = |listed: &RelationshipType| type_position(listed.created_at, &listed.key);
     Ok(paging.answer(paging.cut(types, position), position))
 }
@@ -95,7 +95,7 @@ pub(crate) async fn delete(
     PathParameters(key): PathParameters<String>,
 ) -> Result<StatusCode, Failure> {
     let account = &caller.account;
-    let revision = records.store.types_revision(account).await?;
+    let revision = records.store.catalog.types_revision(account).await?;
     let defined = find(&records, account, &key).await?.key;
     let missing = relationship_type_not_found(&key);
     let deletion =
@@ -109,7 +109,7 @@ pub(crate) async fn delete(
 /// 404 naming the key when there is no such type.
 pub(crate) async fn find(records: &Records, account: &AccountId, key: &str) -> Result<RelationshipType, Failure> {
     let wanted = parse_key(key)?;
-    let found = records.store.relationship_type(account, &wanted).await?;
+    let found = records.store.catalog.relationship_type(account, &wanted).await?;
     found.ok_or_else(|| relationship_type_not_found(key).into())
 }
 
@@ -266,21 +266,21 @@ mod tests {
 
         let mark = DeletionMark::new(service.clock());
         let delete = async |kind, key: &TypeKey, revision| {
-            assert!(store.mark_type(account, kind, key, &mark).await.unwrap());
-            store.delete_type(account, kind, key, &mark, revision).await.unwrap()
+            assert!(store.catalog.mark_type(account, kind, key, &mark).await.unwrap());
+            store.catalog.delete_type(account, kind, key, &mark, revision).await.unwrap()
         };
         // The deletion looked for types that name it, and then one was defined.
-        let revision = store.types_revision(account).await.unwrap();
-        assert_eq!(store.define_relationship_type(account, &owns).await.unwrap(), Defined::Done);
+        let revision = store.catalog.types_revision(account).await.unwrap();
+        assert_eq!(store.catalog.define_relationship_type(account, &owns).await.unwrap(), Defined::Done);
         assert_eq!(delete(TypeKind::Object, &product, revision).await, Deleted::TypesChanged);
 
         // The definition looked for its ends, and then one was deleted.
-        let revision = store.types_revision(account).await.unwrap();
+        let revision = store.catalog.types_revision(account).await.unwrap();
         assert_eq!(delete(TypeKind::Relationship, &owns.key, revision).await, Deleted::Done);
         assert_eq!(delete(TypeKind::Object, &product, revision + 1).await, Deleted::Done);
-        assert!(!store.mark_type(account, TypeKind::Object, &product, &mark).await.unwrap());
-        let again = store.delete_type(account, TypeKind::Object, &product, &mark, revision + 2).await.unwrap();
+        assert!(!store.catalog.mark_type(account, TypeKind::Object, &product, &mark).await.unwrap());
+        let again = store.catalog.delete_type(account, TypeKind::Object, &product, &mark, revision + 2).await.unwrap();
         assert_eq!(again, Deleted::MarkGone);
-        assert_eq!(store.define_relationship_type(account, &owns).await.unwrap(), Defined::EndMissing);
+        assert_eq!(store.catalog.define_relationship_type(account, &owns).await.unwrap(), Defined::EndMissing);
     }
 }

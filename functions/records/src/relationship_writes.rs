@@ -263,7 +263,7 @@ mod tests {
     async fn a_relationship_beyond_the_limit_is_refused_as_published() {
         let (service, [first, second]) = with_products().await;
         let limits = PerKind { objects: None, relationships: Some(Some(1)) };
-        service.store().change_limits(service.account(), limits).await.unwrap();
+        service.store().usages.change_limits(service.account(), limits).await.unwrap();
         let made = service.send("POST", LINKS, &body("one-to-many", &*first, &*second)).await;
         let refused = service.send("POST", LINKS, &body("one-to-many", &*second, &*first)).await;
         let words = "You have exceeded the maximum number of relationships for this account";

@@ -164,7 +164,7 @@ impl Request<'_> {
         let (store, started) = (&self.records.store, Instant::now());
         // Its mark on the record, and what the id of a record without an external id is made of.
         let request = JobId::new(store.clock());
-        let mut types = TypeLoader::new(store, &self.records.schemas, self.account, self.operation);
+        let mut types = TypeLoader::new(&store.catalog, &self.records.schemas, self.account, self.operation);
         if let Item::Relate { relationship_type, .. } = &item {
             types.load_relationships([relationship_type]).await?;
         }
@@ -242,12 +242,12 @@ impl Request<'_> {
     async fn read(&self, id: RecordId, item: &Item<'_>) -> Result<Rows, StoreError> {
         let store = &self.records.store;
         let Item::Relate { source, target, .. } = item else {
-            return Ok(Rows { own: store.record(self.account, id).await?, ends: Ends::new() });
+            return Ok(Rows { own: store.records.record(self.account, id).await?, ends: Ends::new() });
         };
         // A set, because a record may be related to itself and the database takes a key only once.
         let ends = [source, target].into_iter().filter_map(|end| end.of(self.account).object());
         let wanted: BTreeSet<RecordId> = ends.chain([id]).collect();
-        let mut rows: HashMap<RecordId, Row> = store.records(self.account, wanted).await?;
+        let mut rows: HashMap<RecordId, Row> = store.records.records(self.account, wanted).await?;
         let own = rows.remove(&id);
         let ends = rows.into_iter().filter_map(|(end, row)| match row.state {
             State::Object(record) => Some((end, record)),
@@ -268,17 +268,17 @@ impl Request<'_> {
 
     /// Whether the account has as many records of the kind as it may.
     async fn is_full(&self) -> Result<bool, StoreError> {
-        Ok(self.records.store.usage(self.account).await?.room(self.operation.kind()) == 0)
+        Ok(self.records.store.usages.usage(self.account).await?.room(self.operation.kind()) == 0)
     }
 
     async fn write(&self, write: &Write, now: Timestamp) -> Result<WrittenOnce, StoreError> {
         let store = &self.records.store;
         let kind = self.operation.kind();
         if self.key.is_some() || write.growth() != 0 {
-            return store.write_once(self.account, write, kind, self.key.as_ref(), now).await;
+            return store.records.write_once(self.account, write, kind, self.key.as_ref(), now).await;
         }
         // A change of an object record has nothing to be written with it, and costs half as much by itself.
-        let written = store.write_objects(self.account, std::slice::from_ref(write), now).await?;
+        let written = store.records.write_objects(self.account, std::slice::from_ref(write), now).await?;
         Ok(if written == [Written::Done] { WrittenOnce::Done } else { WrittenOnce::Lost })
     }
 
@@ -300,7 +300,7 @@ impl Request<'_> {
             return Ok(Applied::by(write));
         }
         let (store, now) = (&self.records.store, self.records.store.clock().now());
-        match store.write_once(self.account, &write.undone(), self.operation.kind(), None, now).await {
+        match store.records.write_once(self.account, &write.undone(), self.operation.kind(), None, now).await {
             Ok(WrittenOnce::Done) => Err(gone.into()),
             Ok(WrittenOnce::Lost | WrittenOnce::KeyTaken) => Err(Failure::internal("a record outlives its type")),
             Err(error) => Err(Failure::internal(error)),
@@ -311,10 +311,12 @@ impl Request<'_> {
     async fn stands(&self, kind: TypeKind, key: &TypeKey) -> Result<bool, StoreError> {
         let store = &self.records.store;
         for _ in 0..LOOKS {
-            match store.mark_of(self.account, kind, key).await? {
+            match store.catalog.mark_of(self.account, kind, key).await? {
                 None => return Ok(false),
                 Some(None) => return Ok(true),
-                Some(Some(mark)) if store.unmark_type(self.account, kind, key, &mark).await? => return Ok(true),
+                Some(Some(mark)) if store.catalog.unmark_type(self.account, kind, key, &mark).await? => {
+                    return Ok(true);
+                }
                 Some(Some(_)) => {}
             }
         }
@@ -334,14 +336,15 @@ impl Request<'_> {
         let entries = vec![Entry::new(0, Outcome::Success(id), write.base)];
         let plan = Plan { revision: 1, made_at: store.clock().now(), closed: false, entries };
         for _ in 0..LOOKS {
-            let rows = store.footprints(self.account, [id]).await.map_err(|error| unsettled(&error.to_string()))?;
+            let rows =
+                store.records.footprints(self.account, [id]).await.map_err(|error| unsettled(&error.to_string()))?;
             let now = store.clock().now();
             match standing(request, &plan, write.base, rows.get(&id), now) {
                 Standing::Applied => return self.applied(write).await,
                 Standing::Impossible => return Err(unanswered.into()),
                 Standing::Unknown => return Err(unsettled("its record was written too often since")),
                 Standing::Open => {
-                    let moved = store.move_on(self.account, id, write.base, now).await;
+                    let moved = store.records.move_on(self.account, id, write.base, now).await;
                     if moved.map_err(|error| unsettled(&error.to_string()))? {
                         return Err(unanswered.into());
                     }
@@ -355,7 +358,7 @@ impl Request<'_> {
     async fn earlier(&self) -> Result<Option<(&IdempotencyKey, EarlierWrite)>, StoreError> {
         let Some(key) = &self.key else { return Ok(None) };
         let store = &self.records.store;
-        let earlier = store.earlier_write(self.account, key, store.clock().now()).await?;
+        let earlier = store.records.earlier_write(self.account, key, store.clock().now()).await?;
         Ok(earlier.map(|earlier| (key, earlier)))
     }
 
@@ -381,7 +384,7 @@ impl Request<'_> {
             Operation::CreateObjects | Operation::UpdateObjects | Operation::SetObjects => "record",
             Operation::CreateRelationships => "relationship record",
         };
-        let row = self.records.store.record(self.account, earlier.record).await.map_err(Failure::internal)?;
+        let row = self.records.store.records.record(self.account, earlier.record).await.map_err(Failure::internal)?;
         match row.and_then(|row| Record::of(row.state)) {
             Some(record) => Ok(Applied { record: Some(record), created: earlier.created }),
             // Somebody has deleted it since.
@@ -439,7 +442,7 @@ mod tests {
         };
         let reply = service.send("POST", path, &body).await;
         let id = RecordId::parse(reply.json["data"]["id"].as_str().unwrap()).unwrap();
-        let row = service.store().record(service.account(), id).await.unwrap().unwrap();
+        let row = service.store().records.record(service.account(), id).await.unwrap().unwrap();
         (kind, key, Write { id, base: 0, before: Before::Nothing, row, links: Vec::new() })
     }
 
@@ -468,7 +471,7 @@ mod tests {
         let service = Service::start().await;
         service.define("product").await;
         let limits = PerKind { objects: Some(Some(1)), relationships: None };
-        service.store().change_limits(service.account(), limits).await.unwrap();
+        service.store().usages.change_limits(service.account(), limits).await.unwrap();
         let body = json!({"data": {"type": "product", "attributes": {}}});
         let first = service.send_keyed(Some("k"), "POST", "/objects/records", &body.to_string()).await;
         let headers = HeaderMap::from_iter([(IDEMPOTENCY_KEY, "k".parse().unwrap())]);
@@ -493,12 +496,12 @@ mod tests {
         let service = Service::start().await;
         let (_, _, write) = made(&service, Operation::CreateObjects).await;
         let (store, account) = (service.store(), service.account());
-        let before = store.kept_counts(account).await.unwrap();
-        assert_eq!(store.kept_counts(account).await.unwrap(), before);
+        let before = store.usages.kept_counts(account).await.unwrap();
+        assert_eq!(store.usages.kept_counts(account).await.unwrap(), before);
         let body = json!({"data": {"type": "product", "attributes": {}}});
         assert_eq!(service.send("POST", "/objects/records", &body).await.status, 201);
         assert_eq!(service.delete(&format!("/objects/records/{}", write.id)).await.status, 204);
-        let after = store.kept_counts(account).await.unwrap();
+        let after = store.usages.kept_counts(account).await.unwrap();
         assert_eq!((after.sums, after.active), (before.sums, before.active));
         assert_ne!(after, before);
     }
@@ -514,26 +517,26 @@ mod tests {
             let service = Service::start().await;
             let (kind, key, write) = made(&service, operation).await;
             let (store, account) = (service.store(), service.account());
-            let revision = store.types_revision(account).await.unwrap();
+            let revision = store.catalog.types_revision(account).await.unwrap();
             let mark = DeletionMark::new(service.clock());
 
             // The type is marked since it was read, so its deletion may have looked for records before this one: now it deletes nothing.
-            assert!(store.mark_type(account, kind, &key, &mark).await.unwrap());
+            assert!(store.catalog.mark_type(account, kind, &key, &mark).await.unwrap());
             assert!(look_again(&service, operation, write.clone()).await.is_ok());
-            let deleted = store.delete_type(account, kind, &key, &mark, revision).await.unwrap();
+            let deleted = store.catalog.delete_type(account, kind, &key, &mark, revision).await.unwrap();
             assert_eq!(deleted, Deleted::MarkGone);
 
             // The type has gone since it was read: the record goes too, and is not counted.
-            assert!(store.mark_type(account, kind, &key, &mark).await.unwrap());
-            let deleted = store.delete_type(account, kind, &key, &mark, revision).await.unwrap();
+            assert!(store.catalog.mark_type(account, kind, &key, &mark).await.unwrap());
+            let deleted = store.catalog.delete_type(account, kind, &key, &mark, revision).await.unwrap();
             assert_eq!(deleted, Deleted::Done);
             let id = write.id;
             let Err(refused) = look_again(&service, operation, write).await else { panic!("a record of no type") };
             assert_eq!(refused.status().as_u16(), 404);
             assert!(refused.problems()[0].detail.contains(&format!("\"{key}\" is not defined")));
-            let row = store.record(account, id).await.unwrap();
+            let row = store.records.record(account, id).await.unwrap();
             assert_eq!(row.map(|row| row.state), Some(State::Tombstone));
-            assert_eq!(store.usage(account).await.unwrap().counts.of(operation.kind()), 0);
+            assert_eq!(store.usages.usage(account).await.unwrap().counts.of(operation.kind()), 0);
         }
     }
 }

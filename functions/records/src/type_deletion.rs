@@ -45,14 +45,14 @@ impl Deletion<'_> {
         self.has_none().await?;
         let store = &self.records.store;
         let mark = DeletionMark::new(store.clock());
-        let deleted = match store.mark_type(self.account, self.kind, self.key, &mark).await {
+        let deleted = match store.catalog.mark_type(self.account, self.kind, self.key, &mark).await {
             Ok(true) => self.under(&mark).await,
             Ok(false) => return Err(self.missing.into()),
             // It may be there all the same.
             Err(error) => Err(error.into()),
         };
         if deleted.is_err()
-            && let Err(error) = store.unmark_type(self.account, self.kind, self.key, &mark).await
+            && let Err(error) = store.catalog.unmark_type(self.account, self.kind, self.key, &mark).await
         {
             tracing::warn!(account.id = %self.account, reason = %error, "a type stays marked as being deleted for a while");
         }
@@ -66,7 +66,7 @@ impl Deletion<'_> {
             TypeKind::Relationship => RecordKind::Relationship,
         };
         tokio::time::sleep(self.records.index_lag).await;
-        if let Some(job) = store.job_that_makes(self.account, record_kind, self.key).await? {
+        if let Some(job) = store.jobs.job_that_makes(self.account, record_kind, self.key).await? {
             return Err(Failure::unprocessable(format!(
                 "The job {job} is processing and may be making records of the {} \"{}\": delete it when the job has ended",
                 self.name(),
@@ -75,12 +75,12 @@ impl Deletion<'_> {
         }
         tokio::time::sleep(self.records.index_lag).await;
         self.has_none().await?;
-        let deleted = store.delete_type(self.account, self.kind, self.key, mark, self.revision).await?;
+        let deleted = store.catalog.delete_type(self.account, self.kind, self.key, mark, self.revision).await?;
         let busy = |why: &'static str| Err(Failure::unavailable(1).because(why));
         match deleted {
             Deleted::Done => Ok(StatusCode::NO_CONTENT),
             Deleted::TypesChanged => busy("types were defined or deleted meanwhile"),
-            Deleted::MarkGone if store.mark_of(self.account, self.kind, self.key).await?.is_none() => {
+            Deleted::MarkGone if store.catalog.mark_of(self.account, self.kind, self.key).await?.is_none() => {
                 Err(self.missing.clone().into())
             }
             Deleted::MarkGone => {
@@ -94,7 +94,7 @@ impl Deletion<'_> {
     /// # Errors
     /// 422 when the type has records.
     async fn has_none(&self) -> Result<(), Failure> {
-        if !self.records.store.has_records(self.account, self.kind, self.key).await? {
+        if !self.records.store.records.has_records(self.account, self.kind, self.key).await? {
             return Ok(());
         }
         let list = match self.kind {
@@ -132,14 +132,14 @@ mod tests {
         let record = service.put("product", None, json!({})).await;
         let words = "/api/sunshine/objects/records?type=product";
         service.delete("/objects/types/product").await.check_error(422, "UnprocessableEntity", words);
-        assert_eq!(store.mark_of(account, TypeKind::Object, &key).await.unwrap(), Some(None));
+        assert_eq!(store.catalog.mark_of(account, TypeKind::Object, &key).await.unwrap(), Some(None));
         service.remove(record).await;
 
         // One that a function died with is respected for a while by who makes records, and not by another deletion.
         let mark = DeletionMark::new(service.clock());
-        assert!(store.mark_type(account, TypeKind::Object, &key, &mark).await.unwrap());
+        assert!(store.catalog.mark_type(account, TypeKind::Object, &key, &mark).await.unwrap());
         assert_eq!(service.delete("/objects/types/product").await.status, 204);
-        assert_eq!(store.mark_of(account, TypeKind::Object, &key).await.unwrap(), None);
+        assert_eq!(store.catalog.mark_of(account, TypeKind::Object, &key).await.unwrap(), None);
         service.delete("/objects/types/product").await.check_error(404, "NotFound", "\"product\"");
     }
 
@@ -149,7 +149,7 @@ mod tests {
         service.define("product").await;
         let mark = DeletionMark::new(service.clock());
         let key = TypeKey::parse("product").unwrap();
-        assert!(service.store().mark_type(service.account(), TypeKind::Object, &key, &mark).await.unwrap());
+        assert!(service.store().catalog.mark_type(service.account(), TypeKind::Object, &key, &mark).await.unwrap());
         service.clock().advance(domain::timing::DELETION.as_secs() * 1_000);
         let body = json!({"data": {"type": "product", "attributes": {}}});
         assert_eq!(service.send("POST", "/objects/records", &body).await.status, 201);

@@ -13,9 +13,9 @@ use crate::Status;
 pub(crate) async fn show(Agent(caller): Agent, State(status): State<Status>) -> Result<Data<Value>, Failure> {
     let (store, account) = (&status.store, &caller.account);
     let (usage, types, jobs) = tokio::try_join!(
-        store.usage(account),
-        store.type_counts(account),
-        store.admission(account, None, store.clock().now()),
+        store.usages.usage(account),
+        store.usages.type_counts(account),
+        store.jobs.admission(account, None, store.clock().now()),
     )?;
     let entry = |key: &str, limit: u64, count: u64| json!({"key": key, "limit": limit, "count": count});
     let records = |kind: RecordKind| entry(kind.plural(), usage.limits.of(kind), usage.counts.of(kind));

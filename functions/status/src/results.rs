@@ -53,7 +53,7 @@ pub(crate) async fn results(
     let request = PageRequest::parse(&query, &scope, Order::Ascending)?;
     let wanted = request.query();
     let store = &status.store;
-    let job = store.find_job(&identity.account, job_id, store.clock().now()).await?.ok_or_else(missing)?;
+    let job = store.jobs.find_job(&identity.account, job_id, store.clock().now()).await?.ok_or_else(missing)?;
     let walk = Walk {
         store,
         account: &identity.account,
@@ -174,13 +174,13 @@ impl Walk<'_> {
         if self.is_rest(chunk) {
             return self.rest().await;
         }
-        let plan = self.store.plan(self.account, self.job.id, chunk).await?;
+        let plan = self.store.jobs.plan(self.account, self.job.id, chunk).await?;
         Ok(plan.map_or_else(Vec::new, |plan| plan.entries))
     }
 
     /// The items that are in the results of no chunk.
     async fn rest(&self) -> Result<Vec<Entry>, StoreError> {
-        let plans = self.store.results(self.account, self.job.id).await?;
+        let plans = self.store.jobs.results(self.account, self.job.id).await?;
         let known: HashSet<u32> = plans.iter().flat_map(|plan| &plan.entries).map(|entry| entry.position).collect();
         let not_applied = |position| Entry::new(position, Outcome::failure(Problem::not_applied()), 0);
         Ok((0..self.job.total).filter(|position| !known.contains(position)).map(not_applied).collect())

@@ -49,7 +49,7 @@ impl Sweep {
     /// Goes on with every type that has an index to be filled, until `deadline`: each has its share of the time, so that none with
     /// many records keeps the others waiting.
     pub(crate) async fn fill_indexes(&self, deadline: Instant, report: &mut Report) -> Result<(), StoreError> {
-        let fillings = self.store.fillings().await?;
+        let fillings = self.store.catalog.fillings().await?;
         for (done, filling) in fillings.iter().enumerate() {
             let left = deadline.saturating_duration_since(Instant::now());
             // One page at the least, whatever the time: what had none for ever would never be done.
@@ -82,13 +82,13 @@ impl Sweep {
             return Ok(Filled::Later);
         }
         // Of a replacement that was noted and never made, or of a type that is gone, nothing is left to do.
-        let defined = self.store.object_type(&filling.account, &filling.key).await?;
+        let defined = self.store.catalog.object_type(&filling.account, &filling.key).await?;
         let Some(defined) = defined.filter(|defined| defined.filled != defined.indexes) else {
-            self.store.end_filling(filling).await?;
+            self.store.catalog.end_filling(filling).await?;
             return Ok(Filled::Later);
         };
         if defined.version != filling.version {
-            self.store.note_filling(&filling.account, &filling.key, defined.version, now).await?;
+            self.store.catalog.note_filling(&filling.account, &filling.key, defined.version, now).await?;
             return Ok(Filled::Later);
         }
         self.fill_pages(filling, &defined, deadline).await
@@ -104,8 +104,11 @@ impl Sweep {
         loop {
             let began = Instant::now();
             let query = PageQuery { from: from.clone(), backwards: false, descending: false, limit: PAGE_RECORDS };
-            let page =
-                self.store.list_records(&filling.account, TypeKind::Object, &filling.key, &query, PAGE_BYTES).await?;
+            let page = self
+                .store
+                .records
+                .list_records(&filling.account, TypeKind::Object, &filling.key, &query, PAGE_BYTES)
+                .await?;
             let reached = page.items.last().and_then(place_of);
             let Some(units) = self.add_entries(filling, page.items, &defined.indexes).await? else {
                 return Ok(Filled::Later);
@@ -114,12 +117,12 @@ impl Sweep {
                 // Searches rely on it from then on, and the indexes trail their table.
                 tokio::time::sleep(INDEX_LAG).await;
                 // In this order: a note that stays behind is taken away by the next sweep.
-                let is_done = self.store.indexes_are_filled(filling, defined).await?;
-                self.store.end_filling(filling).await?;
+                let is_done = self.store.catalog.indexes_are_filled(filling, defined).await?;
+                self.store.catalog.end_filling(filling).await?;
                 return Ok(if is_done { Filled::Done } else { Filled::Later });
             }
             let Some(reached) = reached else { return Ok(Filled::Later) };
-            if !self.store.move_filling(filling, &reached).await? || Instant::now() >= deadline {
+            if !self.store.catalog.move_filling(filling, &reached).await? || Instant::now() >= deadline {
                 return Ok(Filled::Later);
             }
             from = Some(reached);
@@ -154,11 +157,11 @@ impl Sweep {
             if changes.is_empty() {
                 return Ok(Some(units));
             }
-            let written = self.store.write_entries(&filling.account, &changes).await?;
+            let written = self.store.catalog.write_entries(&filling.account, &changes).await?;
             let lost = changes.iter().zip(written).filter(|(_, written)| *written == Written::Lost);
             let lost: Vec<RecordId> = lost.filter_map(|((row, _), _)| Some(row.object()?.id)).collect();
             // Those alone, and at once: who is an end of many relationships is written all the time, and does not get its entries by that.
-            rows = self.store.records(&filling.account, lost).await?.into_values().collect();
+            rows = self.store.records.records(&filling.account, lost).await?.into_values().collect();
         }
         Ok(None)
     }

@@ -92,7 +92,7 @@ impl Sweep {
         let overdue = self.store.clock().now().minus_millis(limits::JOB_OVERDUE_SECONDS * 1_000);
         let mut after = None;
         loop {
-            let (accounts, next) = self.store.busy_accounts(after).await?;
+            let (accounts, next) = self.store.jobs.busy_accounts(after).await?;
             for account in accounts {
                 if Instant::now() >= deadline {
                     tracing::warn!(accounts = report.accounts, "the sweep ran out of time");
@@ -110,7 +110,7 @@ impl Sweep {
 
     async fn sweep_account(&self, account: &AccountId, overdue: Timestamp, report: &mut Report) {
         for status in [JobStatus::Queued, JobStatus::Processing] {
-            let jobs = match self.store.overdue_jobs(account, status, overdue).await {
+            let jobs = match self.store.jobs.overdue_jobs(account, status, overdue).await {
                 Ok(jobs) => jobs,
                 Err(error) => {
                     tracing::error!(account.id = %account, reason = %error, "overdue jobs cannot be listed");
@@ -141,26 +141,26 @@ impl Sweep {
         );
         if job.status == JobStatus::Queued {
             let now = store.clock().now();
-            if store.fail(account, job, JobStatus::Queued, &never_started(), now).await? {
+            if store.jobs.fail(account, job, JobStatus::Queued, &never_started(), now).await? {
                 telemetry::job_ended(JobStatus::Failed);
                 count_rest(job);
                 return Ok(());
             }
         }
         // As it stands now: it may just have been started, or have ended.
-        let mut job = match store.find_job_row(account, job.id).await? {
+        let mut job = match store.jobs.find_job_row(account, job.id).await? {
             Some(JobRow::Job(job)) if job.status == JobStatus::Processing => job,
             _ => return Ok(()),
         };
         let missing: Vec<u32> = (0..job.chunks).filter(|index| !job.done.contains(index)).collect();
         for index in missing {
-            let plan = close_chunk(store, account, &job, index, None).await?;
-            match record(store, account, &job, index, &plan, Some(&not_finished())).await? {
+            let plan = close_chunk(&store.jobs, &store.records, account, &job, index, None).await?;
+            match record(&store.jobs, account, &job, index, &plan, Some(&not_finished())).await? {
                 Some(recorded) => job = recorded,
                 None => return Ok(()),
             }
         }
-        if end(store, account, &job).await? {
+        if end(&store.jobs, account, &job).await? {
             count_rest(&job);
         }
         Ok(())

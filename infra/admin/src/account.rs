@@ -73,7 +73,7 @@ impl AccountCommand {
             }
             Self::Show(Named { account }) => {
                 let account = operator.account(&account).await?;
-                return Ok(Report::one(with_limits(&account, store.limits(&account.id).await?)));
+                return Ok(Report::one(with_limits(&account, store.usages.limits(&account.id).await?)));
             }
             Self::Set { named: Named { account }, password_access, requests_per_minute, resources, relationships } => {
                 let requests_per_minute = requests_per_minute.map(|RequestsPerMinute(requests)| requests);
@@ -82,8 +82,8 @@ impl AccountCommand {
                 let account = operator.change_account(&account, change).await?;
                 let limit = |records: Option<MostRecords>| records.map(|MostRecords(records)| records);
                 let limits = PerKind { objects: limit(resources), relationships: limit(relationships) };
-                store.change_limits(&account.id, limits).await?;
-                return Ok(Report::one(with_limits(&account, store.limits(&account.id).await?)));
+                store.usages.change_limits(&account.id, limits).await?;
+                return Ok(Report::one(with_limits(&account, store.usages.limits(&account.id).await?)));
             }
             Self::Disable(Named { account }) => {
                 let account = operator.change_account(&account, change(false)).await?;

@@ -41,7 +41,7 @@ impl Recount {
                     off.set(kind, listed.of(kind) - kept.of(kind));
                 }
                 if off != PerKind::default() {
-                    store.mend_counts(&account, off).await?;
+                    store.usages.mend_counts(&account, off).await?;
                 }
                 let thing = Thing::default()
                     .text("account", account.as_str())
@@ -61,16 +61,16 @@ impl Recount {
 
 /// The counts as they are kept and as they are listed; `None` when something was under way.
 async fn attempt(store: &Store, account: &AccountId) -> Result<Option<(PerKind<i64>, PerKind<i64>)>, Failure> {
-    let before = store.kept_counts(account).await?;
+    let before = store.usages.kept_counts(account).await?;
     if before.active > 0 {
         return Ok(None);
     }
     tokio::time::sleep(INDEX_LAG).await;
     let mut listed = PerKind::default();
     for kind in RecordKind::ALL {
-        let count = store.count_listed(account, kind).await?;
+        let count = store.usages.count_listed(account, kind).await?;
         listed.set(kind, i64::try_from(count).unwrap_or(i64::MAX));
     }
-    let after = store.kept_counts(account).await?;
+    let after = store.usages.kept_counts(account).await?;
     Ok((after == before).then_some((after.sums, listed)))
 }

@@ -479,15 +479,15 @@ mod tests {
             let key = |text: &str| TypeKey::parse(text).unwrap();
             let define = async |name: &str, schema: &Schema| {
                 let defined = ObjectTypeDefinition::new(key(name), schema, now);
-                store.define_object_type(&acme, &defined).await.unwrap();
+                store.catalog.define_object_type(&acme, &defined).await.unwrap();
             };
             define("plain", &schema(json!([]))).await;
-            store.replace_schema(&acme, &key("plain"), &schema(json!([])), now).await.unwrap();
+            store.catalog.replace_schema(&acme, &key("plain"), &schema(json!([])), now).await.unwrap();
             assert_eq!(indexes(&database).await, 3);
             if asks_at_once {
                 define("indexed", &schema(json!(["name"]))).await;
             } else {
-                store.replace_schema(&acme, &key("plain"), &schema(json!(["_updated_at"])), now).await.unwrap();
+                store.catalog.replace_schema(&acme, &key("plain"), &schema(json!(["_updated_at"])), now).await.unwrap();
             }
             assert_eq!(indexes(&database).await, 9);
             database.stop().await;

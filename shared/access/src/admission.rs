@@ -9,7 +9,7 @@ use domain::time::Timestamp;
 use http::HeaderMap;
 use http::header::HOST;
 use store::access::{Attempts, GuardKey, StoredToken, StoredUser};
-use store::{Store, StoreError};
+use store::{AccessRows, Store, StoreError};
 use subtle::ConstantTimeEq;
 
 use crate::cache::{Cache, Known};
@@ -34,7 +34,7 @@ const COUNTING_TRIES: u32 = 12;
 pub struct Access(Arc<Inner>);
 
 struct Inner {
-    store: Store,
+    rows: AccessRows,
     settings: Settings,
     key: FingerprintKey,
     known: Cache,
@@ -116,9 +116,9 @@ impl Access {
             settings,
             known: Cache::new(),
             passwords: Passwords::new(),
-            rate_limits: RateLimits::new(store.clone()),
+            rate_limits: RateLimits::new(store.access.clone()),
             refusals: Refusals::new(),
-            store,
+            rows: store.access,
         }))
     }
 
@@ -147,7 +147,7 @@ impl Access {
 
 impl Inner {
     async fn recognise(&self, headers: &HeaderMap, host: &Host, source: Source) -> Result<Known, Refusal> {
-        let now = self.store.clock().now();
+        let now = self.rows.clock().now();
         let Some(credentials) = Credentials::parse(headers) else {
             return Err(self.unknown(Flaw::NoCredentials, source));
         };
@@ -181,7 +181,7 @@ impl Inner {
             Err(Unverified::Flawed(_)) if is_spent => Err(locked(left)),
             Err(Unverified::Flawed(flaw)) => Err(self.unknown(flaw, source)),
             Err(Unverified::Locked(until)) => {
-                let wait = until.as_millis().saturating_sub(self.store.clock().now().as_millis());
+                let wait = until.as_millis().saturating_sub(self.rows.clock().now().as_millis());
                 let retry_after_seconds = u32::try_from(wait.div_ceil(1_000)).unwrap_or(u32::MAX).max(1);
                 Err(Refusal::Locked { retry_after_seconds, rate_limit: self.left_to(source) })
             }
@@ -190,16 +190,16 @@ impl Inner {
     }
 
     fn unknown(&self, flaw: Flaw, source: Source) -> Refusal {
-        let (limit, now) = (self.settings.requests_per_minute, self.store.clock().now());
+        let (limit, now) = (self.settings.requests_per_minute, self.rows.clock().now());
         Refusal::Unknown { flaw, rate_limit: self.refusals.count(source, limit, now) }
     }
 
     fn left_to(&self, source: Source) -> RateLimit {
-        self.refusals.left(source, self.settings.requests_per_minute, self.store.clock().now())
+        self.refusals.left(source, self.settings.requests_per_minute, self.rows.clock().now())
     }
 
     fn known_as(&self, verified: &Verified) -> Known {
-        let now = self.store.clock().now();
+        let now = self.rows.clock().now();
         let remembered = u64::try_from(self.settings.remembered_for.as_millis()).unwrap_or(u64::MAX);
         let ends = verified.token.iter().flat_map(|token| [token.expires_at, token.revoked_at]).flatten();
         let until = ends.fold(now.plus_millis(remembered), std::cmp::min);
@@ -218,8 +218,8 @@ impl Inner {
     async fn note_use(&self, verified: &Verified) {
         const PATIENCE: Duration = Duration::from_millis(300);
         let Some(token) = &verified.token else { return };
-        let now = self.store.clock().now();
-        let noting = self.store.note_use(&verified.account.id, &token.digest, token.kind, now);
+        let now = self.rows.clock().now();
+        let noting = self.rows.note_use(&verified.account.id, &token.digest, token.kind, now);
         if !matches!(tokio::time::timeout(PATIENCE, noting).await, Ok(Ok(()))) {
             tracing::warn!(account.id = %verified.account.id, "the use of a token was not noted");
         }
@@ -241,14 +241,14 @@ impl Inner {
         host: &Host,
         source: Source,
     ) -> Result<Verified, Unverified> {
-        let login = self.store.account_of_login(&email).await?;
+        let login = self.rows.account_of_login(&email).await?;
         let account = match host {
             Host::Any => login,
             Host::Of(account) => Some(account.clone()),
             Host::Nobody => None,
         };
         let guard = guard::key(&email, source);
-        let presented = self.store.presented(account.as_ref(), Some(&email), None, Some(&guard)).await?;
+        let presented = self.rows.presented(account.as_ref(), Some(&email), None, Some(&guard)).await?;
         self.count_attempt(&guard, presented.attempts).await?;
 
         let usable = usable_account(presented.account, account.as_ref(), host).and_then(|account| {
@@ -267,18 +267,18 @@ impl Inner {
         if !fits {
             return Err(Flaw::WrongPassword.into());
         }
-        self.store.forget_attempts(&guard).await?;
+        self.rows.forget_attempts(&guard).await?;
         Ok(Verified { account, user, token: None })
     }
 
     /// Counts an attempt before it is made.
     async fn count_attempt(&self, guard: &GuardKey, mut seen: Option<Attempts>) -> Result<(), Unverified> {
-        let mut locked_until = self.store.clock().now().plus_millis(1_000);
+        let mut locked_until = self.rows.clock().now().plus_millis(1_000);
         for _ in 0..COUNTING_TRIES {
-            let now = self.store.clock().now();
+            let now = self.rows.clock().now();
             match guard::judge(seen.as_ref(), now) {
                 Verdict::Attempt(next) => {
-                    if self.store.count_attempt(guard, seen.as_ref(), &next).await? {
+                    if self.rows.count_attempt(guard, seen.as_ref(), &next).await? {
                         return Ok(());
                     }
                 }
@@ -291,7 +291,7 @@ impl Inner {
                     tokio::time::sleep(wait.min(LOOK_AGAIN)).await;
                 }
             }
-            seen = self.store.attempts(guard).await?;
+            seen = self.rows.attempts(guard).await?;
         }
         Err(Unverified::Locked(locked_until))
     }
@@ -301,12 +301,12 @@ impl Inner {
         let account = token::account_of(text);
         let kind = if email.is_some() { TokenKind::Api } else { TokenKind::Bearer };
         let digest = token::digest(text);
-        let presented = self.store.presented(account.as_ref(), None, Some((&digest, kind)), None).await?;
+        let presented = self.rows.presented(account.as_ref(), None, Some((&digest, kind)), None).await?;
         let owner = presented.token.as_ref().map(|token| token.user.clone()).or(email.clone());
-        let user = self.store.user_presented(account.as_ref(), owner.as_ref()).await?;
+        let user = self.rows.user_presented(account.as_ref(), owner.as_ref()).await?;
         let account = usable_account(presented.account, account.as_ref(), host)?;
         let token = presented.token.ok_or(Flaw::UnknownToken)?;
-        if !token.is_good_at(self.store.clock().now()) {
+        if !token.is_good_at(self.rows.clock().now()) {
             return Err(Flaw::ExpiredToken.into());
         }
         if email.is_some_and(|email| !bool::from(email.as_str().as_bytes().ct_eq(token.user.as_str().as_bytes()))) {

@@ -5,7 +5,7 @@ use domain::time::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use store::access::operator::{AccountChange, Created, ListedToken, PasswordSet, UserChange};
 use store::access::{StoredToken, StoredUser};
-use store::{Store, StoreError};
+use store::{AccessRows, Store, StoreError};
 
 use crate::password::{HashError, LEAST_PASSWORD_CHARACTERS, MOST_PASSWORD_BYTES, Passwords};
 use crate::token;
@@ -16,7 +16,7 @@ const ID_DIGITS: usize = 16;
 /// Who makes accounts, users and credentials. Needs a store that is allowed to write them.
 #[derive(Clone, Debug)]
 pub struct Operator {
-    store: Store,
+    rows: AccessRows,
 }
 
 /// Why something was not done. Nothing was changed.
@@ -72,8 +72,8 @@ pub struct NewPassword {
 
 impl Operator {
     #[must_use]
-    pub const fn new(store: Store) -> Self {
-        Self { store }
+    pub fn new(store: Store) -> Self {
+        Self { rows: store.access }
     }
 
     /// What a token is called: the beginning of its digest's hex.
@@ -94,9 +94,9 @@ impl Operator {
         password_access: bool,
         requests_per_minute: Option<u32>,
     ) -> Result<Account, OperatorError> {
-        let created_at = self.store.clock().now();
+        let created_at = self.rows.clock().now();
         let account = Account { id: id.clone(), active: true, password_access, requests_per_minute, created_at };
-        match self.store.create_account(&account).await? {
+        match self.rows.create_account(&account).await? {
             Created::Done => Ok(account),
             Created::Taken | Created::NoOwner => Err(OperatorError::AccountTaken(id.clone())),
         }
@@ -107,25 +107,25 @@ impl Operator {
     /// # Errors
     /// When the database does not answer.
     pub async fn accounts(&self) -> Result<Vec<Account>, OperatorError> {
-        Ok(self.store.accounts().await?)
+        Ok(self.rows.accounts().await?)
     }
 
     /// # Errors
     /// When there is no such account, or the database does not answer.
     pub async fn account(&self, id: &AccountId) -> Result<Account, OperatorError> {
-        self.store.account(id).await?.ok_or_else(|| OperatorError::NoAccount(id.clone()))
+        self.rows.account(id).await?.ok_or_else(|| OperatorError::NoAccount(id.clone()))
     }
 
     /// # Errors
     /// When there is no such account, or the database does not answer.
     pub async fn change_account(&self, id: &AccountId, change: AccountChange) -> Result<Account, OperatorError> {
-        self.store.change_account(id, change).await?.ok_or_else(|| OperatorError::NoAccount(id.clone()))
+        self.rows.change_account(id, change).await?.ok_or_else(|| OperatorError::NoAccount(id.clone()))
     }
 
     /// # Errors
     /// When there is no such account, or it has such a user already, or the database does not answer.
     pub async fn create_user(&self, account: &AccountId, user: &User) -> Result<(), OperatorError> {
-        match self.store.create_user(account, user).await? {
+        match self.rows.create_user(account, user).await? {
             Created::Done => Ok(()),
             Created::Taken => Err(OperatorError::UserTaken { account: account.clone(), user: user.email.clone() }),
             Created::NoOwner => Err(OperatorError::NoAccount(account.clone())),
@@ -138,13 +138,13 @@ impl Operator {
     /// When there is no such account, or the database does not answer.
     pub async fn users(&self, account: &AccountId) -> Result<Vec<StoredUser>, OperatorError> {
         self.account(account).await?;
-        Ok(self.store.users(account).await?)
+        Ok(self.rows.users(account).await?)
     }
 
     /// # Errors
     /// When there is no such user, or the database does not answer.
     pub async fn user(&self, account: &AccountId, email: &Email) -> Result<StoredUser, OperatorError> {
-        let found = self.store.user_presented(Some(account), Some(email)).await?;
+        let found = self.rows.user_presented(Some(account), Some(email)).await?;
         found.ok_or_else(|| no_user(account, email))
     }
 
@@ -156,7 +156,7 @@ impl Operator {
         email: &Email,
         change: UserChange,
     ) -> Result<StoredUser, OperatorError> {
-        let changed = self.store.change_user(account, email, change).await?;
+        let changed = self.rows.change_user(account, email, change).await?;
         changed.ok_or_else(|| no_user(account, email))
     }
 
@@ -173,7 +173,7 @@ impl Operator {
         let text = match password {
             Some(text) if is_fit(text.expose_secret()) => text,
             Some(_) => return Err(OperatorError::UnfitPassword),
-            None => hex::encode(self.store.clock().random::<20>()).into(),
+            None => hex::encode(self.rows.clock().random::<20>()).into(),
         };
         self.keep_password(account, email, text).await
     }
@@ -185,8 +185,8 @@ impl Operator {
         email: &Email,
         text: SecretString,
     ) -> Result<NewPassword, OperatorError> {
-        let hash = Passwords::hash(text.expose_secret(), self.store.clock())?;
-        match self.store.set_password(account, email, &hash).await? {
+        let hash = Passwords::hash(text.expose_secret(), self.rows.clock())?;
+        match self.rows.set_password(account, email, &hash).await? {
             PasswordSet::Done => Ok(NewPassword { text, login_of: None }),
             PasswordSet::UnderHostNameOnly { login_of } => Ok(NewPassword { text, login_of: Some(login_of) }),
             PasswordSet::NoUser => Err(no_user(account, email)),
@@ -198,7 +198,7 @@ impl Operator {
     /// # Errors
     /// When there is no such user, or the database does not answer.
     pub async fn clear_password(&self, account: &AccountId, email: &Email) -> Result<(), OperatorError> {
-        match self.store.clear_password(account, email).await? {
+        match self.rows.clear_password(account, email).await? {
             PasswordSet::NoUser => Err(no_user(account, email)),
             PasswordSet::Done | PasswordSet::UnderHostNameOnly { .. } => Ok(()),
         }
@@ -214,7 +214,7 @@ impl Operator {
         user: &Email,
         request: TokenRequest,
     ) -> Result<NewToken, OperatorError> {
-        let text = token::mint(account, self.store.clock());
+        let text = token::mint(account, self.rows.clock());
         self.keep_token(account, user, request, text).await
     }
 
@@ -236,11 +236,11 @@ impl Operator {
             kind,
             user: user.clone(),
             label,
-            created_at: self.store.clock().now(),
+            created_at: self.rows.clock().now(),
             expires_at,
             revoked_at: None,
         };
-        match self.store.create_token(account, &token).await? {
+        match self.rows.create_token(account, &token).await? {
             Created::Done => Ok(NewToken { text, token }),
             Created::NoOwner => Err(no_user(account, user)),
             Created::Taken => {
@@ -255,7 +255,7 @@ impl Operator {
     /// When there is no such account, or the database does not answer.
     pub async fn tokens(&self, account: &AccountId) -> Result<Vec<ListedToken>, OperatorError> {
         self.account(account).await?;
-        Ok(self.store.tokens(account).await?)
+        Ok(self.rows.tokens(account).await?)
     }
 
     /// Has a token refused from now on, in every container within the time that credentials are remembered.
@@ -264,7 +264,7 @@ impl Operator {
     /// When there is no such token, or the database does not answer.
     pub async fn revoke_token(&self, account: &AccountId, id: &str) -> Result<StoredToken, OperatorError> {
         let token = self.token(account, id).await?;
-        let revoked = self.store.revoke_token(account, &token, self.store.clock().now()).await?;
+        let revoked = self.rows.revoke_token(account, &token, self.rows.clock().now()).await?;
         revoked.ok_or_else(|| no_token(account, id))
     }
 
@@ -280,15 +280,15 @@ impl Operator {
         expires_at: Option<Timestamp>,
     ) -> Result<NewToken, OperatorError> {
         let old = self.token(account, id).await?;
-        let text = token::mint(account, self.store.clock());
+        let text = token::mint(account, self.rows.clock());
         let token = StoredToken {
             digest: token::digest(text.expose_secret()),
-            created_at: self.store.clock().now(),
+            created_at: self.rows.clock().now(),
             expires_at,
             revoked_at: None,
             ..old.clone()
         };
-        if !self.store.rotate_token(account, &old.digest, &token, revoked_at).await? {
+        if !self.rows.rotate_token(account, &old.digest, &token, revoked_at).await? {
             return Err(OperatorError::Revoked(Self::id_of(&old)));
         }
         Ok(NewToken { text, token })
@@ -303,7 +303,7 @@ impl Operator {
         if !is_hex {
             return Err(no_token(account, id));
         }
-        let mut found = self.store.tokens_like(account, &id.to_ascii_lowercase()).await?;
+        let mut found = self.rows.tokens_like(account, &id.to_ascii_lowercase()).await?;
         match found.len() {
             0 => Err(no_token(account, id)),
             1 => Ok(found.remove(0).token),

@@ -21,7 +21,7 @@ use std::time::Duration;
 use domain::account::AccountId;
 use domain::time::Timestamp;
 use lru::LruCache;
-use store::Store;
+use store::AccessRows;
 
 use crate::source::Source;
 
@@ -71,25 +71,25 @@ struct Minute {
 
 #[derive(Debug)]
 pub(crate) struct RateLimits {
-    store: Store,
+    rows: AccessRows,
     minutes: Mutex<LruCache<AccountId, Minute>>,
 }
 
 impl RateLimits {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store, minutes: Mutex::new(kept()) }
+    pub(crate) fn new(rows: AccessRows) -> Self {
+        Self { rows, minutes: Mutex::new(kept()) }
     }
 
     /// Takes one request out of the account's minute.
     pub(crate) async fn take(&self, account: &AccountId, limit: u32) -> Result<RateLimit, Exhausted> {
-        let now = self.store.clock().now();
+        let now = self.rows.clock().now();
         let handful = match self.take_in_hand(account, limit, now) {
             InHand::Taken(rate_limit) => return Ok(rate_limit),
             InHand::Exhausted(exhausted) => return Err(exhausted),
             InHand::Empty { handful } => handful,
         };
         let number = minute_of(now);
-        let taken = tokio::time::timeout(PATIENCE, self.store.take_requests(account, number, handful)).await;
+        let taken = tokio::time::timeout(PATIENCE, self.rows.take_requests(account, number, handful)).await;
         let trouble = match taken {
             Ok(Ok(taken)) => return self.received(account, limit, now, handful, taken),
             Ok(Err(error)) => error.to_string(),

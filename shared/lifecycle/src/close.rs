@@ -11,7 +11,7 @@ use domain::plan::closing::{Standing, agreed_writes, close, standing};
 use domain::record::RecordId;
 use futures_util::future::try_join_all;
 use store::retry::Backoff;
-use store::{Store, StoreError};
+use store::{Jobs, Records, StoreError};
 
 use crate::Postponed;
 
@@ -31,7 +31,8 @@ const ROWS_AT_ONCE: usize = 25;
 /// # Errors
 /// When it has to be done again later.
 pub async fn close_chunk(
-    store: &Store,
+    jobs: &Jobs,
+    records: &Records,
     account: &AccountId,
     job: &Job,
     index: u32,
@@ -40,9 +41,9 @@ pub async fn close_chunk(
     let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
     for round in 0..ROUNDS {
         if round > 0 {
-            backoff.wait(store.clock()).await;
+            backoff.wait(jobs.clock()).await;
         }
-        let agreed = store.plan(account, job.id, index).await?;
+        let agreed = jobs.plan(account, job.id, index).await?;
         if let Some(closed) = agreed.as_ref().filter(|plan| plan.closed) {
             return Ok(closed.clone());
         }
@@ -52,13 +53,13 @@ pub async fn close_chunk(
             Some(plan) if job.options.validate_only => {
                 agreed_writes(plan).into_keys().map(|id| (id, Standing::Applied)).collect()
             }
-            Some(plan) => match standings(store, account, job, plan).await? {
+            Some(plan) => match standings(records, account, job, plan).await? {
                 Some(standings) => standings,
                 None => continue,
             },
         };
-        let closed = close(agreed.as_ref(), &standings, message, store.clock().now());
-        if store.agree(account, job.id, index, &closed, job.expires_at()).await? {
+        let closed = close(agreed.as_ref(), &standings, message, jobs.clock().now());
+        if jobs.agree(account, job.id, index, &closed, job.expires_at()).await? {
             return Ok(closed);
         }
     }
@@ -68,20 +69,20 @@ pub async fn close_chunk(
 /// How each agreed write stands once none is open any more. `None` when a row moved meanwhile: then it is to be looked at
 /// again.
 async fn standings(
-    store: &Store,
+    records: &Records,
     account: &AccountId,
     job: &Job,
     plan: &Plan,
 ) -> Result<Option<BTreeMap<RecordId, Standing>>, StoreError> {
     let writes = agreed_writes(plan);
-    let rows = store.footprints(account, writes.keys().copied()).await?;
-    let now = store.clock().now();
+    let rows = records.footprints(account, writes.keys().copied()).await?;
+    let now = records.clock().now();
     let mut standings: BTreeMap<RecordId, Standing> =
         writes.iter().map(|(id, base)| (*id, standing(job.id, plan, *base, rows.get(id), now))).collect();
     let open: Vec<(RecordId, u64)> =
         writes.into_iter().filter(|(id, _)| standings.get(id) == Some(&Standing::Open)).collect();
     for some in open.chunks(ROWS_AT_ONCE) {
-        let moved = some.iter().map(|(id, base)| store.move_on(account, *id, *base, now));
+        let moved = some.iter().map(|(id, base)| records.move_on(account, *id, *base, now));
         if try_join_all(moved).await?.contains(&false) {
             return Ok(None);
         }

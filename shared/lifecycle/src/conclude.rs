@@ -7,7 +7,7 @@ use domain::problem::{Code, Problem};
 use store::jobs::Results;
 use store::queue::{Outgoing, Queue};
 use store::rows::JobRow;
-use store::{Store, StoreError};
+use store::{Jobs, StoreError};
 use telemetry::TraceContext;
 
 use crate::Postponed;
@@ -19,7 +19,7 @@ use crate::Postponed;
 /// # Errors
 /// When the database does not answer.
 pub async fn record(
-    store: &Store,
+    jobs: &Jobs,
     account: &AccountId,
     job: &Job,
     index: u32,
@@ -27,9 +27,9 @@ pub async fn record(
     trouble: Option<&Problem>,
 ) -> Result<Option<Job>, StoreError> {
     let growth = job.operation.map_or(0, |operation| plan.growth(operation));
-    let stopped = stopped(store, account, job, plan).await?;
+    let stopped = stopped(jobs, account, job, plan).await?;
     let results = Results { plan, growth, trouble: stopped.as_ref().or(trouble) };
-    let recorded = store.record_chunk(account, job.id, index, results, store.clock().now()).await?;
+    let recorded = jobs.record_chunk(account, job.id, index, results, jobs.clock().now()).await?;
     // What was only validated is not what a job did.
     if recorded.counted
         && let Some(operation) = job.operation
@@ -45,7 +45,7 @@ pub async fn record(
 
 /// Why the job ends `failed`, where the stop of it kept items of this plan from being processed. Whoever agreed on that saw the stop; a
 /// worker that began before it and took the plan over looks at the job once more.
-async fn stopped(store: &Store, account: &AccountId, job: &Job, plan: &Plan) -> Result<Option<Problem>, StoreError> {
+async fn stopped(jobs: &Jobs, account: &AccountId, job: &Job, plan: &Plan) -> Result<Option<Problem>, StoreError> {
     let is_left = |entry: &Entry| match &entry.outcome {
         Outcome::Failure(problems) => problems.iter().any(|problem| problem.code == Code::NotProcessed),
         Outcome::Success(_) | Outcome::WouldMake => false,
@@ -54,7 +54,7 @@ async fn stopped(store: &Store, account: &AccountId, job: &Job, plan: &Plan) -> 
         return Ok(None);
     }
     let stop = match job.stop() {
-        None => match store.find_job_row(account, job.id).await? {
+        None => match jobs.find_job_row(account, job.id).await? {
             Some(JobRow::Job(job)) => job.stop(),
             Some(JobRow::Void) | None => None,
         },
@@ -69,7 +69,7 @@ async fn stopped(store: &Store, account: &AccountId, job: &Job, plan: &Plan) -> 
 /// # Errors
 /// When the chunk has to be delivered again, to come here once more.
 pub async fn conclude(
-    store: &Store,
+    jobs: &Jobs,
     queue: &dyn Queue,
     account: &AccountId,
     job: &Job,
@@ -77,7 +77,7 @@ pub async fn conclude(
     trace: Option<TraceContext>,
 ) -> Result<(), Postponed> {
     if let Some(next) = then.filter(|next| !job.done.contains(next)) {
-        let Some(body) = store.stashed(account, job.id, next).await? else {
+        let Some(body) = jobs.stashed(account, job.id, next).await? else {
             return Err(StoreError::UnreadableRow(format!("chunk {next} of a chain is missing")).into());
         };
         // Sent before this message is deleted: a crash in between sends it twice, which does no harm.
@@ -86,7 +86,7 @@ pub async fn conclude(
             .await?;
     }
     if job.is_finished() {
-        end(store, account, job).await?;
+        end(jobs, account, job).await?;
     }
     Ok(())
 }
@@ -96,11 +96,11 @@ pub async fn conclude(
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn end(store: &Store, account: &AccountId, job: &Job) -> Result<bool, StoreError> {
-    let now = store.clock().now();
+pub async fn end(jobs: &Jobs, account: &AccountId, job: &Job) -> Result<bool, StoreError> {
+    let now = jobs.clock().now();
     let (status, ended) = match &job.error {
-        None => (JobStatus::Completed, store.complete(account, job, now).await?),
-        Some(why) => (JobStatus::Failed, store.fail(account, job, JobStatus::Processing, why, now).await?),
+        None => (JobStatus::Completed, jobs.complete(account, job, now).await?),
+        Some(why) => (JobStatus::Failed, jobs.fail(account, job, JobStatus::Processing, why, now).await?),
     };
     if ended {
         match &job.error {

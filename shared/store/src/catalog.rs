@@ -1,8 +1,8 @@
 //! Object types and relationship types.
 
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ConditionCheck, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
-};
+mod deletion;
+
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem, Update};
 use domain::account::AccountId;
 use domain::limits;
 use domain::time::Timestamp;
@@ -10,11 +10,12 @@ use domain::types::{
     Cardinality, DeletionMark, EndType, Indexes, ObjectTypeDefinition, RelationshipType, Schema, TypeKey,
 };
 
+pub use self::deletion::Deleted;
 use crate::attributes::{Attributes, Reader, binary, broken, millis, number, text};
-use crate::jobs::built;
+use crate::database::built;
 use crate::keys::TypeKind;
 use crate::transaction::Transacted;
-use crate::{Store, StoreError, keys};
+use crate::{Catalog, StoreError, keys};
 
 /// How often the replacement of a schema with indexes is begun anew because somebody else was faster.
 const REPLACEMENTS: usize = 8;
@@ -31,17 +32,7 @@ pub enum Defined {
     EndMissing,
 }
 
-/// What came of deleting a type.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Deleted {
-    Done,
-    /// Somebody has deleted it, or is about to, or has made a record of it.
-    MarkGone,
-    /// Types were defined or deleted meanwhile: what was checked before the deletion may no longer hold.
-    TypesChanged,
-}
-
-impl Store {
+impl Catalog {
     /// The secret that this deployment signs cursors with. The first call of all makes it.
     ///
     /// # Errors
@@ -51,19 +42,20 @@ impl Store {
             ("pk".to_owned(), text(keys::deployment())),
             ("sk".to_owned(), text(keys::cursor_secret())),
         ]);
-        if let Some(row) = self.read_row(&self.tables.catalog, key.clone()).await? {
+        if let Some(row) = self.database.read_row(&self.database.tables.catalog, key.clone()).await? {
             return secret_of(&row);
         }
         let put = self
+            .database
             .client
             .put_item()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .set_item(Some(key.clone()))
-            .item("secret", binary(self.clock.random::<32>().to_vec()))
+            .item("secret", binary(self.database.clock.random::<32>().to_vec()))
             // Closes the race between two that find none: the first one's secret is everybody's.
             .condition_expression("attribute_not_exists(pk)");
-        self.put_if(put).await?;
-        let row = self.read_row(&self.tables.catalog, key).await?;
+        self.database.put_if(put).await?;
+        let row = self.database.read_row(&self.database.tables.catalog, key).await?;
         secret_of(&row.ok_or_else(|| broken("secret"))?)
     }
 
@@ -125,7 +117,7 @@ impl Store {
         named: &[&TypeKey],
     ) -> Result<Defined, StoreError> {
         let put = Put::builder()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .set_item(Some(row))
             .item("pk", text(keys::account(account)))
             .item("sk", text(keys::type_row(kind, key)))
@@ -142,13 +134,13 @@ impl Store {
         ];
         for named in named {
             let check = ConditionCheck::builder()
-                .table_name(&self.tables.catalog)
+                .table_name(&self.database.tables.catalog)
                 .set_key(Some(type_key(account, TypeKind::Object, named)))
                 // Closes the race with the deletion of an object type that this one names.
                 .condition_expression("attribute_exists(pk)");
             writes.push(TransactWriteItem::builder().condition_check(built(check.build())?).build());
         }
-        Ok(match self.transact(writes).await? {
+        Ok(match self.database.transact(writes).await? {
             Transacted::Done => Defined::Done,
             Transacted::Refused(failed) => match failed.iter().position(|failed| *failed) {
                 Some(0) => Defined::KeyTaken,
@@ -169,7 +161,7 @@ impl Store {
             TypeKind::Relationship => "relationship_types",
         };
         Update::builder()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .set_key(Some(type_counts_key(account)))
             .update_expression("ADD #count :change, revision :one")
             .expression_attribute_names("#count", name)
@@ -190,9 +182,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<ObjectTypeDefinition>, StoreError> {
         let update = || {
-            self.client
+            self.database
+                .client
                 .update_item()
-                .table_name(&self.tables.catalog)
+                .table_name(&self.database.tables.catalog)
                 .set_key(Some(type_key(account, TypeKind::Object, key)))
                 .expression_attribute_names("#schema", "schema")
                 .expression_attribute_values(":schema", text(schema.as_str()))
@@ -207,7 +200,7 @@ impl Store {
                 )
                 // Closes the race with a delete: an update must not bring the type back.
                 .condition_expression("attribute_exists(pk)");
-            return self.update_if(update).await?.map(|row| object_type_from_row(&row)).transpose();
+            return self.database.update_if(update).await?.map(|row| object_type_from_row(&row)).transpose();
         }
         for _ in 0..REPLACEMENTS {
             let Some(there) = self.object_type(account, key).await? else { return Ok(None) };
@@ -225,7 +218,7 @@ impl Store {
                 .expression_attribute_values(":indexes", text(wanted.to_text()))
                 .expression_attribute_values(":filled", text(filled.to_text()))
                 .expression_attribute_values(":version", number(there.version));
-            if let Some(row) = self.update_if(update).await? {
+            if let Some(row) = self.database.update_if(update).await? {
                 return Ok(Some(object_type_from_row(&row)?));
             }
         }
@@ -239,108 +232,8 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn types_revision(&self, account: &AccountId) -> Result<u64, StoreError> {
-        let row = self.read_row(&self.tables.catalog, type_counts_key(account)).await?;
+        let row = self.database.read_row(&self.database.tables.catalog, type_counts_key(account)).await?;
         Ok(row.map_or(Ok(None), |row| Reader(&row).optional_number("revision"))?.unwrap_or(0))
-    }
-
-    /// Marks a type as being deleted: whoever reads it from now on to make a record of it waits, or takes the mark away. Answers
-    /// whether there is such a type. A mark that is there is replaced, and that deletion will find its own gone.
-    ///
-    /// # Errors
-    /// When the outcome is not known.
-    pub async fn mark_type(
-        &self,
-        account: &AccountId,
-        kind: TypeKind,
-        key: &TypeKey,
-        mark: &DeletionMark,
-    ) -> Result<bool, StoreError> {
-        // Closes the race with another deletion: a mark must not bring the type back.
-        self.change_mark(account, kind, key, mark, "SET deletion = :mark", "attribute_exists(pk)").await
-    }
-
-    /// Takes a mark away, if it is still the type's, and with it the deletion's right to delete. Answers whether it was.
-    ///
-    /// # Errors
-    /// When the outcome is not known.
-    pub async fn unmark_type(
-        &self,
-        account: &AccountId,
-        kind: TypeKind,
-        key: &TypeKey,
-        mark: &DeletionMark,
-    ) -> Result<bool, StoreError> {
-        // Closes the race with the deletion itself, and with one that has marked it since.
-        self.change_mark(account, kind, key, mark, "REMOVE deletion", "deletion = :mark").await
-    }
-
-    async fn change_mark(
-        &self,
-        account: &AccountId,
-        kind: TypeKind,
-        key: &TypeKey,
-        mark: &DeletionMark,
-        change: &str,
-        condition: &str,
-    ) -> Result<bool, StoreError> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.tables.catalog)
-            .set_key(Some(type_key(account, kind, key)))
-            .update_expression(change)
-            .condition_expression(condition)
-            .expression_attribute_values(":mark", text(mark.as_str()));
-        Ok(self.update_if(update).await?.is_some())
-    }
-
-    /// The mark of a type; `None` when there is no such type.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn mark_of(
-        &self,
-        account: &AccountId,
-        kind: TypeKind,
-        key: &TypeKey,
-    ) -> Result<Option<Option<DeletionMark>>, StoreError> {
-        let row = self.read_row(&self.tables.catalog, type_key(account, kind, key)).await?;
-        row.map(|row| deletion_of(&Reader(&row))).transpose()
-    }
-
-    /// Deletes a type if it has this mark still and no type was defined or deleted since `revision`.
-    ///
-    /// # Errors
-    /// When the outcome is not known.
-    pub async fn delete_type(
-        &self,
-        account: &AccountId,
-        kind: TypeKind,
-        key: &TypeKey,
-        mark: &DeletionMark,
-        revision: u64,
-    ) -> Result<Deleted, StoreError> {
-        let delete = Delete::builder()
-            .table_name(&self.tables.catalog)
-            .key("pk", text(keys::account(account)))
-            .key("sk", text(keys::type_row(kind, key)))
-            // Closes the race between two deletes, the count goes down once, and with whoever makes a record of it meanwhile.
-            .condition_expression("deletion = :mark")
-            .expression_attribute_values(":mark", text(mark.as_str()));
-        let count = self
-            .count_types(account, kind, -1)
-            // Closes the race with the definition of a type that names this one.
-            .condition_expression("revision = :revision")
-            .expression_attribute_values(":revision", number(revision));
-        let writes = vec![
-            TransactWriteItem::builder().delete(built(delete.build())?).build(),
-            TransactWriteItem::builder().update(built(count.build())?).build(),
-        ];
-        Ok(match self.transact(writes).await? {
-            Transacted::Done => Deleted::Done,
-            Transacted::Refused(failed) if failed.first() == Some(&true) => Deleted::MarkGone,
-            Transacted::Refused(_) => Deleted::TypesChanged,
-        })
     }
 
     /// # Errors
@@ -350,7 +243,8 @@ impl Store {
         account: &AccountId,
         key: &TypeKey,
     ) -> Result<Option<ObjectTypeDefinition>, StoreError> {
-        let row = self.read_row(&self.tables.catalog, type_key(account, TypeKind::Object, key)).await?;
+        let row =
+            self.database.read_row(&self.database.tables.catalog, type_key(account, TypeKind::Object, key)).await?;
         row.map(|row| object_type_from_row(&row)).transpose()
     }
 
@@ -361,7 +255,10 @@ impl Store {
         account: &AccountId,
         key: &TypeKey,
     ) -> Result<Option<RelationshipType>, StoreError> {
-        let row = self.read_row(&self.tables.catalog, type_key(account, TypeKind::Relationship, key)).await?;
+        let row = self
+            .database
+            .read_row(&self.database.tables.catalog, type_key(account, TypeKind::Relationship, key))
+            .await?;
         row.map(|row| relationship_type_from_row(&row)).transpose()
     }
 
@@ -375,7 +272,7 @@ impl Store {
         keys: impl IntoIterator<Item = &TypeKey>,
     ) -> Result<Vec<ObjectTypeDefinition>, StoreError> {
         let keys = keys.into_iter().map(|key| type_key(account, TypeKind::Object, key)).collect();
-        let rows = self.read_rows(&self.tables.catalog, keys).await?;
+        let rows = self.database.read_rows(&self.database.tables.catalog, keys).await?;
         rows.iter().map(object_type_from_row).collect()
     }
 
@@ -402,37 +299,7 @@ impl Store {
     }
 
     async fn type_rows(&self, account: &AccountId, kind: TypeKind) -> Result<Vec<Attributes>, StoreError> {
-        self.catalog_rows(keys::account(account), keys::types_prefix(kind)).await
-    }
-
-    /// Every row of a partition of the catalog whose key begins so, in the order of the keys.
-    pub(crate) async fn catalog_rows(&self, partition: String, prefix: String) -> Result<Vec<Attributes>, StoreError> {
-        let mut rows = Vec::new();
-        let mut start = None;
-        loop {
-            let mut query = self
-                .client
-                .query()
-                .table_name(&self.tables.catalog)
-                .key_condition_expression("pk = :pk")
-                .expression_attribute_values(":pk", text(&partition))
-                .consistent_read(true)
-                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-                .set_exclusive_start_key(start);
-            // Nothing is no prefix to DynamoDB.
-            if !prefix.is_empty() {
-                query = query
-                    .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                    .expression_attribute_values(":prefix", text(&prefix));
-            }
-            let answer = query.send().await.map_err(|error| StoreError::of("Query", &error))?;
-            self.meter.count_read(answer.consumed_capacity());
-            rows.extend(answer.items.unwrap_or_default());
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(rows);
-            }
-        }
+        self.database.catalog_rows(keys::account(account), keys::types_prefix(kind)).await
     }
 }
 

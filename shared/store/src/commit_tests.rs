@@ -26,7 +26,7 @@ async fn a_job_that_is_there_is_told_before_what_it_has_taken() {
     let job = Job::queued(JobId::new(store.clock()), Operation::SetObjects, 1, 1);
     let key = IdempotencyKey { key: "key".to_owned(), body: vec![1] };
     for expected in [Commit::AlreadyThere, Commit::AlreadyThere, Commit::KeyTaken, Commit::NoSlot] {
-        let told = store.commit(&acme, &job, Some(&key), store.clock().now()).await.unwrap();
+        let told = store.jobs.commit(&acme, &job, Some(&key), store.clock().now()).await.unwrap();
         assert_eq!(told, expected);
     }
 }

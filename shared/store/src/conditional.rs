@@ -9,11 +9,12 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemOutput;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity, ReturnValue};
 
+use crate::StoreError;
 use crate::attributes::Attributes;
+use crate::database::Database;
 use crate::error::is_condition_failure;
-use crate::{Store, StoreError};
 
-impl Store {
+impl Database {
     /// Puts a row if its condition holds. Answers whether it did.
     pub(crate) async fn put_if(&self, put: PutItemFluentBuilder) -> Result<bool, StoreError> {
         let answer = put.return_consumed_capacity(ReturnConsumedCapacity::Indexes).send().await;

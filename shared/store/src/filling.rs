@@ -13,7 +13,7 @@ use crate::keys::TypeKind;
 use crate::records::Written;
 use crate::rows::{entries_of, entries_to_remove};
 use crate::statements::Statement;
-use crate::{Store, StoreError, keys};
+use crate::{Catalog, Records, StoreError, keys};
 
 /// A type with an index that is to be filled, and how far that has come.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -28,7 +28,7 @@ pub struct Filling {
     pub from: Option<String>,
 }
 
-impl Store {
+impl Catalog {
     /// Notes that indexes of a type are to be filled, of this version, from the beginning.
     ///
     /// # Errors
@@ -41,13 +41,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let put = self
+            .database
             .client
             .put_item()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .set_item(Some(filling_key(account, key)))
             .item("version", number(version))
             .item("since", millis(now));
-        self.put_if(put).await?;
+        self.database.put_if(put).await?;
         Ok(())
     }
 
@@ -57,16 +58,17 @@ impl Store {
     /// When the database does not answer.
     pub async fn fillings(&self) -> Result<Vec<Filling>, StoreError> {
         let answer = self
+            .database
             .client
             .query()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .key_condition_expression("pk = :fillings")
             .expression_attribute_values(":fillings", text(keys::fillings()))
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
             .send()
             .await
             .map_err(|error| StoreError::of("Query", &error))?;
-        self.meter.count_read(answer.consumed_capacity());
+        self.database.meter.count_read(answer.consumed_capacity());
         answer.items().iter().map(filling_of).collect()
     }
 
@@ -76,9 +78,10 @@ impl Store {
     /// When the outcome is not known.
     pub async fn move_filling(&self, filling: &Filling, from: &str) -> Result<bool, StoreError> {
         let update = self
+            .database
             .client
             .update_item()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .set_key(Some(filling_key(&filling.account, &filling.key)))
             .update_expression("SET #from = :from")
             // Closes the race with a replacement of the schema, which begins the filling anew. A type that was defined anew may have the same version.
@@ -87,7 +90,7 @@ impl Store {
             .expression_attribute_names("#from", "from")
             .expression_attribute_values(":from", text(from))
             .expression_attribute_values(":version", number(filling.version));
-        Ok(self.update_if(update).await?.is_some())
+        Ok(self.database.update_if(update).await?.is_some())
     }
 
     /// Takes a note away, if it is of that version still.
@@ -96,15 +99,16 @@ impl Store {
     /// When the outcome is not known.
     pub async fn end_filling(&self, filling: &Filling) -> Result<(), StoreError> {
         let delete = self
+            .database
             .client
             .delete_item()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .set_key(Some(filling_key(&filling.account, &filling.key)))
             // Closes the race with a replacement of the schema, which has something else to be filled, and may have noted it already.
             .condition_expression("version = :version AND since = :since")
             .expression_attribute_values(":since", millis(filling.since))
             .expression_attribute_values(":version", number(filling.version));
-        self.delete_if(delete).await?;
+        self.database.delete_if(delete).await?;
         Ok(())
     }
 
@@ -118,9 +122,10 @@ impl Store {
         defined: &ObjectTypeDefinition,
     ) -> Result<bool, StoreError> {
         let update = self
+            .database
             .client
             .update_item()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .set_key(Some(type_key(&filling.account, TypeKind::Object, &filling.key)))
             .update_expression("SET x_filled = :filled")
             // Closes the race with a replacement of the schema: that one's indexes were not filled; and with a type that was deleted, and
@@ -129,7 +134,7 @@ impl Store {
             .expression_attribute_values(":created_at", millis(defined.created_at))
             .expression_attribute_values(":filled", text(defined.indexes.to_text()))
             .expression_attribute_values(":version", number(filling.version));
-        Ok(self.update_if(update).await?.is_some())
+        Ok(self.database.update_if(update).await?.is_some())
     }
 
     /// Gives rows of object records the entries that they are to have, 25 to a request; nothing else of them changes, not even their
@@ -142,14 +147,15 @@ impl Store {
         account: &AccountId,
         changes: &[(Row, Entries)],
     ) -> Result<Vec<Written>, StoreError> {
-        self.write_in_batches(changes, |(row, entries)| {
-            let record = row.object().ok_or_else(|| broken("type"))?;
-            let held = record.entries.as_deref().map(Entries::held).unwrap_or_default();
-            let (set, removed) = (entries_of(record, Some(entries)), entries_to_remove(held, Some(entries)));
-            let key = keys::record(account, record.id);
-            Ok(Statement::update(&self.tables.records, key, row.version, set, removed))
-        })
-        .await
+        Records::of(&self.database)
+            .write_in_batches(changes, |(row, entries)| {
+                let record = row.object().ok_or_else(|| broken("type"))?;
+                let held = record.entries.as_deref().map(Entries::held).unwrap_or_default();
+                let (set, removed) = (entries_of(record, Some(entries)), entries_to_remove(held, Some(entries)));
+                let key = keys::record(account, record.id);
+                Ok(Statement::update(&self.database.tables.records, key, row.version, set, removed))
+            })
+            .await
     }
 }
 

@@ -10,9 +10,9 @@ use domain::time::Timestamp;
 
 use crate::attributes::{Attributes, Reader, broken, number, text};
 use crate::rows::record_to_row;
-use crate::{Store, StoreError, keys};
+use crate::{Records, StoreError, keys};
 
-impl Store {
+impl Records {
     /// What the rows with these ids say of the writes that were made to them; those that are not there are missing from the
     /// answer. A row that cannot be read is one of the reasons why a chunk is not finished, so it fails nothing here.
     ///
@@ -24,7 +24,7 @@ impl Store {
         ids: impl IntoIterator<Item = RecordId>,
     ) -> Result<HashMap<RecordId, Footprint>, StoreError> {
         let keys = ids.into_iter().map(|id| Attributes::from([("pk".to_owned(), text(keys::record(account, id)))]));
-        let rows = self.read_rows(&self.tables.records, keys.collect()).await?;
+        let rows = self.database.read_rows(&self.database.tables.records, keys.collect()).await?;
         rows.iter()
             .map(|row| {
                 let id = keys::record_of(Reader(row).text("pk")?).ok_or_else(|| broken("pk"))?;
@@ -48,24 +48,25 @@ impl Store {
         let key = text(keys::record(account, id));
         if base == 0 {
             let tombstone = Row { version: 1, applied: AppliedWrites::default(), state: State::Tombstone };
-            let mut put = self.client.put_item().table_name(&self.tables.records).item("pk", key);
+            let mut put = self.database.client.put_item().table_name(&self.database.tables.records).item("pk", key);
             for (name, value) in record_to_row(account, &tombstone, now) {
                 put = put.item(name, value.into());
             }
             // Closes the race with the write that is being given up: whichever is first, the other finds a row.
-            return self.put_if(put.condition_expression("attribute_not_exists(pk)")).await;
+            return self.database.put_if(put.condition_expression("attribute_not_exists(pk)")).await;
         }
         let update = self
+            .database
             .client
             .update_item()
-            .table_name(&self.tables.records)
+            .table_name(&self.database.tables.records)
             .key("pk", key)
             .update_expression("ADD version :one")
             // Closes the same race on a row that is there.
             .condition_expression("version = :base")
             .expression_attribute_values(":base", number(base))
             .expression_attribute_values(":one", number(1_u64));
-        Ok(self.update_if(update).await?.is_some())
+        Ok(self.database.update_if(update).await?.is_some())
     }
 }
 

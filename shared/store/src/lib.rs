@@ -1,7 +1,8 @@
 //! The tables and the queue: the only crate that knows DynamoDB and SQS.
 //!
-//! Methods of [`Store`] are named after what a caller wants, not after the SDK's calls, and SDK types stay in here.
-//! There is no trait over the database: tests run against a real local engine.
+//! The database is seen through rooms, each with what its callers need and no more: [`Jobs`], [`Records`], [`Usages`], [`Catalog`]
+//! and [`AccessRows`]. A [`Store`] has one of each. Their methods are named after what a caller wants, not after the SDK's calls, and SDK types
+//! stay in here. There is no trait over the database: tests run against a real local engine.
 
 pub mod access;
 #[cfg(test)]
@@ -12,6 +13,7 @@ pub mod clients;
 #[cfg(test)]
 mod commit_tests;
 mod conditional;
+mod database;
 pub mod error;
 pub mod filling;
 mod footprints;
@@ -36,22 +38,71 @@ mod transaction;
 pub mod types;
 pub mod usage;
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use domain::clock::Clock;
 
 use crate::clients::AwsSettings;
+use crate::database::Database;
 pub use crate::error::StoreError;
 use crate::meter::Meter;
 use crate::tables::TableNames;
 
+/// Declares a room: a part of what the database holds, with the methods that its module gives it. Cheap to clone.
+macro_rules! room {
+    ($(#[$what:meta])* $name:ident) => {
+        $(#[$what])*
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            database: Arc<Database>,
+        }
+
+        impl $name {
+            pub(crate) fn of(database: &Arc<Database>) -> Self {
+                Self { database: Arc::clone(database) }
+            }
+
+            /// The clock and the randomness that everything around this database goes by.
+            #[must_use]
+            pub fn clock(&self) -> &Clock {
+                &self.database.clock
+            }
+        }
+    };
+}
+
+room!(
+    /// Jobs, their chunks and plans, and an account's slots: see [`jobs`].
+    Jobs
+);
+room!(
+    /// Records and their links, written on condition and listed: see [`records`].
+    Records
+);
+room!(
+    /// How many records, types and jobs an account has and may have: see [`usage`].
+    Usages
+);
+room!(
+    /// Types, and what filling their indexes has come to: see [`catalog`].
+    Catalog
+);
+room!(
+    /// Accounts, users, tokens and what guards them: see [`access`].
+    AccessRows
+);
+
 /// The database, as the functions see it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    client: Client,
-    tables: TableNames,
-    clock: Clock,
-    meter: Meter,
+    pub jobs: Jobs,
+    pub records: Records,
+    pub usages: Usages,
+    pub catalog: Catalog,
+    pub access: AccessRows,
+    database: Arc<Database>,
 }
 
 impl Store {
@@ -60,7 +111,7 @@ impl Store {
     pub fn open(aws: &AwsSettings, http_client: SharedHttpClient, tables: TableNames, clock: Clock) -> Self {
         let meter = Meter::default();
         let client = meter.watching(clients::dynamodb_config(aws, http_client));
-        Self { client, tables, clock, meter }
+        Self::over(Database { client, tables, clock, meter })
     }
 
     /// With the settings of a client that is there already.
@@ -68,25 +119,37 @@ impl Store {
     #[expect(clippy::needless_pass_by_value, reason = "nothing but the store asks the database")]
     pub fn new(client: Client, tables: TableNames, clock: Clock) -> Self {
         let meter = Meter::default();
-        Self { client: meter.watching(client.config().to_builder()), tables, clock, meter }
+        Self::over(Database { client: meter.watching(client.config().to_builder()), tables, clock, meter })
+    }
+
+    fn over(database: Database) -> Self {
+        let database = Arc::new(database);
+        Self {
+            jobs: Jobs::of(&database),
+            records: Records::of(&database),
+            usages: Usages::of(&database),
+            catalog: Catalog::of(&database),
+            access: AccessRows::of(&database),
+            database,
+        }
     }
 
     /// The same database by another way: calls of the one count with those of the other.
     #[must_use]
     pub fn through(&self, http_client: SharedHttpClient) -> Self {
-        let config = self.client.config().to_builder().http_client(http_client).build();
-        Self { client: Client::from_conf(config), ..self.clone() }
+        let config = self.database.client.config().to_builder().http_client(http_client).build();
+        Self::over(Database { client: Client::from_conf(config), ..Database::clone(&self.database) })
     }
 
     /// The clock and the randomness that everything around this store goes by.
     #[must_use]
-    pub const fn clock(&self) -> &Clock {
-        &self.clock
+    pub fn clock(&self) -> &Clock {
+        &self.database.clock
     }
 
     /// What this store's calls have consumed so far.
     #[must_use]
-    pub const fn meter(&self) -> &Meter {
-        &self.meter
+    pub fn meter(&self) -> &Meter {
+        &self.database.meter
     }
 }

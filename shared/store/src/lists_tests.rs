@@ -60,7 +60,7 @@ async fn a_list_of_jobs_shows_what_is_so_now_and_not_what_the_index_still_says()
     let store = answering([(200, index), table]).await;
     // then the list has the one that is queued.
     let page =
-        store.list_jobs(&acme(), &JobFilter::of_status(Some(JobStatus::Queued)), &FIRST_PAGE, now).await.unwrap();
+        store.jobs.list_jobs(&acme(), &JobFilter::of_status(Some(JobStatus::Queued)), &FIRST_PAGE, now).await.unwrap();
     assert_eq!(page.page.items, [queued]);
 }
 
@@ -102,7 +102,7 @@ async fn a_list_of_records_shows_none_where_the_index_still_has_it() {
     let store = answering(answers).await;
     // then the list has the one that stands where the index says.
     let product = TypeKey::parse("product").unwrap();
-    let page = store.list_records(&acme(), TypeKind::Object, &product, &FIRST_PAGE, usize::MAX).await.unwrap();
+    let page = store.records.list_records(&acme(), TypeKind::Object, &product, &FIRST_PAGE, usize::MAX).await.unwrap();
     assert_eq!(page.items, [there.1]);
 }
 
@@ -123,7 +123,7 @@ async fn rows_that_came_before_the_rest_of_a_batch_are_kept() {
         "UnprocessedKeys": {"test-records": {"Keys": [{"pk": sent(&second)["pk"]}]}},
     });
     let store = answering([(200, in_part.to_string()), rows_of("test-records", &[&second])]).await;
-    let records = store.records(&acme(), [1, 2].map(|id| RecordId::from_bytes([id; 16]))).await.unwrap();
+    let records = store.records.records(&acme(), [1, 2].map(|id| RecordId::from_bytes([id; 16]))).await.unwrap();
     let mut versions: Vec<u64> = records.values().map(|row| row.version).collect();
     versions.sort_unstable();
     assert_eq!(versions, [1, 2]);

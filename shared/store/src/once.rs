@@ -10,10 +10,11 @@ use domain::record::RecordId;
 use domain::time::Timestamp;
 
 use crate::attributes::{Attributes, Reader, binary, broken, seconds, text};
-use crate::jobs::{IdempotencyKey, built};
+use crate::database::built;
+use crate::jobs::IdempotencyKey;
 use crate::records::link_changes;
 use crate::transaction::Transacted;
-use crate::{Store, StoreError, keys};
+use crate::{Records, StoreError, keys};
 
 /// The write that a request with the same idempotency key has made.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,7 +36,7 @@ pub enum WrittenOnce {
     KeyTaken,
 }
 
-impl Store {
+impl Records {
     /// What the idempotency key was used for within the last day, among writes of one record.
     ///
     /// # Errors
@@ -47,7 +48,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<EarlierWrite>, StoreError> {
         let row_key = Attributes::from([("pk".to_owned(), text(keys::record_idempotency(account, &key.key)))]);
-        let Some(row) = self.read_row(&self.tables.records, row_key).await? else { return Ok(None) };
+        let Some(row) = self.database.read_row(&self.database.tables.records, row_key).await? else { return Ok(None) };
         let reader = Reader(&row);
         if reader.seconds("expires_at")? <= now {
             return Ok(None);
@@ -78,12 +79,12 @@ impl Store {
             writes.push(self.update_of_end(account, end, change)?);
         }
         if write.growth() != 0 {
-            writes.push(self.count_records(account, kind, write.growth())?);
+            writes.push(self.database.count_records(account, kind, write.growth())?);
         }
         if let Some(key) = key {
             writes.push(self.put_of_key(account, write, key, now)?);
         }
-        Ok(match self.transact(writes).await? {
+        Ok(match self.database.transact(writes).await? {
             Transacted::Done => WrittenOnce::Done,
             // A key that is taken says more than a record that has moved on, which the first request has moved.
             Transacted::Refused(failed) if key.is_some() && failed.last() == Some(&true) => WrittenOnce::KeyTaken,
@@ -99,7 +100,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<TransactWriteItem, StoreError> {
         let mut put = Put::builder()
-            .table_name(&self.tables.records)
+            .table_name(&self.database.tables.records)
             .item("pk", text(keys::record_idempotency(account, &key.key)))
             .item("record", text(write.id.to_string()))
             .item("request", binary(key.body.clone()))

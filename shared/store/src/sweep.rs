@@ -9,22 +9,23 @@ use crate::attributes::{Attributes, Reader, broken, text};
 use crate::jobs::job_key;
 use crate::rows::{JobRow, job_from_row};
 use crate::tables::BY_STATUS;
-use crate::{Store, StoreError, keys};
+use crate::{Jobs, StoreError, keys};
 
 /// A place in the list of accounts from which it goes on.
 #[derive(Clone, Debug)]
 pub struct After(Attributes);
 
-impl Store {
+impl Jobs {
     /// Some of the accounts that have active jobs now, and where the others begin.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn busy_accounts(&self, after: Option<After>) -> Result<(Vec<AccountId>, Option<After>), StoreError> {
         let answer = self
+            .database
             .client
             .query()
-            .table_name(&self.tables.jobs)
+            .table_name(&self.database.tables.jobs)
             .index_name(BY_STATUS)
             .key_condition_expression("status_key = :counters")
             .expression_attribute_values(":counters", text(keys::counters()))
@@ -33,13 +34,13 @@ impl Store {
             .send()
             .await
             .map_err(|error| StoreError::of("Query", &error))?;
-        self.meter.count_read(answer.consumed_capacity());
+        self.database.meter.count_read(answer.consumed_capacity());
         let mut counters = Vec::with_capacity(answer.items().len());
         for entry in answer.items() {
             counters.push(job_key(&account_of(entry)?, keys::slots()));
         }
         let mut busy = Vec::new();
-        for counter in self.read_rows(&self.tables.jobs, counters).await? {
+        for counter in self.database.read_rows(&self.database.tables.jobs, counters).await? {
             if Reader(&counter).number("active")? > 0 {
                 busy.push(account_of(&counter)?);
             }
@@ -59,9 +60,10 @@ impl Store {
         before: Timestamp,
     ) -> Result<Vec<Result<Job, StoreError>>, StoreError> {
         let answer = self
+            .database
             .client
             .query()
-            .table_name(&self.tables.jobs)
+            .table_name(&self.database.tables.jobs)
             .index_name(BY_STATUS)
             .key_condition_expression("status_key = :partition AND sk < :end")
             .expression_attribute_values(":partition", text(keys::by_status(account, status)))
@@ -70,7 +72,7 @@ impl Store {
             .send()
             .await
             .map_err(|error| StoreError::of("Query", &error))?;
-        self.meter.count_read(answer.consumed_capacity());
+        self.database.meter.count_read(answer.consumed_capacity());
         let rows = self.job_rows_of(account, answer.items()).await?;
         let jobs = rows.iter().filter_map(|row| match job_from_row(row) {
             // The index trails the table.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, TransactWriteItem};
 
+use crate::StoreError;
+use crate::database::Database;
 use crate::error::is_passing;
 use crate::meter::is_throttle;
 use crate::retry::Backoff;
-use crate::{Store, StoreError};
 
 const CALL: &str = "TransactWriteItems";
 
@@ -23,7 +24,7 @@ pub(crate) enum Transacted {
     Refused(Vec<bool>),
 }
 
-impl Store {
+impl Database {
     /// Runs a transaction, again where it collides with another one.
     ///
     /// Two accepts of one account meet at its active count, and so do an accept and the end of a job: a collision is

@@ -11,7 +11,7 @@ use domain::types::{DeletionMark, ObjectTypeDefinition, RelationshipType, Schema
 use futures_util::future::try_join_all;
 
 use crate::catalog::compiled;
-use crate::{Store, StoreError};
+use crate::{Catalog, StoreError};
 
 /// Compiled schemas by account and type. An entry is used only while the type's stored schema is the same text.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ impl SchemaCache {
 /// Where records are to be made of what it reads, no type is taken that is being deleted: it waits for what comes of that.
 #[derive(Debug)]
 pub struct TypeLoader<'function> {
-    store: &'function Store,
+    catalog: &'function Catalog,
     schemas: &'function SchemaCache,
     account: &'function AccountId,
     asked: HashSet<TypeKey>,
@@ -68,13 +68,13 @@ impl<'function> TypeLoader<'function> {
     /// Reads types of `account`, and compiles none that `schemas` has.
     #[must_use]
     pub fn new(
-        store: &'function Store,
+        catalog: &'function Catalog,
         schemas: &'function SchemaCache,
         account: &'function AccountId,
         operation: Operation,
     ) -> Self {
         let makes = operation.may_make();
-        Self { store, schemas, account, asked: HashSet::new(), types: Types::default(), makes }
+        Self { catalog, schemas, account, asked: HashSet::new(), types: Types::default(), makes }
     }
 
     /// Reads until none of the types is being deleted.
@@ -89,7 +89,7 @@ impl<'function> TypeLoader<'function> {
         let since = Instant::now();
         loop {
             let types = read().await?;
-            let now = self.store.clock().now();
+            let now = self.catalog.clock().now();
             let is_going = |found: &Type| deletion(found).is_some_and(|mark| mark.is_in_force(now));
             if !self.makes || !types.iter().any(is_going) {
                 return Ok(types);
@@ -117,7 +117,7 @@ impl<'function> TypeLoader<'function> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let read = || self.store.named_object_types(self.account, wanted.iter().copied());
+        let read = || self.catalog.named_object_types(self.account, wanted.iter().copied());
         for defined in self.settled(read, |defined: &ObjectTypeDefinition| defined.deletion.as_ref()).await? {
             let schema = if let Some(schema) = self.schemas.find(self.account, &defined.key, &defined.schema) {
                 schema
@@ -139,7 +139,7 @@ impl<'function> TypeLoader<'function> {
     pub async fn load_relationships(&mut self, keys: impl IntoIterator<Item = &TypeKey>) -> Result<(), StoreError> {
         let wanted: HashSet<_> = keys.into_iter().collect();
         let read = async || {
-            let found = wanted.iter().map(|key| self.store.relationship_type(self.account, key));
+            let found = wanted.iter().map(|key| self.catalog.relationship_type(self.account, key));
             Ok(try_join_all(found).await?.into_iter().flatten().collect())
         };
         for relationship_type in self.settled(read, |defined: &RelationshipType| defined.deletion.as_ref()).await? {

@@ -14,10 +14,10 @@ use domain::account::usage::{PerKind, RecordKind, Usage};
 
 use crate::attributes::{Attributes, Reader, number, text};
 use crate::catalog::type_counts_key;
-use crate::jobs::built;
+use crate::database::{Database, built};
 use crate::keys::{self, TypeKind};
 use crate::tables::BY_TYPE;
-use crate::{Store, StoreError};
+use crate::{Catalog, Jobs, StoreError, Usages};
 
 /// How many records accounts have, as it was a moment ago: for who asks again and again, and only of accounts that have much room.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ impl UsageCache {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn read(&self, store: &Store, account: &AccountId) -> Result<Usage, StoreError> {
+    pub async fn read(&self, usages: &Usages, account: &AccountId) -> Result<Usage, StoreError> {
         let remembered = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((at, usage)) = remembered().get(account)
             && at.elapsed() < REMEMBERED
@@ -47,7 +47,7 @@ impl UsageCache {
         }
         // Before the read: what is read is not older than this.
         let now = Instant::now();
-        let usage = store.usage(account).await?;
+        let usage = usages.usage(account).await?;
         let mut remembered = remembered();
         if RecordKind::ALL.into_iter().all(|kind| usage.room(kind) >= MUCH_ROOM) {
             if remembered.len() >= ACCOUNTS {
@@ -87,44 +87,7 @@ fn count_key(account: &AccountId, shard: u8) -> Attributes {
     Attributes::from([("pk".to_owned(), text(keys::record_count(account, shard)))])
 }
 
-impl Store {
-    /// How many records of each kind the account has and may have, in one request, consistently.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn usage(&self, account: &AccountId) -> Result<Usage, StoreError> {
-        let limits = limits_key(account);
-        let counts = (0..keys::COUNT_SHARDS).map(|shard| count_key(account, shard)).collect();
-        let wanted = [(&self.tables.catalog, vec![limits]), (&self.tables.records, counts)].map(|(table, keys)| {
-            let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
-            built(keys.build()).map(|keys| (table.clone(), keys))
-        });
-        let mut rows = self.read_tables(wanted.into_iter().collect::<Result<_, _>>()?).await?;
-        let mut usage = Usage::default();
-        for row in rows.remove(&self.tables.catalog).unwrap_or_default() {
-            usage.limits = limits_from_row(&row)?.or(usage.limits);
-        }
-        let sums = sums_of(&rows.remove(&self.tables.records).unwrap_or_default())?;
-        for kind in RecordKind::ALL {
-            usage.counts.set(kind, u64::try_from(sums.of(kind)).unwrap_or(0));
-        }
-        Ok(usage)
-    }
-
-    /// How many types of each kind the account has.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn type_counts(&self, account: &AccountId) -> Result<PerKind<u64>, StoreError> {
-        let row = self.read_row(&self.tables.catalog, type_counts_key(account)).await?;
-        let Some(row) = row else { return Ok(PerKind::default()) };
-        let reader = Reader(&row);
-        Ok(PerKind {
-            objects: reader.optional_number("object_types")?.unwrap_or(0),
-            relationships: reader.optional_number("relationship_types")?.unwrap_or(0),
-        })
-    }
-
+impl Database {
     /// A change of how many records the account has, as a member of a transaction. It has no condition. Which part it goes to is
     /// left to chance, so that writers seldom meet.
     pub(crate) fn count_records(
@@ -144,6 +107,47 @@ impl Store {
             .expression_attribute_values(":one", number(1_u64));
         Ok(TransactWriteItem::builder().update(built(update.build())?).build())
     }
+}
+
+impl Usages {
+    /// How many records of each kind the account has and may have, in one request, consistently.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn usage(&self, account: &AccountId) -> Result<Usage, StoreError> {
+        let limits = limits_key(account);
+        let counts = (0..keys::COUNT_SHARDS).map(|shard| count_key(account, shard)).collect();
+        let wanted = [(&self.database.tables.catalog, vec![limits]), (&self.database.tables.records, counts)].map(
+            |(table, keys)| {
+                let keys = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+                built(keys.build()).map(|keys| (table.clone(), keys))
+            },
+        );
+        let mut rows = self.database.read_tables(wanted.into_iter().collect::<Result<_, _>>()?).await?;
+        let mut usage = Usage::default();
+        for row in rows.remove(&self.database.tables.catalog).unwrap_or_default() {
+            usage.limits = limits_from_row(&row)?.or(usage.limits);
+        }
+        let sums = sums_of(&rows.remove(&self.database.tables.records).unwrap_or_default())?;
+        for kind in RecordKind::ALL {
+            usage.counts.set(kind, u64::try_from(sums.of(kind)).unwrap_or(0));
+        }
+        Ok(usage)
+    }
+
+    /// How many types of each kind the account has.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn type_counts(&self, account: &AccountId) -> Result<PerKind<u64>, StoreError> {
+        let row = self.database.read_row(&self.database.tables.catalog, type_counts_key(account)).await?;
+        let Some(row) = row else { return Ok(PerKind::default()) };
+        let reader = Reader(&row);
+        Ok(PerKind {
+            objects: reader.optional_number("object_types")?.unwrap_or(0),
+            relationships: reader.optional_number("relationship_types")?.unwrap_or(0),
+        })
+    }
 
     /// How many records the account may have.
     ///
@@ -151,7 +155,7 @@ impl Store {
     /// When the database does not answer.
     pub async fn limits(&self, account: &AccountId) -> Result<PerKind<u64>, StoreError> {
         let usual = Usage::default().limits;
-        let row = self.read_row(&self.tables.catalog, limits_key(account)).await?;
+        let row = self.database.read_row(&self.database.tables.catalog, limits_key(account)).await?;
         row.map_or(Ok(usual), |row| Ok(limits_from_row(&row)?.or(usual)))
     }
 
@@ -168,9 +172,10 @@ impl Store {
         for kind in RecordKind::ALL {
             let Some(limit) = change.of(kind) else { continue };
             let update = self
+                .database
                 .client
                 .update_item()
-                .table_name(&self.tables.catalog)
+                .table_name(&self.database.tables.catalog)
                 .set_key(Some(limits_key(account)))
                 .expression_attribute_names("#limit", attribute(kind));
             let update = match limit {
@@ -179,7 +184,7 @@ impl Store {
                 }
                 None => update.update_expression("REMOVE #limit"),
             };
-            self.update_if(update).await?;
+            self.database.update_if(update).await?;
         }
         Ok(())
     }
@@ -190,8 +195,8 @@ impl Store {
     /// When the database does not answer.
     pub async fn kept_counts(&self, account: &AccountId) -> Result<KeptCounts, StoreError> {
         let keys = (0..keys::COUNT_SHARDS).map(|shard| count_key(account, shard)).collect();
-        let rows = self.read_rows(&self.tables.records, keys).await?;
-        let active = self.admission(account, None, self.clock.now()).await?.active;
+        let rows = self.database.read_rows(&self.database.tables.records, keys).await?;
+        let active = Jobs::of(&self.database).admission(account, None, self.database.clock.now()).await?.active;
         let mut moves = 0;
         for row in &rows {
             moves += Reader(row).optional_number("moves")?.unwrap_or(0);
@@ -207,11 +212,11 @@ impl Store {
     pub async fn count_listed(&self, account: &AccountId, kind: RecordKind) -> Result<u64, StoreError> {
         let (kind, types) = match kind {
             RecordKind::Object => {
-                let types = self.object_types(account).await?;
+                let types = Catalog::of(&self.database).object_types(account).await?;
                 (TypeKind::Object, types.into_iter().map(|defined| defined.key).collect::<Vec<_>>())
             }
             RecordKind::Relationship => {
-                let types = self.relationship_types(account).await?;
+                let types = Catalog::of(&self.database).relationship_types(account).await?;
                 (TypeKind::Relationship, types.into_iter().map(|defined| defined.key).collect())
             }
         };
@@ -229,9 +234,10 @@ impl Store {
         let mut start = None;
         loop {
             let answer = self
+                .database
                 .client
                 .query()
-                .table_name(&self.tables.records)
+                .table_name(&self.database.tables.records)
                 .index_name(BY_TYPE)
                 .select(aws_sdk_dynamodb::types::Select::Count)
                 .key_condition_expression("type_shard = :partition")
@@ -254,14 +260,17 @@ impl Store {
     /// When the outcome is not known.
     pub async fn mend_counts(&self, account: &AccountId, change: PerKind<i64>) -> Result<(), StoreError> {
         let update = Update::builder()
-            .table_name(&self.tables.records)
+            .table_name(&self.database.tables.records)
             .set_key(Some(count_key(account, 0)))
             .update_expression("ADD objects :objects, relationships :relationships, moves :one")
             .expression_attribute_values(":objects", AttributeValue::N(change.objects.to_string()))
             .expression_attribute_values(":relationships", AttributeValue::N(change.relationships.to_string()))
             .expression_attribute_values(":one", number(1_u64));
         // A transaction, because one that is sent again after a lost answer is made once.
-        self.transact(vec![TransactWriteItem::builder().update(built(update.build())?).build()]).await.map(drop)
+        self.database
+            .transact(vec![TransactWriteItem::builder().update(built(update.build())?).build()])
+            .await
+            .map(drop)
     }
 }
 

@@ -18,7 +18,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::AccountId;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use store::{Store, StoreError};
+use store::{Catalog, Store, StoreError};
 
 use crate::failure::Failure;
 use domain::query::Order;
@@ -74,14 +74,14 @@ impl fmt::Debug for CursorKey {
 /// task to make a secret, and it is in no function's settings.
 #[derive(Clone, Debug)]
 pub struct CursorKeys {
-    store: Store,
+    catalog: Catalog,
     key: Arc<OnceLock<CursorKey>>,
 }
 
 impl CursorKeys {
     #[must_use]
     pub fn of(store: Store) -> Self {
-        Self { store, key: Arc::default() }
+        Self { catalog: store.catalog, key: Arc::default() }
     }
 
     /// # Errors
@@ -90,7 +90,7 @@ impl CursorKeys {
         if let Some(key) = self.key.get() {
             return Ok(key);
         }
-        let secret = self.store.cursor_secret().await?;
+        let secret = self.catalog.cursor_secret().await?;
         Ok(self.key.get_or_init(|| CursorKey::new(secret)))
     }
 }

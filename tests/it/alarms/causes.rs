@@ -148,7 +148,7 @@ impl<'home> Scene<'home> {
     }
 
     async fn commit(&self, store: &Store, job: &Job) {
-        let committed = store.commit(&self.acme.account, job, None, store.clock().now()).await;
+        let committed = store.jobs.commit(&self.acme.account, job, None, store.clock().now()).await;
         assert_eq!(committed.expect("the database"), Commit::Done);
     }
 

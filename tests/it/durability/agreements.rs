@@ -38,10 +38,10 @@ async fn each_agreement_goes_over_the_one_before_and_nothing_over_the_last() {
         (4, true, "after the last", false),
     ] {
         let plan = plan(store, revision, closed, failing(detail));
-        let agreed = store.agree(&acme.account, id, 0, &plan, expires_at).await.expect("the database");
+        let agreed = store.jobs.agree(&acme.account, id, 0, &plan, expires_at).await.expect("the database");
         assert_eq!(agreed, taken, "{revision} {detail}");
         if taken {
-            let there = store.plan(&acme.account, id, 0).await.expect("the database").expect("a plan");
+            let there = store.jobs.plan(&acme.account, id, 0).await.expect("the database").expect("a plan");
             assert_eq!((there.revision, there.closed, there.entries), (revision, closed, plan.entries));
         }
     }
@@ -61,9 +61,9 @@ async fn results_of_more_than_a_megabyte_are_read_to_their_end() {
         let positions = chunk * ITEMS..(chunk + 1) * ITEMS;
         let entry = |at| Entry::new(at, Outcome::Success(RecordId::of_item(&acme.account, id, at)), 0);
         let plan = plan(store, 1, false, positions.map(entry).collect());
-        assert!(store.agree(&acme.account, id, chunk, &plan, expires_at).await.expect("the database"));
+        assert!(store.jobs.agree(&acme.account, id, chunk, &plan, expires_at).await.expect("the database"));
     }
-    let results = store.results(&acme.account, id).await.expect("the database");
+    let results = store.jobs.results(&acme.account, id).await.expect("the database");
     let items: Vec<usize> = results.iter().map(|plan| plan.entries.len()).collect();
     assert_eq!(items, [ITEMS as usize; CHUNKS as usize]);
 }
@@ -75,7 +75,7 @@ async fn record(acme: &Client, action: &str, name: &str) -> RecordId {
 }
 
 async fn version(acme: &Client, id: RecordId) -> Option<u64> {
-    acme.store.records(&acme.account, [id]).await.expect("the database").get(&id).map(|row| row.version)
+    acme.store.records.records(&acme.account, [id]).await.expect("the database").get(&id).map(|row| row.version)
 }
 
 /// Whoever closes a chunk moves rows on, so that a worker's write can no longer be made. A row that has gone on by itself stays
@@ -90,7 +90,7 @@ async fn a_row_is_moved_on_from_the_very_version_that_was_seen() {
     assert_eq!(version(&acme, id).await, Some(2));
     let now = acme.store.clock().now();
     for (base, moved, after) in [(1, false, 2), (0, false, 2), (3, false, 2), (2, true, 3), (2, false, 3)] {
-        let done = acme.store.move_on(&acme.account, id, base, now).await.expect("the database");
+        let done = acme.store.records.move_on(&acme.account, id, base, now).await.expect("the database");
         assert_eq!((done, version(&acme, id).await), (moved, Some(after)), "from {base}");
     }
 }
@@ -118,7 +118,7 @@ async fn a_relationship_is_not_written_when_an_end_is_gone_meanwhile() {
         let links = vec![LinkChange { end, change: 1 }];
         let write = Write { id, base: 0, before: Before::Nothing, row, links };
         let now = acme.store.clock().now();
-        let written = acme.store.write_relationships(&acme.account, &[write], now).await.expect("the database");
+        let written = acme.store.records.write_relationships(&acme.account, &[write], now).await.expect("the database");
         assert_eq!(written, [Written::Lost]);
         assert_eq!(version(&acme, id).await, None, "the relationship dangles");
     }

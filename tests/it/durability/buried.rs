@@ -222,7 +222,7 @@ async fn a_job_whose_stopped_chunk_is_buried_says_that_it_was_stopped() {
         let left = |item: &ChunkItem<'_>| Entry::new(item.position, Outcome::failure(Problem::not_processed()), 0);
         let now = home.run.clock().now();
         let plan = Plan { revision: 1, made_at: now, closed: false, entries: second.items.iter().map(left).collect() };
-        let agreed = acme.store.agree(&acme.account, second.job, 1, &plan, now.plus_millis(86_400_000)).await;
+        let agreed = acme.store.jobs.agree(&acme.account, second.job, 1, &plan, now.plus_millis(86_400_000)).await;
         assert!(agreed.expect("the database"));
         bury(&home, &chunks[1]).await;
         // then the job failed because it was stopped.
@@ -294,9 +294,9 @@ async fn what_a_dead_worker_still_has_on_the_way_comes_too_late() {
         let now = store.clock().now();
         let written = match operation {
             Operation::CreateRelationships | Operation::DeleteRelationships => {
-                store.write_relationships(&acme.account, &writes, now).await
+                store.records.write_relationships(&acme.account, &writes, now).await
             }
-            _ => store.write_objects(&acme.account, &writes, now).await,
+            _ => store.records.write_objects(&acme.account, &writes, now).await,
         };
         assert_eq!(written.expect("the database"), vec![Written::Lost; writes.len()], "{operation:?}");
         assert_eq!(scene.traces().await.contents(), before, "{operation:?}");
@@ -318,8 +318,9 @@ async fn burying_what_only_validates_touches_no_row() {
     let id = |external_id: &str| {
         RecordId::of_external_id(&acme.account, &TypeKey::parse("product").expect("a key"), external_id)
     };
-    let row =
-        async |external_id: &str| home.run.store().record(&acme.account, id(external_id)).await.expect("an answer");
+    let row = async |external_id: &str| {
+        home.run.store().records.record(&acme.account, id(external_id)).await.expect("an answer")
+    };
     let before = row("there").await;
     let mut told = 0;
     for _ in 0..SWEEPS {

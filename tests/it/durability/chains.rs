@@ -26,7 +26,7 @@ async fn assert_applied_once(acme: &Client, id: &str) {
     assert_eq!(job["progress"]["succeeded"], ITEMS);
     assert_eq!(acme.record("product", "gum").await["attributes"]["price"], ITEMS - 1);
     let record = acme.record("product", "gum").await["id"].as_str().and_then(domain::record::RecordId::parse);
-    let row = acme.store.record(&acme.account, record.expect("an id")).await.expect("the database");
+    let row = acme.store.records.record(&acme.account, record.expect("an id")).await.expect("the database");
     assert_eq!(row.expect("a row").version, 3, "it was written once for each chunk");
     assert_eq!(acme.active_jobs().await, 0);
 }

@@ -205,9 +205,9 @@ async fn what_was_agreed_to_fail_still_fails_when_its_reason_is_gone() {
 async fn take_type_away(acme: &Client) {
     let (store, account, key) = (&acme.store, &acme.account, TypeKey::parse("asks_for").expect("a key"));
     let mark = DeletionMark::new(store.clock());
-    let revision = store.types_revision(account).await.expect("the database");
-    assert!(store.mark_type(account, TypeKind::Relationship, &key, &mark).await.expect("the database"));
-    let deleted = store.delete_type(account, TypeKind::Relationship, &key, &mark, revision).await;
+    let revision = store.catalog.types_revision(account).await.expect("the database");
+    assert!(store.catalog.mark_type(account, TypeKind::Relationship, &key, &mark).await.expect("the database"));
+    let deleted = store.catalog.delete_type(account, TypeKind::Relationship, &key, &mark, revision).await;
     assert_eq!(deleted.expect("the database"), Deleted::Done);
 }
 

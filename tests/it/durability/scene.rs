@@ -156,7 +156,7 @@ impl Scene {
     pub async fn traces(&self) -> Traces {
         let job = self.client.job(&self.job).await;
         let ids = self.ids();
-        let rows = self.client.store.records(&self.client.account, ids.iter().map(|(_, id)| *id)).await;
+        let rows = self.client.store.records.records(&self.client.account, ids.iter().map(|(_, id)| *id)).await;
         let rows = rows.expect("the database");
         let named = |text: String| {
             let names = ids.iter().fold(text, |text, (name, id)| text.replace(&id.to_string(), name));

@@ -23,7 +23,7 @@ fn sent(acme: &Client) -> (Delivery, Job) {
 
 async fn commit(acme: &Client, job: &Job) -> Commit {
     let store = &acme.store;
-    store.commit(&acme.account, job, None, store.clock().now()).await.expect("the database")
+    store.jobs.commit(&acme.account, job, None, store.clock().now()).await.expect("the database")
 }
 
 async fn assert_no_trace(acme: &Client, job: &Job) {
@@ -86,7 +86,7 @@ async fn a_fence_and_a_commit_exclude_each_other() {
     let store = home.run.store();
     for turn in 0..40 {
         let (_, job) = sent(&acme);
-        let fence = store.fence(&acme.account, job.id);
+        let fence = store.jobs.fence(&acme.account, job.id);
         let (committed, fenced) = if turn % 2 == 0 {
             tokio::join!(commit(&acme, &job), fence)
         } else {

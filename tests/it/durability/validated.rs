@@ -30,7 +30,8 @@ async fn accepted(deliveries: &Deliveries<'_>, acme: &Client, items: usize) -> (
 }
 
 async fn row(acme: &Client, id: &str) -> Job {
-    let found = acme.store.find_job_row(&acme.account, JobId::parse(id).expect("an id")).await.expect("the database");
+    let found =
+        acme.store.jobs.find_job_row(&acme.account, JobId::parse(id).expect("an id")).await.expect("the database");
     let Some(JobRow::Job(job)) = found else { panic!("the job is gone") };
     job
 }
@@ -150,7 +151,7 @@ async fn a_redelivery_has_the_room_that_its_job_took_before() {
     acme.define_product().await;
     // Given room for one record, which the first chunk would make,
     let limits = PerKind { objects: Some(Some(1)), relationships: None };
-    acme.store.change_limits(&acme.account, limits).await.expect("the database");
+    acme.store.usages.change_limits(&acme.account, limits).await.expect("the database");
     let (id, first) = died_after(&deliveries, &acme, 2 * ITEMS_PER_CHUNK, 1).await;
     // when the chain is delivered again,
     deliveries.deliver(&first.again()).await;

@@ -144,10 +144,10 @@ impl Deployment {
         let links = [write(link.id, State::Relationship(link))];
         self.runtime.block_on(async {
             let store = &self.store;
-            store.define_object_type(&account, &product).await.expect("the database");
-            store.define_relationship_type(&account, &likes).await.expect("the database");
-            store.write_objects(&account, &objects, now).await.expect("the database");
-            store.write_relationships(&account, &links, now).await.expect("the database");
+            store.catalog.define_object_type(&account, &product).await.expect("the database");
+            store.catalog.define_relationship_type(&account, &likes).await.expect("the database");
+            store.records.write_objects(&account, &objects, now).await.expect("the database");
+            store.records.write_relationships(&account, &links, now).await.expect("the database");
         });
     }
 
@@ -155,14 +155,14 @@ impl Deployment {
     pub fn miscount(&self, account: &str, objects: i64, relationships: i64) {
         let account = AccountId::parse(account).expect("an account");
         let change = PerKind { objects, relationships };
-        self.runtime.block_on(self.store.mend_counts(&account, change)).expect("the database");
+        self.runtime.block_on(self.store.usages.mend_counts(&account, change)).expect("the database");
     }
 
     /// Makes a job that nobody works on.
     pub fn hold_a_slot(&self, account: &str) {
         let account = AccountId::parse(account).expect("an account");
         let job = Job::queued(JobId::new(self.store.clock()), Operation::CreateObjects, 1, 1);
-        let commit = self.store.commit(&account, &job, None, job.created_at);
+        let commit = self.store.jobs.commit(&account, &job, None, job.created_at);
         assert_eq!(self.runtime.block_on(commit).expect("the database"), Commit::Done);
     }
 

@@ -4,7 +4,7 @@ use domain::time::Timestamp;
 
 use super::row;
 use crate::attributes::{Attributes, Reader, millis, number, seconds};
-use crate::{Store, StoreError, keys};
+use crate::{AccessRows, StoreError, keys};
 
 /// How long a row stays after it was last written, in milliseconds.
 const KEPT_MILLIS: u64 = 60 * 60 * 1_000;
@@ -39,13 +39,13 @@ impl Attempts {
     }
 }
 
-impl Store {
+impl AccessRows {
     /// The attempts as they now stand.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn attempts(&self, key: &GuardKey) -> Result<Option<Attempts>, StoreError> {
-        let row = self.read_row(&self.tables.catalog, key.to_row()).await?;
+        let row = self.database.read_row(&self.database.tables.catalog, key.to_row()).await?;
         row.map(|row| Attempts::from_row(&row)).transpose()
     }
 
@@ -60,9 +60,10 @@ impl Store {
         next: &Attempts,
     ) -> Result<bool, StoreError> {
         let put = self
+            .database
             .client
             .put_item()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .set_item(Some(key.to_row()))
             .item("count", number(next.count))
             .item("last_at", millis(next.last_at))
@@ -77,7 +78,7 @@ impl Store {
                 .expression_attribute_values(":count", number(seen.count))
                 .expression_attribute_values(":last_at", millis(seen.last_at)),
         };
-        self.put_if(put).await
+        self.database.put_if(put).await
     }
 
     /// Forgets the attempts: one was right.
@@ -86,15 +87,16 @@ impl Store {
     /// When the outcome is not known.
     pub async fn forget_attempts(&self, key: &GuardKey) -> Result<(), StoreError> {
         let answer = self
+            .database
             .client
             .delete_item()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .set_key(Some(key.to_row()))
             .return_consumed_capacity(aws_sdk_dynamodb::types::ReturnConsumedCapacity::Indexes)
             .send()
             .await
             .map_err(|error| StoreError::of("DeleteItem", &error))?;
-        self.meter.count_write(answer.consumed_capacity());
+        self.database.meter.count_write(answer.consumed_capacity());
         Ok(())
     }
 }

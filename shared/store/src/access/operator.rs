@@ -13,9 +13,9 @@ use super::{
     token_to_row, user_from_row, user_to_row,
 };
 use crate::attributes::{Attributes, Reader, millis, number, text};
-use crate::jobs::built;
+use crate::database::built;
 use crate::transaction::Transacted;
-use crate::{Store, StoreError, keys};
+use crate::{AccessRows, StoreError, keys};
 
 /// What came of creating something.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -103,11 +103,11 @@ impl Changes {
     }
 }
 
-impl Store {
+impl AccessRows {
     /// # Errors
     /// When the outcome is not known.
     pub async fn create_account(&self, account: &Account) -> Result<Created, StoreError> {
-        let catalog = &self.tables.catalog;
+        let catalog = &self.database.tables.catalog;
         let put = Put::builder()
             .table_name(catalog)
             .set_item(Some(account_to_row(account)))
@@ -121,7 +121,7 @@ impl Store {
             TransactWriteItem::builder().put(built(put.build())?).build(),
             TransactWriteItem::builder().put(built(listed.build())?).build(),
         ];
-        Ok(match self.transact(writes).await? {
+        Ok(match self.database.transact(writes).await? {
             Transacted::Done => Created::Done,
             Transacted::Refused(_) => Created::Taken,
         })
@@ -132,10 +132,10 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
-        let listed = self.catalog_rows(keys::accounts().to_owned(), String::new()).await?;
+        let listed = self.database.catalog_rows(keys::accounts().to_owned(), String::new()).await?;
         let ids = listed.iter().map(account_id).collect::<Result<Vec<_>, _>>()?;
         let keys = ids.iter().map(|id| row(keys::access(id), keys::account_row())).collect();
-        let rows = self.read_rows(&self.tables.catalog, keys).await?;
+        let rows = self.database.read_rows(&self.database.tables.catalog, keys).await?;
         let mut accounts = rows.iter().map(account_from_row).collect::<Result<Vec<_>, _>>()?;
         accounts.sort_by(|left, right| left.id.cmp(&right.id));
         Ok(accounts)
@@ -144,7 +144,8 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        let row = self.read_row(&self.tables.catalog, row(keys::access(id), keys::account_row())).await?;
+        let row =
+            self.database.read_row(&self.database.tables.catalog, row(keys::access(id), keys::account_row())).await?;
         row.map(|row| account_from_row(&row)).transpose()
     }
 
@@ -169,7 +170,7 @@ impl Store {
             return self.account(id).await;
         }
         let update = changes.on(self.update_of(row(keys::access(id), keys::account_row())));
-        self.update_if(update).await?.map(|row| account_from_row(&row)).transpose()
+        self.database.update_if(update).await?.map(|row| account_from_row(&row)).transpose()
     }
 
     /// # Errors
@@ -183,7 +184,7 @@ impl Store {
     /// # Errors
     /// When the database does not answer.
     pub async fn users(&self, account: &AccountId) -> Result<Vec<StoredUser>, StoreError> {
-        let rows = self.catalog_rows(keys::access(account), keys::users_prefix().to_owned()).await?;
+        let rows = self.database.catalog_rows(keys::access(account), keys::users_prefix().to_owned()).await?;
         rows.iter().map(user_from_row).collect()
     }
 
@@ -211,7 +212,7 @@ impl Store {
             return self.user_presented(Some(account), Some(email)).await;
         }
         let update = changes.on(self.update_of(row(keys::access(account), keys::user(email))));
-        self.update_if(update).await?.map(|row| user_from_row(&row)).transpose()
+        self.database.update_if(update).await?.map(|row| user_from_row(&row)).transpose()
     }
 
     /// Gives a user a password, and its email to the account where no host name says the account, unless another account
@@ -225,7 +226,7 @@ impl Store {
         email: &Email,
         password: &PasswordHash,
     ) -> Result<PasswordSet, StoreError> {
-        let catalog = &self.tables.catalog;
+        let catalog = &self.database.tables.catalog;
         let update = || {
             Update::builder()
                 .table_name(catalog)
@@ -245,13 +246,13 @@ impl Store {
             TransactWriteItem::builder().update(built(update().build())?).build(),
             TransactWriteItem::builder().put(built(login.build())?).build(),
         ];
-        match self.transact(writes).await? {
+        match self.database.transact(writes).await? {
             Transacted::Done => return Ok(PasswordSet::Done),
             Transacted::Refused(failed) if failed.first() == Some(&true) => return Ok(PasswordSet::NoUser),
             Transacted::Refused(_) => {}
         }
         let writes = vec![TransactWriteItem::builder().update(built(update().build())?).build()];
-        if let Transacted::Refused(_) = self.transact(writes).await? {
+        if let Transacted::Refused(_) = self.database.transact(writes).await? {
             return Ok(PasswordSet::NoUser);
         }
         Ok(match self.account_of_login(email).await? {
@@ -265,7 +266,7 @@ impl Store {
     /// # Errors
     /// When the outcome is not known.
     pub async fn clear_password(&self, account: &AccountId, email: &Email) -> Result<PasswordSet, StoreError> {
-        let catalog = &self.tables.catalog;
+        let catalog = &self.database.tables.catalog;
         let is_ours = self.account_of_login(email).await?.as_ref() == Some(account);
         let update = Update::builder()
             .table_name(catalog)
@@ -282,7 +283,7 @@ impl Store {
                 .expression_attribute_values(":account", text(account.as_str()));
             writes.push(TransactWriteItem::builder().delete(built(delete.build())?).build());
         }
-        Ok(match self.transact(writes).await? {
+        Ok(match self.database.transact(writes).await? {
             Transacted::Done => PasswordSet::Done,
             Transacted::Refused(_) => PasswordSet::NoUser,
         })
@@ -310,8 +311,8 @@ impl Store {
     pub async fn tokens_like(&self, account: &AccountId, prefix: &str) -> Result<Vec<ListedToken>, StoreError> {
         let prefix = format!("{}{prefix}", keys::tokens_prefix());
         let (rows, uses) = tokio::try_join!(
-            self.catalog_rows(keys::access(account), prefix.clone()),
-            self.catalog_rows(keys::last_uses(account), prefix),
+            self.database.catalog_rows(keys::access(account), prefix.clone()),
+            self.database.catalog_rows(keys::last_uses(account), prefix),
         )?;
         let mut days = HashMap::new();
         for used in &uses {
@@ -345,9 +346,9 @@ impl Store {
             // Closes the race with another revocation: the earlier one counts.
             .condition_expression("attribute_exists(pk) AND (attribute_not_exists(revoked_at) OR revoked_at > :at)")
             .expression_attribute_values(":at", millis(at));
-        let row = match self.update_if(update).await? {
+        let row = match self.database.update_if(update).await? {
             Some(row) => Some(row),
-            None => self.read_row(&self.tables.catalog, key).await?,
+            None => self.database.read_row(&self.database.tables.catalog, key).await?,
         };
         row.map(|row| token_from_row(&row)).transpose()
     }
@@ -364,39 +365,39 @@ impl Store {
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         let update = Update::builder()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .set_key(Some(row(keys::access(account), keys::token(old, new.kind))))
             .update_expression("SET revoked_at = :at")
             // Closes the race with a revocation and with another rotation: one token has one successor.
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(revoked_at)")
             .expression_attribute_values(":at", millis(at));
         let put = Put::builder()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .set_item(Some(token_to_row(account, new)))
             .condition_expression("attribute_not_exists(pk)");
         let writes = vec![
             TransactWriteItem::builder().update(built(update.build())?).build(),
             TransactWriteItem::builder().put(built(put.build())?).build(),
         ];
-        Ok(matches!(self.transact(writes).await?, Transacted::Done))
+        Ok(matches!(self.database.transact(writes).await?, Transacted::Done))
     }
 
     /// Puts a row that is new, beneath one that has to be there.
     async fn create_of(&self, owner: Attributes, new: Attributes) -> Result<Created, StoreError> {
         let put = Put::builder()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .set_item(Some(new))
             // Closes the race between two operators.
             .condition_expression("attribute_not_exists(pk)");
         let check = ConditionCheck::builder()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .set_key(Some(owner))
             .condition_expression("attribute_exists(pk)");
         let writes = vec![
             TransactWriteItem::builder().put(built(put.build())?).build(),
             TransactWriteItem::builder().condition_check(built(check.build())?).build(),
         ];
-        Ok(match self.transact(writes).await? {
+        Ok(match self.database.transact(writes).await? {
             Transacted::Done => Created::Done,
             Transacted::Refused(failed) if failed.first() == Some(&true) => Created::Taken,
             Transacted::Refused(_) => Created::NoOwner,
@@ -404,6 +405,6 @@ impl Store {
     }
 
     fn update_of(&self, key: Attributes) -> UpdateItemFluentBuilder {
-        self.client.update_item().table_name(&self.tables.catalog).set_key(Some(key))
+        self.database.client.update_item().table_name(&self.database.tables.catalog).set_key(Some(key))
     }
 }

@@ -8,7 +8,7 @@ use super::{
     user_from_row,
 };
 use crate::attributes::{number, seconds};
-use crate::{Store, StoreError, keys};
+use crate::{AccessRows, StoreError, keys};
 
 /// Days for which it is remembered when a token was last used.
 const LAST_USE_DAYS: u64 = 400;
@@ -22,13 +22,14 @@ pub struct Presented {
     pub attempts: Option<Attempts>,
 }
 
-impl Store {
+impl AccessRows {
     /// The account that a password of this user is of, where no host name says so.
     ///
     /// # Errors
     /// When the database does not answer.
     pub async fn account_of_login(&self, email: &Email) -> Result<Option<AccountId>, StoreError> {
-        let row = self.read_row(&self.tables.catalog, row(keys::login(email), keys::login_row())).await?;
+        let row =
+            self.database.read_row(&self.database.tables.catalog, row(keys::login(email), keys::login_row())).await?;
         row.map(|row| account_id(&row)).transpose()
     }
 
@@ -49,7 +50,7 @@ impl Store {
         wanted.extend(token.map(|(digest, kind)| row(&partition, keys::token(digest, kind))));
         wanted.extend(guard.map(GuardKey::to_row));
         let mut presented = Presented::default();
-        for row in self.read_rows(&self.tables.catalog, wanted).await? {
+        for row in self.database.read_rows(&self.database.tables.catalog, wanted).await? {
             let key = row.get("sk").and_then(|key| key.as_s().ok()).map_or("", String::as_str);
             if key == keys::account_row() {
                 presented.account = Some(account_from_row(&row)?);
@@ -75,7 +76,7 @@ impl Store {
     ) -> Result<Option<StoredUser>, StoreError> {
         let partition = account.map_or_else(|| keys::access_of_nobody().to_owned(), keys::access);
         let user = user.map_or_else(|| keys::users_prefix().to_owned(), keys::user);
-        let row = self.read_row(&self.tables.catalog, row(partition, user)).await?;
+        let row = self.database.read_row(&self.database.tables.catalog, row(partition, user)).await?;
         row.map(|row| user_from_row(&row)).transpose()
     }
 
@@ -91,16 +92,17 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let update = self
+            .database
             .client
             .update_item()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .set_key(Some(row(keys::last_uses(account), keys::token(digest, kind))))
             .update_expression("SET used_on = :day, expires_at = :expires")
             // Closes the race between two days: the later one stays. And a day is written once.
             .condition_expression("attribute_not_exists(used_on) OR used_on < :day")
             .expression_attribute_values(":day", number(day_of(now)))
             .expression_attribute_values(":expires", seconds(now.plus_millis(LAST_USE_DAYS * DAY_MILLIS)));
-        self.update_if(update).await?;
+        self.database.update_if(update).await?;
         Ok(())
     }
 }

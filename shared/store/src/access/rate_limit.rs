@@ -5,12 +5,12 @@ use domain::time::Timestamp;
 
 use super::row;
 use crate::attributes::{Reader, number, seconds};
-use crate::{Store, StoreError, keys};
+use crate::{AccessRows, StoreError, keys};
 
 /// A minute's count is of no use once the minute is over; clocks of containers may differ.
 const KEPT_SECONDS: u64 = 10 * 60;
 
-impl Store {
+impl AccessRows {
     /// Takes so many requests out of the account's minute, whether there are so many left or not. Answers how many were
     /// taken of it by everybody, these included.
     ///
@@ -19,15 +19,16 @@ impl Store {
     pub async fn take_requests(&self, account: &AccountId, minute: u64, requests: u32) -> Result<u64, StoreError> {
         let ends_at = Timestamp::from_seconds(minute * 60 + KEPT_SECONDS);
         let update = self
+            .database
             .client
             .update_item()
-            .table_name(&self.tables.catalog)
+            .table_name(&self.database.tables.catalog)
             .set_key(Some(row(keys::rate_limits(account), keys::rate_limit_minute(minute))))
             .update_expression("ADD taken :requests SET expires_at = :expires")
             .expression_attribute_values(":requests", number(requests))
             .expression_attribute_values(":expires", seconds(ends_at));
         // It has no condition, so it is done.
-        let row = self.update_if(update).await?.unwrap_or_default();
+        let row = self.database.update_if(update).await?.unwrap_or_default();
         Reader(&row).number("taken")
     }
 }

@@ -6,6 +6,7 @@ use domain::record::{RecordId, Row, State};
 
 use crate::Store;
 use crate::answering::answering;
+use crate::database::Database;
 use crate::records::Written;
 
 const THROTTLED: (u16, &str) =
@@ -24,17 +25,17 @@ fn write(id: u8) -> Write {
 async fn an_attempt_that_is_throttled_counts_though_the_next_succeeds() {
     let store = answering([THROTTLED, (200, r#"{"ConsumedCapacity":{"CapacityUnits":1.0}}"#)]).await;
     let id = JobId::new(store.clock());
-    assert_eq!(store.find_job_row(&acme(), id).await.unwrap(), None);
+    assert_eq!(store.jobs.find_job_row(&acme(), id).await.unwrap(), None);
     let reading = store.meter().read();
     assert_eq!((reading.throttles, reading.reads.requests, reading.reads.table_units), (1, 1, 1.0));
 }
 
 #[tokio::test]
 async fn it_counts_with_a_client_that_was_there_before_too() {
-    let Store { client, tables, clock, .. } = answering([THROTTLED, (200, "{}")]).await;
+    let Database { client, tables, clock, .. } = Database::clone(&answering([THROTTLED, (200, "{}")]).await.database);
     let store = Store::new(client, tables, clock);
     let id = JobId::new(store.clock());
-    assert_eq!(store.find_job_row(&acme(), id).await.unwrap(), None);
+    assert_eq!(store.jobs.find_job_row(&acme(), id).await.unwrap(), None);
     assert_eq!(store.meter().read().throttles, 1);
 }
 
@@ -43,7 +44,7 @@ async fn other_errors_are_not_throttles() {
     let refused = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"no"}"#;
     let store = answering([(503, "<html>"), (400, refused), (200, "{}")]).await;
     let id = JobId::new(store.clock());
-    assert_eq!(store.start(&acme(), id, store.clock().now()).await.unwrap(), None);
+    assert_eq!(store.jobs.start(&acme(), id, store.clock().now()).await.unwrap(), None);
     assert_eq!(store.meter().read().throttles, 0);
 }
 
@@ -62,7 +63,7 @@ async fn each_statement_of_a_batch_that_is_throttled_counts() {
         (200, r#"{"Responses":[{},{},{"Error":{"Code":"DuplicateItem","Message":"there"}}]}"#),
     ])
     .await;
-    let written = store.write_objects(&acme(), &[0, 1, 2, 3].map(write), store.clock().now()).await.unwrap();
+    let written = store.records.write_objects(&acme(), &[0, 1, 2, 3].map(write), store.clock().now()).await.unwrap();
     assert_eq!(written, [Written::Done, Written::Done, Written::Done, Written::Lost]);
     assert_eq!(store.meter().read().throttles, 2);
 }
@@ -76,11 +77,11 @@ async fn rows_that_a_batch_left_out_count() {
         (200, "{}"),
     ])
     .await;
-    let records = store.records(&acme(), [1, 2].map(|id| RecordId::from_bytes([id; 16]))).await.unwrap();
+    let records = store.records.records(&acme(), [1, 2].map(|id| RecordId::from_bytes([id; 16]))).await.unwrap();
     assert!(records.is_empty());
     assert_eq!(store.meter().read().throttles, 2);
     let (id, now) = (JobId::new(store.clock()), store.clock().now());
-    store.stash(&acme(), id, vec![(1, "chunk".to_owned())], now).await.unwrap();
+    store.jobs.stash(&acme(), id, vec![(1, "chunk".to_owned())], now).await.unwrap();
     assert_eq!(store.meter().read().throttles, 3);
 }
 
@@ -93,6 +94,6 @@ async fn a_transaction_counts_what_was_throttled_in_it() {
     }"#;
     let store = answering([(400, cancelled), THROTTLED, (200, "{}")]).await;
     let job = Job::queued(JobId::new(store.clock()), Operation::CreateObjects, 1, 1);
-    store.commit(&acme(), &job, None, store.clock().now()).await.unwrap();
+    store.jobs.commit(&acme(), &job, None, store.clock().now()).await.unwrap();
     assert_eq!(store.meter().read().throttles, 2);
 }

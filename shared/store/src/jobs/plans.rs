@@ -1,0 +1,170 @@
+//! The plans of chunks, and the chunks of a chain that wait.
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use domain::account::AccountId;
+use domain::job::{Job, JobId};
+use domain::plan::Plan;
+use domain::time::Timestamp;
+use futures_util::future::try_join_all;
+
+use crate::attributes::{Attributes, Reader, binary, broken, number, seconds, text};
+use crate::{Jobs, StoreError, keys};
+
+/// Ids do not compress; the texts of failures do, and they are what can be long.
+fn compressed(packed: Vec<u8>) -> (&'static str, Vec<u8>) {
+    const WORTH_IT: usize = 1_024;
+    if packed.len() > WORTH_IT
+        && let Ok(smaller) = zstd::bulk::compress(&packed, 1)
+        && smaller.len() < packed.len() * 9 / 10
+    {
+        return ("zstd", smaller);
+    }
+    ("packed", packed)
+}
+
+fn plan_from_row(row: &Attributes) -> Result<Plan, StoreError> {
+    /// More than the longest results of a chunk take.
+    const LONGEST: usize = 1024 * 1024;
+    let reader = Reader(row);
+    let decompressed;
+    let packed = if let Some(packed) = reader.optional_binary("packed")? {
+        packed
+    } else {
+        let smaller = reader.optional_binary("zstd")?.ok_or_else(|| broken("packed"))?;
+        decompressed = zstd::bulk::decompress(smaller, LONGEST).map_err(|_| broken("zstd"))?;
+        &decompressed
+    };
+    Plan::unpack(reader.number("revision")?, row.contains_key("closed"), packed).map_err(|_| broken("packed"))
+}
+
+impl Jobs {
+    /// Agrees on a chunk's plan: writes it if the one before it (or none, for revision 1) is what stands there.
+    /// Answers whether it does.
+    ///
+    /// # Errors
+    /// When the outcome is not known.
+    pub async fn agree(
+        &self,
+        account: &AccountId,
+        id: JobId,
+        chunk: u32,
+        plan: &Plan,
+        expires_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut put = self
+            .database
+            .client
+            .put_item()
+            .table_name(&self.database.tables.jobs)
+            .item("pk", text(keys::chunks_of(account, id)))
+            .item("sk", text(keys::results(chunk)))
+            .item("revision", number(plan.revision))
+            .item("expires_at", seconds(expires_at));
+        let (name, packed) = compressed(plan.pack());
+        put = put.item(name, binary(packed));
+        if plan.closed {
+            put = put.item("closed", AttributeValue::Bool(true));
+        }
+        // Closes the race between two deliveries of one chunk: each works only on what both have agreed to.
+        put = if plan.revision == 1 {
+            put.condition_expression("attribute_not_exists(pk)")
+        } else {
+            // A closed plan is the last, whoever knows its revision.
+            put.condition_expression("revision = :before AND attribute_not_exists(closed)")
+                .expression_attribute_values(":before", number(plan.revision - 1))
+        };
+        self.database.put_if(put).await
+    }
+
+    /// What has been agreed for a chunk.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn plan(&self, account: &AccountId, id: JobId, chunk: u32) -> Result<Option<Plan>, StoreError> {
+        let key = Attributes::from([
+            ("pk".to_owned(), text(keys::chunks_of(account, id))),
+            ("sk".to_owned(), text(keys::results(chunk))),
+        ]);
+        self.database.read_row(&self.database.tables.jobs, key).await?.map(|row| plan_from_row(&row)).transpose()
+    }
+
+    /// The results of every chunk of a job that has any.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn results(&self, account: &AccountId, id: JobId) -> Result<Vec<Plan>, StoreError> {
+        let mut plans = Vec::new();
+        let mut start = None;
+        loop {
+            let answer = self
+                .database
+                .client
+                .query()
+                .table_name(&self.database.tables.jobs)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":pk", text(keys::chunks_of(account, id)))
+                .expression_attribute_values(":prefix", text(keys::RESULTS_PREFIX))
+                .consistent_read(true)
+                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| StoreError::of("Query", &error))?;
+            self.database.meter.count_read(answer.consumed_capacity());
+            for row in answer.items() {
+                plans.push(plan_from_row(row)?);
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(plans);
+            }
+        }
+    }
+
+    /// The results that a job shows: none until it has completed or failed.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn shown_results(&self, account: &AccountId, job: &Job) -> Result<Vec<Plan>, StoreError> {
+        if job.status.shows_results() { self.results(account, job.id).await } else { Ok(Vec::new()) }
+    }
+
+    /// Keeps chunks that wait for the one before them, by index.
+    ///
+    /// # Errors
+    /// When not all of them are kept.
+    pub async fn stash(
+        &self,
+        account: &AccountId,
+        id: JobId,
+        chunks: Vec<(u32, String)>,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        const ROWS_PER_WRITE: usize = 25;
+        let rows: Vec<Attributes> = chunks
+            .into_iter()
+            .map(|(chunk, message)| {
+                Attributes::from([
+                    ("pk".to_owned(), text(keys::chunks_of(account, id))),
+                    ("sk".to_owned(), text(keys::stashed(chunk))),
+                    ("message".to_owned(), text(message)),
+                    ("expires_at".to_owned(), seconds(expires_at)),
+                ])
+            })
+            .collect();
+        try_join_all(rows.chunks(ROWS_PER_WRITE).map(|rows| self.database.put_rows(rows.to_vec()))).await.map(drop)
+    }
+
+    /// The message of a chunk that waits for the one before it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn stashed(&self, account: &AccountId, id: JobId, chunk: u32) -> Result<Option<String>, StoreError> {
+        let key = Attributes::from([
+            ("pk".to_owned(), text(keys::chunks_of(account, id))),
+            ("sk".to_owned(), text(keys::stashed(chunk))),
+        ]);
+        let row = self.database.read_row(&self.database.tables.jobs, key).await?;
+        row.map(|row| Reader(&row).text("message").map(str::to_owned)).transpose()
+    }
+}
