@@ -345,13 +345,14 @@ mod tests {
 
     use access::{Access, Settings, open_local_account};
     use axum::http::Request;
+    use database::TestDatabase;
     use domain::chunk::Chunk;
     use domain::clock::Clock;
     use store::Store;
-    use store::clients::{self, AwsSettings};
+
     use store::queue::{Queue, SendFuture};
     use store::rows::JobRow;
-    use store::tables::{self, TableNames};
+
     use tower::ServiceExt;
     use wire::AllowedOrigins;
 
@@ -369,14 +370,7 @@ mod tests {
     }
 
     async fn store() -> Store {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let database = dynoxide::Database::memory().unwrap();
-        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
-        let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
-        let names = TableNames::with_prefix("test");
-        tables::create_missing(&client, &names).await.unwrap();
-        Store::new(client, names, Clock::system())
+        TestDatabase::start("test").await.store(Clock::system())
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use access::{Access, NewToken, Operator, Settings, TokenRequest};
 use axum::Router;
 use axum::body::Body;
+use database::TestDatabase;
 use domain::account::{AccountId, Email, Role, TokenKind, User};
 use domain::clock::Clock;
 use domain::job::{JobId, Operation};
@@ -22,9 +23,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use store::Store;
 use store::catalog::compiled;
-use store::clients::{self, AwsSettings};
 use store::records::Written;
-use store::tables::{self, TableNames};
 use tower::ServiceExt;
 use wire::{AllowedOrigins, BASE, with_middleware};
 
@@ -74,17 +73,9 @@ impl Service {
     /// On a database of its own, at 2017-11-03T16:00:06.123Z, as an agent of the account `acme`.
     pub(crate) async fn start() -> Self {
         let clock = Clock::manual(Timestamp::from_millis(1_509_724_806_123), 1);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let database = dynoxide::Database::memory().unwrap();
-        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
-
-        let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
-        let names = TableNames::with_prefix("test");
-        tables::create_missing(&client, &names).await.unwrap();
+        let database = TestDatabase::start("test").await;
         // What access asks is not counted as the routes' own.
-        let access = Store::new(client.clone(), names.clone(), clock.clone());
-        let store = Store::new(client, names, clock.clone());
+        let (access, store) = (database.store(clock.clone()), database.store(clock.clone()));
         let account = AccountId::parse("acme").unwrap();
         let operator = Operator::new(store.clone());
         let stranger = AccountId::parse("stranger").unwrap();

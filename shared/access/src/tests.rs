@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use database::TestDatabase;
 use domain::account::{AccountId, Email, Role, TokenKind, User};
 use domain::clock::Clock;
 use domain::time::Timestamp;
@@ -10,8 +11,6 @@ use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use store::Store;
 use store::access::operator::{AccountChange, UserChange};
-use store::clients::{self, AwsSettings};
-use store::tables::{self, TableNames};
 use tokio::sync::oneshot;
 
 use crate::{Access, NewToken, Operator, Refusal, Settings, Source, TokenRequest};
@@ -46,18 +45,11 @@ fn source(last: u8) -> Source {
 
 impl Scene {
     async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let database = dynoxide::Database::memory().unwrap();
         let (end, ended) = oneshot::channel::<()>();
-        let ended = async { drop(ended.await) };
-        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, ended));
-        let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
-        let names = TableNames::with_prefix("test");
-        tables::create_missing(&client, &names).await.unwrap();
+        let database = TestDatabase::start_until("test", async { drop(ended.await) }).await;
         // At the beginning of a minute.
         let clock = Clock::manual(Timestamp::from_millis(29_448_000 * MINUTE), 7);
-        let store = Store::new(client, names, clock);
+        let store = database.store(clock);
         let scene = Self { operator: Operator::new(store.clone()), store, database: end };
         for id in ["acme", "other"] {
             scene.operator.create_account(&account(id), true, None).await.unwrap();

@@ -8,47 +8,32 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
+use database::TestDatabase;
 use domain::clock::Clock;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
-use store::Store;
-use store::clients::{self, AwsSettings};
-use store::tables::{self, TableNames};
 use tower::ServiceExt;
 
-/// Where a database with the local account is served, for all tests of the process: by a thread that outlives each of them.
-static DATABASE: LazyLock<String> = LazyLock::new(|| {
+/// A database with the local account, for all tests of the process: served by a thread that outlives each of them.
+static DATABASE: LazyLock<TestDatabase> = LazyLock::new(|| {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let endpoint = format!("http://{}", listener.local_addr().unwrap());
-            let database = dynoxide::Database::memory().unwrap();
-            let server = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending());
-            let prepared = async {
-                let store = store_at(&endpoint, &Clock::system());
-                let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
-                tables::create_missing(&client, &TableNames::with_prefix("test")).await.unwrap();
-                open_local_account(&store).await.unwrap();
-                send.send(endpoint.clone()).unwrap();
-            };
-            let _ = tokio::join!(server, prepared);
+            let database = TestDatabase::start("test").await;
+            open_local_account(&database.store(Clock::system())).await.unwrap();
+            send.send(database).unwrap();
+            std::future::pending::<()>().await;
         });
     });
     receive.recv().unwrap()
 });
 
-fn store_at(endpoint: &str, clock: &Clock) -> Store {
-    let client = clients::dynamodb(&AwsSettings::emulator(endpoint), clients::http_client());
-    Store::new(client, TableNames::with_prefix("test"), clock.clone())
-}
-
 /// Lets the users of the account `local` in.
 pub(crate) fn local_access(clock: &Clock) -> Access {
     let settings = Settings { requests_per_minute: 1_000_000, ..Settings::default() };
-    Access::new(store_at(&DATABASE, clock), settings)
+    Access::new(DATABASE.store(clock.clone()), settings)
 }
 
 /// An answer, read to its end.

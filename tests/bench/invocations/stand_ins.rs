@@ -8,13 +8,13 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
+use database::TestDatabase;
 use domain::account::{AccountId, Role};
 use domain::clock::Clock;
 use domain::job::JobId;
 use serde_json::{Value, json};
 use store::Store;
-use store::clients::{self, AwsSettings};
-use store::tables::{self, TableNames};
+use store::tables::TableNames;
 use tokio::net::TcpListener;
 
 use crate::Failure;
@@ -36,14 +36,9 @@ type Sent = Arc<Mutex<Vec<String>>>;
 
 impl World {
     pub async fn start(programs: PathBuf) -> Result<Self, Failure> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let database = format!("http://{}", listener.local_addr()?);
-        let engine = dynoxide::Database::memory()?;
-        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, engine, std::future::pending()));
-        let client = clients::dynamodb(&AwsSettings::emulator(&database), clients::http_client());
-        let names = TableNames::with_prefix(TABLES);
-        tables::create_missing(&client, &names).await?;
-        let store = Store::new(client, names, Clock::system());
+        let database = TestDatabase::start(TABLES).await;
+        let store = database.store(Clock::system());
+        let database = database.endpoint;
         let sent = Sent::default();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let queue = format!("http://{}", listener.local_addr()?);

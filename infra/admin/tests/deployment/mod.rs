@@ -9,6 +9,7 @@ use std::time::Duration;
 use access::{Access, Settings, Source};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use database::TestDatabase;
 use domain::account::usage::PerKind;
 use domain::account::{AccountId, Identity};
 use domain::clock::Clock;
@@ -23,8 +24,7 @@ use serde_json::Value;
 use store::Store;
 use store::clients::{AwsSettings, dynamodb, http_client};
 use store::jobs::Commit;
-use store::tables::{TableNames, create_missing};
-use tokio::net::TcpListener;
+use store::tables::TableNames;
 use tokio::runtime::Runtime;
 
 /// What callers are let in by: the tables of the stack `sundial`.
@@ -47,14 +47,9 @@ impl Deployment {
     pub fn start() -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let (endpoint, store) = runtime.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            let endpoint = format!("http://{}", listener.local_addr().expect("its address"));
-            let database = dynoxide::Database::memory().expect("a database");
-            tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
-            let client = dynamodb(&AwsSettings::emulator(&endpoint), http_client());
-            let names = TableNames::with_prefix("sundial");
-            create_missing(&client, &names).await.expect("the tables");
-            (endpoint, Store::new(client, names, Clock::shiftable()))
+            let database = TestDatabase::start("sundial").await;
+            let store = database.store(Clock::shiftable());
+            (database.endpoint, store)
         });
         Self { runtime, endpoint, store, sources: AtomicU32::new(1) }
     }

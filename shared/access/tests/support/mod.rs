@@ -3,12 +3,11 @@
 use access::Operator;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use database::TestDatabase;
 use domain::account::{AccountId, Email, Role, User};
 use domain::clock::Clock;
 use secrecy::SecretString;
 use store::Store;
-use store::clients::{self, AwsSettings};
-use store::tables::{self, TableNames};
 
 /// Everybody's.
 pub const PASSWORD: &str = "correct horse battery";
@@ -18,14 +17,7 @@ pub fn basic(user: &str, secret: &str) -> String {
 }
 
 pub async fn database() -> Store {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
-    let database = dynoxide::Database::memory().expect("a database");
-    tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
-    let client = clients::dynamodb(&AwsSettings::emulator(&endpoint), clients::http_client());
-    let names = TableNames::with_prefix("bench");
-    tables::create_missing(&client, &names).await.expect("tables");
-    Store::new(client, names, Clock::system())
+    TestDatabase::start("bench").await.store(Clock::system())
 }
 
 pub async fn add_user(operator: &Operator, account: &AccountId, name: &str) -> Email {
