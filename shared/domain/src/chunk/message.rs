@@ -24,7 +24,7 @@ pub struct ChunkItem<'json> {
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Content<'json> {
-    /// Raw JSON that [`Item::parse`] reads.
+    /// Raw JSON that [`Item::parse`](crate::request::item::Item::parse) reads.
     Raw(Cow<'json, str>),
     /// Known to fail already: only its result travels.
     Refused(Problem),
