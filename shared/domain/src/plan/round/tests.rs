@@ -7,6 +7,7 @@ use crate::account::AccountId;
 use crate::chunk::{Packing, pack};
 use crate::clock::Clock;
 use crate::job::JobId;
+use crate::plan::decide::{Write, version_of};
 use crate::plan::groups::items;
 use crate::record::{ObjectRecord, State};
 use crate::request::JobRequest;
