@@ -109,8 +109,43 @@ mod tests {
     use crate::plan::decide::Types;
     use crate::plan::{Budget, Entry};
     use crate::time::Timestamp;
+    use crate::types::RelationshipType;
 
     use super::*;
+
+    #[test]
+    fn items_of_one_relationship_are_one_group_and_come_back_in_order() {
+        let clock = Clock::manual(Timestamp::from_seconds(1_700_000_000), 1);
+        let (account, job) = (AccountId::parse("acme").unwrap(), JobId::new(&clock));
+        let mut types = Types::default();
+        let data = serde_json::json!({"key": "likes", "source": "product", "target": ["product"]});
+        let likes = RelationshipType::parse(&data, clock.now()).unwrap();
+        types.relationships.insert(likes.key.clone(), likes);
+        let context = Context {
+            account: &account,
+            job,
+            now: clock.now(),
+            types: &types,
+            positions: &[0, 1, 2, 3],
+            budget: Budget::of_job(4),
+        };
+        let [one, other] = [1, 2].map(|byte| RecordId::from_bytes([byte; 16]).to_string());
+        let end = |external_id: &str| format!(r#"{{"type":"product","external_id":"{external_id}"}}"#);
+        let relate =
+            |to: &str| format!(r#"{{"relationship_type":"likes","source":{},"target":{}}}"#, end("a"), end(to));
+        for (operation, raw) in [
+            (Operation::CreateRelationships, [relate("b"), relate("c"), relate("b")]),
+            (Operation::DeleteRelationships, [one.clone(), other, one].map(|id| format!("\"{id}\""))),
+        ] {
+            let items = (0..).zip(&raw).map(|(at, raw)| (at, Item::parse(operation, raw).unwrap())).collect();
+            let (groups, stray) = group(context, items, None);
+            let positions = |group: &Group<'_>| group.steps.iter().map(|step| step.position).collect::<Vec<_>>();
+            assert_eq!(groups.iter().map(positions).collect::<Vec<_>>(), [vec![0, 2], vec![1]], "{operation:?}");
+            assert!(stray.is_empty() && groups[0].id != groups[1].id);
+            let back = ungroup(groups, stray);
+            assert_eq!(back.iter().map(|(position, _)| *position).collect::<Vec<_>>(), [0, 1, 2]);
+        }
+    }
 
     /// The mark of a write names the last item of its group. A worker that groups otherwise would not find it.
     #[test]

@@ -326,3 +326,47 @@ fn what_nobody_began_is_not_processed_and_what_is_refused_stays_so() {
         assert_eq!(problems[0] == Problem::not_processed(), !is_refused, "{problems:?}");
     }
 }
+
+/// A job of these items in one chunk, as its message says it, handed to `look` with the beginning of a delivery.
+fn delivered(operation: Operation, data: &Value, look: impl FnOnce(Round<'_>)) {
+    let clock = Clock::manual(NOW, 1);
+    let body = json!({"type": operation.job_type(), "action": operation.action(), "data": data}).to_string();
+    let request = JobRequest::parse(body.as_bytes()).unwrap();
+    let job = Job::queued(JobId::new(&clock), operation, 2, 1);
+    let message = pack(&account(), job.id, &request, Packing::default()).chunks[0].to_message();
+    look(Round::new(&Chunk::from_message(&message).unwrap(), &job));
+}
+
+#[test]
+fn a_chunk_whose_plan_is_closed_is_given_up() {
+    delivered(Operation::SetObjects, &json!(wanted(Operation::SetObjects)), |mut round| {
+        assert!(!round.is_given_up(), "nothing is agreed");
+        let open = Plan { revision: 3, made_at: NOW, closed: false, entries: Vec::new() };
+        round.adopt(Some(open.clone()));
+        assert!(!round.is_given_up());
+        let closed = Plan { closed: true, ..open };
+        round.adopt(Some(closed.clone()));
+        assert!(round.is_given_up());
+        assert_eq!((round.take_plan(), round.take_plan()), (Some(closed), None));
+    });
+}
+
+#[test]
+fn no_more_is_made_than_there_is_room_for_and_what_is_there_takes_none() {
+    let set = |external_id: &str| json!({"type": "product", "external_id": external_id, "attributes": {"price": 1}});
+    let (types, data) = (types(), json!([set("first"), set("a"), set("second")]));
+    for (room, made) in [(0, [false, true, false]), (1, [true, true, false]), (2, [true, true, true])] {
+        delivered(Operation::SetObjects, &data, |mut round| {
+            round.bound_room(room);
+            let (all, refused) = items(round.chunk());
+            let (mut open, stray) = round.group(round.context(&types, NOW), all);
+            let rows = round.rows(HashMap::from([record("a")]));
+            let mut deciding = round.decide(round.context(&types, NOW), &mut open, &rows, &refused, &stray);
+            while deciding.go_on() {}
+            let decided = deciding.done();
+            let succeeds: Vec<bool> = decided.entries.iter().map(|entry| entry.outcome.is_success()).collect();
+            assert_eq!(succeeds, made, "room for {room}");
+            assert_eq!(decided.writes.len(), made.iter().filter(|made| **made).count());
+        });
+    }
+}
