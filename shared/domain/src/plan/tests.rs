@@ -161,3 +161,52 @@ fn a_chunk_of_the_longest_results_fits_its_row() {
         assert!(packed < 380_000, "{total}: {packed}");
     }
 }
+
+/// A plan with everything that few jobs have: names of items, records that are made, what only a validating job says, and reliance.
+fn rich() -> Plan {
+    let named = |entry: Entry, name: &str| Entry { client_ref: Some(name.into()), ..entry };
+    let failure = |detail: &'static str| Outcome::failure(Problem::unprocessable(detail));
+    let entries = vec![
+        named(Entry { makes: true, ..Entry::new(0, Outcome::Success(id(1)), 0) }, "row 1"),
+        Entry::new(3, Outcome::Success(id(2)), 700),
+        named(Entry::new(300, Outcome::WouldMake, 0), "row \"2\""),
+        named(Entry { relies_on: Some(0), ..Entry::new(301, failure("after"), 0) }, ""),
+        Entry::new(9_999, failure("by itself"), 0),
+    ];
+    Plan { revision: 2, made_at: Timestamp::from_seconds(1_700_000_000), closed: false, entries }
+}
+
+#[test]
+fn names_of_items_and_what_is_made_are_kept_in_a_plan_and_counted() {
+    let plan = rich();
+    assert_eq!(Plan::unpack(plan.revision, plan.closed, &plan.pack()), Ok(plan.clone()));
+    assert_eq!((plan.succeeded(), plan.failed()), (3, 2));
+    let unnamed = Plan {
+        entries: plan.entries.iter().take(2).map(|entry| Entry { client_ref: None, ..entry.clone() }).collect(),
+        ..plan.clone()
+    };
+    assert_eq!(Plan::unpack(2, false, &unnamed.pack()), Ok(unnamed.clone()));
+    assert_eq!(unnamed.pack()[0], FORMAT, "what an earlier release reads too");
+    assert_eq!(plan.pack()[0], FORMAT_WITH_REFS);
+}
+
+#[test]
+fn a_result_repeats_the_clients_name_and_on_a_page_its_position() {
+    let plan = rich();
+    let shown = |render: fn(&Entry, &mut Vec<u8>), place: usize| {
+        let mut json = Vec::new();
+        render(&plan.entries[place], &mut json);
+        String::from_utf8(json).unwrap()
+    };
+    let data = format!(r#""success":true,"data":{{"id":"{}"}}"#, id(1));
+    assert_eq!(shown(Entry::render, 0), format!(r#"{{{data},"client_ref":"row 1"}}"#));
+    assert_eq!(shown(Entry::render_with_position, 0), format!(r#"{{"position":0,"client_ref":"row 1",{data}}}"#));
+    assert_eq!(
+        shown(Entry::render_with_position, 2),
+        r#"{"position":300,"client_ref":"row \"2\"","success":true,"data":{}}"#
+    );
+    assert_eq!(
+        shown(Entry::render_with_position, 1),
+        format!(r#"{{"position":3,"success":true,"data":{{"id":"{}"}}}}"#, id(2))
+    );
+}
