@@ -5,10 +5,10 @@
 
 use domain::chunk::Chunk;
 use domain::job::{Job, Operation};
-use domain::plan::decide::{
-    Context, Decision, Ends, RelationshipDecision, Types, Write, decide_object, decide_relationship, version_of,
-};
-use domain::plan::{Budget, Entry, Outcome, Plan};
+use domain::plan::Plan;
+use domain::plan::decide::{Types, Write};
+use domain::plan::groups::items;
+use domain::plan::round::Round;
 use domain::request::item::Item;
 use store::Store;
 use store::catalog::compiled;
@@ -75,7 +75,7 @@ pub async fn agreed_writes(store: &Store, delivery: &Delivery) -> Vec<Write> {
 }
 
 async fn agree(store: &Store, chunk: &Chunk<'_>, job: &Job) -> (Plan, Vec<Write>) {
-    let (plan, writes) = plan(store, chunk).await;
+    let (plan, writes) = plan(store, chunk, job).await;
     let agreed = store.jobs.agree(&chunk.account, chunk.job, chunk.index, &plan, job.expires_at()).await;
     assert!(agreed.expect("the database"), "another worker was first");
     (plan, writes)
@@ -88,54 +88,20 @@ async fn start(store: &Store, chunk: &Chunk<'_>) -> Job {
 }
 
 /// What a worker that meets nobody agrees on and writes.
-async fn plan(store: &Store, chunk: &Chunk<'_>) -> (Plan, Vec<Write>) {
-    let (items, mut refused) = domain::plan::groups::items(chunk);
+async fn plan(store: &Store, chunk: &Chunk<'_>, job: &Job) -> (Plan, Vec<Write>) {
+    let (round, (items, refused)) = (Round::new(chunk, job), items(chunk));
     let types = types(store, chunk, &items).await;
-    let now = store.clock().now();
-    let budget = Budget::of_job(chunk.total);
-    let positions: Vec<u32> = chunk.items.iter().map(|item| item.position).collect();
-    let context =
-        Context { account: &chunk.account, job: chunk.job, now, types: &types, positions: &positions, budget };
-    let (groups, stray) = domain::plan::groups::group(context, items, None);
-    refused.extend(stray.into_iter().map(|(position, _, problem)| (position, Outcome::failure(problem))));
-    let ends_named = groups.iter().flat_map(|group| &group.steps).flat_map(|step| match &step.item {
-        Item::Relate { source, target, .. } => vec![source, target],
-        _ => Vec::new(),
-    });
-    let ids = groups.iter().map(|group| group.id).chain(ends_named.filter_map(|end| end.of(&chunk.account).object()));
-    let ids: std::collections::HashSet<_> = ids.collect();
-    let rows = store.records.records(&chunk.account, ids).await.expect("the database");
-    let ends: Ends = rows.iter().filter_map(|(id, row)| Some((*id, row.object()?.clone()))).collect();
-
-    let mut entries: Vec<Entry> =
-        refused.into_iter().map(|(position, outcome)| Entry::new(position, outcome, 0)).collect();
-    let mut writes = Vec::new();
-    for group in &groups {
-        let row = rows.get(&group.id);
-        let Decision { outcomes, write } = match chunk.operation {
-            Operation::CreateRelationships | Operation::DeleteRelationships => {
-                match decide_relationship(context, group.id, &group.steps, row, &ends) {
-                    RelationshipDecision::Decided(decision) => decision,
-                    RelationshipDecision::Fence(_) => panic!("nothing was agreed before"),
-                }
-            }
-            _ => decide_object(context, group.id, &group.steps, row),
-        };
-        let mut after = None;
-        let mut makes = write.as_ref().is_some_and(Write::makes);
-        for (position, outcome) in outcomes {
-            if outcome.is_success() {
-                after = Some(position);
-                let makes = std::mem::take(&mut makes);
-                entries.push(Entry { makes, ..Entry::new(position, outcome, version_of(row)) });
-            } else {
-                entries.push(Entry { relies_on: after, ..Entry::new(position, outcome, 0) });
-            }
-        }
-        writes.extend(write);
-    }
-    entries.sort_by_key(|entry| entry.position);
-    (Plan { revision: 1, made_at: now, closed: false, entries }, writes)
+    let context = round.context(&types, store.clock().now());
+    let (mut open, stray) = round.group(context, items);
+    // A create, too, is judged by what is there: so none of the writes is lost.
+    let mut wanted = round.to_read(&open);
+    wanted.extend(open.iter().map(|group| group.id));
+    let rows = round.rows(store.records.records(&chunk.account, wanted).await.expect("the database"));
+    let mut deciding = round.decide(context, &mut open, &rows, &refused, &stray);
+    while deciding.go_on() {}
+    let decided = deciding.done();
+    let writes = decided.writes.into_iter().map(|planned| planned.write).collect();
+    (round.proposal(decided.entries, context.now), writes)
 }
 
 async fn types(store: &Store, chunk: &Chunk<'_>, items: &[(u32, Item<'_>)]) -> Types {
