@@ -299,7 +299,8 @@ impl Catalog {
     }
 
     async fn type_rows(&self, account: &AccountId, kind: TypeKind) -> Result<Vec<Attributes>, StoreError> {
-        self.database.catalog_rows(keys::account(account), keys::types_prefix(kind)).await
+        let table = &self.database.tables.catalog;
+        self.database.rows_that_begin(table, &keys::account(account), &keys::types_prefix(kind)).await
     }
 }
 

@@ -120,17 +120,22 @@ impl Database {
         Err(StoreError::Unavailable { call: "BatchWriteItem", reason: "rows stayed unprocessed".to_owned() })
     }
 
-    /// Every row of a partition of the catalog whose key begins so, in the order of the keys.
-    pub(crate) async fn catalog_rows(&self, partition: String, prefix: String) -> Result<Vec<Attributes>, StoreError> {
+    /// Every row of a partition of a table whose sort key begins so, in the order of the keys.
+    pub(crate) async fn rows_that_begin(
+        &self,
+        table: &str,
+        partition: &str,
+        prefix: &str,
+    ) -> Result<Vec<Attributes>, StoreError> {
         let mut rows = Vec::new();
         let mut start = None;
         loop {
             let mut query = self
                 .client
                 .query()
-                .table_name(&self.tables.catalog)
+                .table_name(table)
                 .key_condition_expression("pk = :pk")
-                .expression_attribute_values(":pk", text(&partition))
+                .expression_attribute_values(":pk", text(partition))
                 .consistent_read(true)
                 .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
                 .set_exclusive_start_key(start);
@@ -138,7 +143,7 @@ impl Database {
             if !prefix.is_empty() {
                 query = query
                     .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                    .expression_attribute_values(":prefix", text(&prefix));
+                    .expression_attribute_values(":prefix", text(prefix));
             }
             let answer = query.send().await.map_err(|error| StoreError::of("Query", &error))?;
             self.meter.count_read(answer.consumed_capacity());

@@ -132,7 +132,7 @@ impl AccessRows {
     /// # Errors
     /// When the database does not answer.
     pub async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
-        let listed = self.database.catalog_rows(keys::accounts().to_owned(), String::new()).await?;
+        let listed = self.database.rows_that_begin(&self.database.tables.catalog, keys::accounts(), "").await?;
         let ids = listed.iter().map(account_id).collect::<Result<Vec<_>, _>>()?;
         let keys = ids.iter().map(|id| row(keys::access(id), keys::account_row())).collect();
         let rows = self.database.read_rows(&self.database.tables.catalog, keys).await?;
@@ -184,7 +184,10 @@ impl AccessRows {
     /// # Errors
     /// When the database does not answer.
     pub async fn users(&self, account: &AccountId) -> Result<Vec<StoredUser>, StoreError> {
-        let rows = self.database.catalog_rows(keys::access(account), keys::users_prefix().to_owned()).await?;
+        let rows = self
+            .database
+            .rows_that_begin(&self.database.tables.catalog, &keys::access(account), keys::users_prefix())
+            .await?;
         rows.iter().map(user_from_row).collect()
     }
 
@@ -310,9 +313,11 @@ impl AccessRows {
     /// When the database does not answer.
     pub async fn tokens_like(&self, account: &AccountId, prefix: &str) -> Result<Vec<ListedToken>, StoreError> {
         let prefix = format!("{}{prefix}", keys::tokens_prefix());
+        let (table, access, last_uses) =
+            (&self.database.tables.catalog, keys::access(account), keys::last_uses(account));
         let (rows, uses) = tokio::try_join!(
-            self.database.catalog_rows(keys::access(account), prefix.clone()),
-            self.database.catalog_rows(keys::last_uses(account), prefix),
+            self.database.rows_that_begin(table, &access, &prefix),
+            self.database.rows_that_begin(table, &last_uses, &prefix),
         )?;
         let mut days = HashMap::new();
         for used in &uses {

@@ -1,6 +1,6 @@
 //! The plans of chunks, and the chunks of a chain that wait.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::AccountId;
 use domain::job::{Job, JobId};
 use domain::plan::Plan;
@@ -93,32 +93,9 @@ impl Jobs {
     /// # Errors
     /// When the database does not answer.
     pub async fn results(&self, account: &AccountId, id: JobId) -> Result<Vec<Plan>, StoreError> {
-        let mut plans = Vec::new();
-        let mut start = None;
-        loop {
-            let answer = self
-                .database
-                .client
-                .query()
-                .table_name(&self.database.tables.jobs)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-                .expression_attribute_values(":pk", text(keys::chunks_of(account, id)))
-                .expression_attribute_values(":prefix", text(keys::RESULTS_PREFIX))
-                .consistent_read(true)
-                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| StoreError::of("Query", &error))?;
-            self.database.meter.count_read(answer.consumed_capacity());
-            for row in answer.items() {
-                plans.push(plan_from_row(row)?);
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(plans);
-            }
-        }
+        let (table, partition) = (&self.database.tables.jobs, keys::chunks_of(account, id));
+        let rows = self.database.rows_that_begin(table, &partition, keys::RESULTS_PREFIX).await?;
+        rows.iter().map(plan_from_row).collect()
     }
 
     /// The results that a job shows: none until it has completed or failed.
