@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::job::Operation;
 use crate::limits;
 use crate::problem::{Problem, quoted};
-use crate::request::members::{Name, NoMembers, kind_of, members};
+use crate::request::members::{NoMembers, kind_of, members, position_of};
 
 /// A request that makes a job: an operation and at least one item.
 #[derive(Clone, Debug)]
@@ -124,7 +124,9 @@ impl<'body> Visitor<'body> for AtOnce {
 
     fn visit_map<Access: MapAccess<'body>>(self, mut map: Access) -> Result<Self::Value, Access::Error> {
         let (mut found, mut items) = ([None; MEMBERS.len()], None);
-        while let Some(position) = map.next_key_seed(Name(&MEMBERS))? {
+        // As raw text, which `serde_json` reads as strictly as all else: of bytes it takes control characters too.
+        while let Some(name) = map.next_key::<&RawValue>()? {
+            let position = position_of(name, &MEMBERS);
             let is_twice = match position {
                 None => map.next_value::<IgnoredAny>().map(|_| false)?,
                 Some(position) if MEMBERS[position] == "data" => items.replace(map.next_value()?).is_some(),
@@ -237,6 +239,8 @@ mod tests {
             check(&body, BadRequest, &format!("{name} is given more than once"));
         }
         check(r#"{"d\u0061ta":[],"data":[]}"#, BadRequest, "data is given more than once");
+        check("{\"type\":1,\"da\u{0}ta\":1}", BadRequest, "not JSON");
+        check("{\"type\":1,\"a\nb\":1}", BadRequest, "not JSON");
         let many = format!(r#"{{"type":"resources","action":"delete","data":[{}1]}}"#, "1,".repeat(10_000));
         check(&many, UnprocessableEntity, "at most 10000 items, not 10001");
     }
@@ -286,6 +290,18 @@ mod tests {
         check(&format!(r#"{{"type":{deep}}}"#), UnprocessableEntity, "type must be a string, not an array");
         let body = format!(r#"{{"type":"resources","action":"post","data":[1,{deep}],"x":{deep}}}"#);
         assert_eq!(JobRequest::parse(body.as_bytes()).unwrap().items.len(), 2);
+    }
+
+    #[test]
+    fn a_member_whose_name_is_not_json_makes_no_job() {
+        let named = |name: &str| format!(r#"{{"type":"resources","action":"post","data":[1],"{name}":1}}"#);
+        for name in (0..' ' as u8).map(char::from) {
+            check(&named(&format!("a{name}")), BadRequest, "not JSON");
+            check(&named(&format!("\\\\{name}")), BadRequest, "not JSON");
+        }
+        for name in [r"\u0000", r"\n", r"\ud800", "\u{7f}", r#"\""#] {
+            assert_eq!(JobRequest::parse(named(name).as_bytes()).unwrap().items.len(), 1, "{name}");
+        }
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub enum NoMembers<'names> {
 
 /// The raw text of the named members of the JSON object `json`, in the order of `names`; `None` where one is absent.
 ///
-/// Other members are passed over, however often they stand there.
+/// Other members are passed over, however often they stand there. `json` is known to be JSON: a control character in the name
+/// of a member, which would make it none, is not noticed here.
 ///
 /// # Errors
 /// When `json` is not an object, or has one of the members twice.
@@ -65,9 +66,15 @@ impl<'json, const N: usize> Visitor<'json> for Members<'_, 'json, N> {
     }
 }
 
-/// Reads a key as its position among the wanted names, so that no key is copied. As bytes: a key that is no Unicode text
-/// (`"\ud800"`) is nobody's name, and passed over like any other.
-pub(crate) struct Name<'names>(pub(crate) &'names [&'names str]);
+/// The position among `names` of a member's name, which is the raw text of a JSON string.
+pub(crate) fn position_of(name: &RawValue, names: &[&str]) -> Option<usize> {
+    Name(names).deserialize(&mut serde_json::Deserializer::from_str(name.get())).ok().flatten()
+}
+
+/// Reads a key of what is known to be JSON as its position among the wanted names, so that no key is copied. As bytes: a key
+/// that is no Unicode text (`"\ud800"`) is nobody's name, and passed over like any other. Of bytes, `serde_json` takes control
+/// characters too, which JSON does not have.
+struct Name<'names>(&'names [&'names str]);
 
 impl<'json> DeserializeSeed<'json> for Name<'_> {
     type Value = Option<usize>;
