@@ -1,27 +1,18 @@
 //! Rows made into items of a job, by the schema of their type.
 
+mod columns;
+mod rule;
+
 use std::collections::HashMap;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::rows::{Raw, Row};
 use crate::arguments::{Action, ImportArguments};
 use crate::failure::Failure;
+use rule::{Rule, quoted};
 
-/// What a column is.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Target {
-    Nothing,
-    Id,
-    ExternalId,
-    Attribute { path: Vec<String>, rule: Rule },
-}
-
-/// What a schema says of one attribute, as far as it is needed to read a cell.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Rule {
-    kinds: Vec<String>,
-}
+pub(crate) use columns::Target;
 
 /// What is wrong with a row.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -79,104 +70,6 @@ impl Converter {
 
     pub(crate) fn columns(&self) -> &[(String, Target)] {
         &self.columns
-    }
-
-    fn match_columns(&mut self, options: &ImportArguments, columns: &[String]) -> Result<(), Failure> {
-        let named = options.maps.iter().map(|(column, _)| column).chain(&options.ignored);
-        for name in named.chain(&options.id).chain(&options.external_id) {
-            if !columns.contains(name) {
-                return Err(Failure::Usage(format!(
-                    "the file has no column {name}: its columns are {}",
-                    columns.join(", ")
-                )));
-            }
-        }
-        let mut unknown = Vec::new();
-        for (index, name) in columns.iter().enumerate() {
-            if columns[..index].contains(name) {
-                return Err(Failure::NotDone(format!("the file has two columns {name}: give one another name")));
-            }
-            let target = self.target(name).unwrap_or_else(|| {
-                unknown.push(name.clone());
-                Target::Nothing
-            });
-            if target != Target::Nothing
-                && let Some((other, _)) = self.columns.iter().find(|(_, taken)| *taken == target)
-            {
-                return Err(Failure::Usage(format!(
-                    "the columns {other} and {name} are the same attribute: --ignore one"
-                )));
-            }
-            self.columns.push((name.clone(), target));
-        }
-        if !unknown.is_empty() {
-            return Err(Failure::NotDone(format!(
-                "nothing was sent: the type {} has no attribute for {}. Its attributes are {}. Say which one a column is with \
-                 --map COLUMN=ATTRIBUTE, or leave it out with --ignore COLUMN",
-                self.object_type,
-                unknown.join(", "),
-                self.attributes().join(", ")
-            )));
-        }
-        let has = |wanted: &Target| self.columns.iter().any(|(_, target)| target == wanted);
-        if self.action.needs_id() && !has(&Target::Id) {
-            return Err(Failure::Usage(format!("{} needs the column of the id: --id COLUMN", self.action.name())));
-        }
-        if self.action.needs_external_id() && !has(&Target::ExternalId) {
-            return Err(Failure::Usage(format!(
-                "{} needs the column of the external id: --external-id COLUMN",
-                self.action.name()
-            )));
-        }
-        Ok(())
-    }
-
-    /// What a column is, or nothing when it is nothing that the type has.
-    fn target(&self, name: &str) -> Option<Target> {
-        if self.ignored.iter().any(|ignored| ignored == name) {
-            return Some(Target::Nothing);
-        }
-        if let Some(attribute) = self.maps.get(name) {
-            return self.attribute(attribute).map(|(path, rule)| Target::Attribute { path, rule });
-        }
-        if self.action.needs_id() && name == self.id {
-            return Some(Target::Id);
-        }
-        if self.action.takes_external_id() && name == self.external_id {
-            return Some(Target::ExternalId);
-        }
-        if self.action.is_delete() {
-            return Some(Target::Nothing);
-        }
-        self.attribute(name).map(|(path, rule)| Target::Attribute { path, rule })
-    }
-
-    /// The attribute of this name, or the only one whose name differs in case, blanks and the like alone.
-    fn attribute(&self, name: &str) -> Option<(Vec<String>, Rule)> {
-        let properties = self.schema["properties"].as_object()?;
-        if let Some(property) = properties.get(name) {
-            return Some((vec![name.to_owned()], Rule::of(property)));
-        }
-        if let Some(found) = nested(&self.schema, name) {
-            return Some(found);
-        }
-        let mut alike = properties.iter().filter(|(key, _)| folded(key) == folded(name));
-        match (alike.next(), alike.next()) {
-            (Some((key, property)), None) => Some((vec![key.clone()], Rule::of(property))),
-            _ => None,
-        }
-    }
-
-    fn attributes(&self) -> Vec<String> {
-        self.schema["properties"].as_object().map(|names| names.keys().cloned().collect()).unwrap_or_default()
-    }
-
-    fn no_attribute(&self, option: &str, name: &str) -> String {
-        format!(
-            "{option}: the type {} has no attribute {name}; it has {}",
-            self.object_type,
-            self.attributes().join(", ")
-        )
     }
 
     /// The row as an item on a line, without the line's end, or all that is wrong with it.
@@ -357,120 +250,6 @@ fn put(attributes: &mut Map<String, Value>, path: &[String], value: Value) -> Re
     }
     object.insert(name.clone(), value);
     Ok(())
-}
-
-/// The attribute that dots lead to.
-fn nested(schema: &Value, name: &str) -> Option<(Vec<String>, Rule)> {
-    let mut path = Vec::new();
-    let mut schema = schema;
-    for part in name.split('.') {
-        schema = schema["properties"].as_object()?.get(part)?;
-        path.push(part.to_owned());
-    }
-    Some((path, Rule::of(schema)))
-}
-
-fn folded(name: &str) -> String {
-    name.chars().filter(|char| char.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-impl Rule {
-    fn of(property: &Value) -> Self {
-        let kinds = match &property["type"] {
-            Value::String(kind) => vec![kind.clone()],
-            Value::Array(kinds) => kinds.iter().filter_map(|kind| kind.as_str().map(ToOwned::to_owned)).collect(),
-            _ => Vec::new(),
-        };
-        Self { kinds }
-    }
-
-    pub(crate) fn name(&self) -> String {
-        if self.kinds.is_empty() { "anything".to_owned() } else { self.kinds.join(" or ") }
-    }
-
-    /// The value that a cell means. Where a text is allowed beside others, it is what nothing else fits.
-    fn read(&self, cell: &str) -> Result<Value, String> {
-        let allows = |kind: &str| self.kinds.iter().any(|allowed| allowed == kind);
-        let trimmed = cell.trim();
-        let mut value = None;
-        if allows("integer") || allows("number") {
-            value = number(trimmed, !allows("number"));
-        }
-        if value.is_none() && allows("boolean") {
-            value = boolean(trimmed);
-        }
-        if value.is_none() && (allows("array") || allows("object")) {
-            value = serde_json::from_str(trimmed).ok().filter(|parsed: &Value| {
-                parsed.is_array() && allows("array") || parsed.is_object() && allows("object")
-            });
-        }
-        match value {
-            Some(value) => Ok(value),
-            None if self.kinds.is_empty() || allows("string") => Ok(Value::String(cell.to_owned())),
-            None => {
-                let hint = if (allows("number") || allows("integer")) && trimmed.contains(',') {
-                    ": write decimals with a point, and no thousands separators"
-                } else if allows("array") || allows("object") {
-                    ": write it as JSON"
-                } else {
-                    ""
-                };
-                Err(format!("{} is not {}{hint}", quoted(cell), self.name()))
-            }
-        }
-    }
-
-    /// A value that is JSON already, if it is of a kind that is allowed. A null takes an attribute away.
-    fn accept(&self, value: &Value) -> Result<Value, String> {
-        let is_integer = |number: &Number| {
-            number.is_i64() || number.is_u64() || number.as_f64().is_some_and(|number| number.fract() == 0.0)
-        };
-        let fits = self.kinds.is_empty()
-            || value.is_null()
-            || self.kinds.iter().any(|kind| match (kind.as_str(), value) {
-                ("string", Value::String(_))
-                | ("number", Value::Number(_))
-                | ("boolean", Value::Bool(_))
-                | ("array", Value::Array(_))
-                | ("object", Value::Object(_)) => true,
-                ("integer", Value::Number(number)) => is_integer(number),
-                _ => false,
-            });
-        if fits { Ok(value.clone()) } else { Err(format!("{} is not {}", quoted(&value.to_string()), self.name())) }
-    }
-}
-
-fn quoted(text: &str) -> String {
-    let short: String = text.chars().take(60).collect();
-    let dots = if short.len() < text.len() { "…" } else { "" };
-    format!("\"{short}{dots}\"")
-}
-
-/// A number as JSON writes it, or with a plus or zeros in front; without loss where it is an integer of 64 bits.
-fn number(text: &str, is_whole: bool) -> Option<Value> {
-    let unsigned = text.strip_prefix('+').unwrap_or(text);
-    if !unsigned.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) {
-        return None;
-    }
-    if let Ok(integer) = unsigned.parse::<i64>() {
-        return Some(Value::from(integer));
-    }
-    if let Ok(integer) = unsigned.parse::<u64>() {
-        return Some(Value::from(integer));
-    }
-    let double: f64 = unsigned.parse().ok()?;
-    if is_whole && (double.fract() != 0.0 || double.abs() > 9_007_199_254_740_992.0) {
-        return None;
-    }
-    Number::from_f64(double).map(Value::Number)
-}
-
-fn boolean(text: &str) -> Option<Value> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "1" => Some(Value::Bool(true)),
-        "false" | "no" | "0" => Some(Value::Bool(false)),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
