@@ -200,7 +200,7 @@ impl<'run> Judge<'run> {
     async fn check_left(&mut self, posted: &Posted, id: JobId) {
         let begun = self.world.services.watch().begun_after_stop(id);
         for chunk in begun {
-            let plan = self.world.store.jobs.plan(&posted.account, id, chunk).await.expect("the database");
+            let plan = self.world.store.jobs.plan(id.of(&posted.account).chunk(chunk)).await.expect("the database");
             let entries = plan.map(|plan| plan.entries).unwrap_or_default();
             // What nobody can read fails for that.
             let is_readable = |position: u32| {

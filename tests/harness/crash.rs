@@ -60,7 +60,7 @@ pub async fn crash_after(last: LastStep, store: &Store, delivery: &Delivery) {
         return;
     }
     let results = Results { plan: &plan, growth: plan.growth(chunk.operation), trouble: None };
-    let recorded = store.jobs.record_chunk(&chunk.account, chunk.job, chunk.index, results, now).await;
+    let recorded = store.jobs.record_chunk(chunk.key(), results, now).await;
     assert!(recorded.expect("the database").counted, "another worker was first");
 }
 
@@ -76,13 +76,13 @@ pub async fn agreed_writes(store: &Store, delivery: &Delivery) -> Vec<Write> {
 
 async fn agree(store: &Store, chunk: &Chunk<'_>, job: &Job) -> (Plan, Vec<Write>) {
     let (plan, writes) = plan(store, chunk, job).await;
-    let agreed = store.jobs.agree(&chunk.account, chunk.job, chunk.index, &plan, job.expires_at()).await;
+    let agreed = store.jobs.agree(chunk.key(), &plan, job.expires_at()).await;
     assert!(agreed.expect("the database"), "another worker was first");
     (plan, writes)
 }
 
 async fn start(store: &Store, chunk: &Chunk<'_>) -> Job {
-    let mut row = store.jobs.start(&chunk.account, chunk.job, store.clock().now()).await.expect("the database");
+    let mut row = store.jobs.start(chunk.job_key(), store.clock().now()).await.expect("the database");
     let Some(JobRow::Job(job)) = row.take() else { panic!("the job is gone") };
     job
 }

@@ -14,15 +14,13 @@ mod watch;
 
 use std::time::Duration;
 
-use access::{Operator, OperatorError, TokenRequest};
-use domain::account::{AccountId, Email, Role, TokenKind, User};
+use domain::account::{AccountId, Role};
 use domain::clock::Clock;
 use domain::time::Timestamp;
 use local::queue::LocalQueue;
 use local::run::{LocalOptions, LocalRun};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use store::Store;
 
@@ -219,24 +217,14 @@ pub const ROUTES: [(&str, &[&str]); 18] = [
     ("/relationships/records/{id}", &["DELETE", "GET"]),
 ];
 
-/// A bearer token of a new user of the account, which is made unless it is there.
+/// A bearer token of a new user of the account, which is made unless it is there. Logs and errors are searched for it.
 ///
 /// # Panics
 /// When the database refuses.
 pub async fn token_of(store: &Store, account: &AccountId, role: Role) -> String {
-    let operator = Operator::new(store.clone());
-    match operator.create_account(account, false, None).await {
-        Ok(_) | Err(OperatorError::AccountTaken(_)) => {}
-        Err(error) => panic!("{error}"),
-    }
-    let name = format!("{}-{}", role.as_str(), u64::from_le_bytes(Clock::system().random()));
-    let email = Email::parse(&format!("{name}@{account}.test")).expect("an address");
-    let user = User { email: email.clone(), name, role, active: true, created_at: store.clock().now() };
-    operator.create_user(account, &user).await.expect("a user");
-    let request = TokenRequest { kind: TokenKind::Bearer, label: "test".to_owned(), expires_at: None };
-    let token = operator.create_token(account, &email, request).await.expect("a token").text;
-    watch_for(token.expose_secret());
-    token.expose_secret().to_owned()
+    let token = database::token_of(store, account, role).await;
+    watch_for(&token);
+    token
 }
 
 /// One account's agent, wherever the service runs. Paths are given without [`BASE`].

@@ -522,7 +522,7 @@ async fn a_result_takes_no_more_than_its_share_of_the_largest_answer() {
         assert_eq!(committed, Commit::Done);
         deliveries.deliver(&Delivery { body: chunks[0].to_message(), receives: 1 }).await;
 
-        let plan = store.jobs.plan(&acme.account, id, 0).await.expect("the database").expect("a plan");
+        let plan = store.jobs.plan(id.of(&acme.account).chunk(0)).await.expect("the database").expect("a plan");
         let mut result = Vec::new();
         plan.entries[0].outcome.render(&mut result);
         let text = String::from_utf8(result).expect("text");

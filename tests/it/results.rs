@@ -78,7 +78,8 @@ async fn items_that_nobody_came_to_stand_at_the_end_and_are_shown_once() {
     let second = acme.follow(&first["links"]["next"]).await.json();
     // when it fails,
     let job = chunks[0].chunk().job;
-    let Some(JobRow::Job(job)) = acme.store.jobs.find_job_row(&acme.account, job).await.expect("the database") else {
+    let Some(JobRow::Job(job)) = acme.store.jobs.find_job_row(job.of(&acme.account)).await.expect("the database")
+    else {
         panic!("the job is gone");
     };
     let now = acme.store.clock().now();

@@ -38,12 +38,12 @@ async fn a_job_whose_day_is_over_is_not_shown_any_more_and_is_soon_deleted() {
     assert_eq!(listed[0]["id"], young.id.to_string());
 
     let waiting_since = Instant::now();
-    while agent.store.jobs.find_job_row(&agent.account, old.id).await.expect("the database").is_some() {
+    while agent.store.jobs.find_job_row(old.id.of(&agent.account)).await.expect("the database").is_some() {
         assert!(waiting_since.elapsed() < DELETED_WITHIN, "its row is still there");
         home.delete_expired().await;
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    assert!(agent.store.jobs.find_job_row(&agent.account, young.id).await.expect("the database").is_some());
+    assert!(agent.store.jobs.find_job_row(young.id.of(&agent.account)).await.expect("the database").is_some());
     home.stop().await;
 }
 

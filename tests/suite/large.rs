@@ -128,7 +128,7 @@ async fn a_chain_of_forty_chunks_runs_to_its_end() {
     let id = text(&answer(request).await.data(201)["id"]).to_owned();
     let job = agent.wait(&id).await;
     assert_eq!(outcomes(&job), ["done"; ITEMS]);
-    let row = agent.store.jobs.find_job_row(&agent.account, JobId::parse(&id).expect("a job id")).await;
+    let row = agent.store.jobs.find_job_row(JobId::parse(&id).expect("a job id").of(&agent.account)).await;
     let Ok(Some(JobRow::Job(row))) = row else { panic!("{row:?}") };
     assert!(row.chunks >= CHAINED_CHUNKS, "{} chunks", row.chunks);
     assert_eq!(agent.record("product", "one").await["attributes"]["name"], name(ITEMS - 1));

@@ -40,15 +40,15 @@ pub(crate) async fn abort(
 /// again, and as a job leaves each state once, not more often than there are states.
 async fn stopped(jobs: &Jobs, account: &AccountId, id: JobId) -> Result<Option<Job>, StoreError> {
     loop {
-        let Some(job) = jobs.find_job(account, id, jobs.clock().now()).await? else { return Ok(None) };
+        let Some(job) = jobs.find_job(id.of(account), jobs.clock().now()).await? else { return Ok(None) };
         match job.status {
             JobStatus::Queued => {
-                if jobs.abort(account, id, jobs.clock().now()).await? {
+                if jobs.abort(id.of(account), jobs.clock().now()).await? {
                     telemetry::job_ended(JobStatus::Aborted);
                 }
             }
             JobStatus::Processing if !job.abort_requested => {
-                if let Some(JobRow::Job(stopped)) = jobs.stop(account, id, jobs.clock().now()).await?
+                if let Some(JobRow::Job(stopped)) = jobs.stop(id.of(account), jobs.clock().now()).await?
                     && stopped.abort_requested
                 {
                     return Ok(Some(stopped));

@@ -193,7 +193,7 @@ impl Accepting<'_> {
     /// Tells the consumer that the job will never be there, so that it drops what was sent at once and does not wait for
     /// a commit first. Where this fails, it finds out by itself after a minute.
     async fn give_up(&self, job: &Job) {
-        if let Err(error) = self.accept.jobs.fence(self.account, job.id).await {
+        if let Err(error) = self.accept.jobs.fence(job.id.of(self.account)).await {
             tracing::warn!(account.id = %self.account, job.id = %job.id, reason = %error, "job given up without a fence");
         }
     }
@@ -207,7 +207,7 @@ impl Accepting<'_> {
     /// Hands over every chunk that nothing has to come before, and keeps the others for when their turn comes.
     async fn send(&self, job: &Job, first: Vec<Outgoing>, later: Vec<(u32, String)>) -> Result<(), Failure> {
         if !later.is_empty() {
-            self.accept.jobs.stash(self.account, job.id, later, job.expires_at()).await?;
+            self.accept.jobs.stash(job.id.of(self.account), later, job.expires_at()).await?;
         }
         let sending = self.accept.queue.send(first);
         // Whatever arrives of a job that is not committed has no effect.
@@ -248,7 +248,7 @@ impl Accepting<'_> {
     /// What came of the commit is not known, or not by whom it was made. The fence says so, and keeps it so: only when it
     /// is there, and the job is not, is the answer the refusal. `why` is for the log.
     async fn find_out(&self, job: &Job, why: &str, refusal: Failure) -> Result<Response, Failure> {
-        match self.accept.jobs.fence(self.account, job.id).await {
+        match self.accept.jobs.fence(job.id.of(self.account)).await {
             Ok(Fenced::Committed(there)) => Ok(accepted(job, &there)),
             Ok(Fenced::Never) => Err(refusal),
             Err(unsettled) => Err(Failure::internal(format!("a commit is unsettled: {why}; {unsettled}"))),
@@ -263,7 +263,7 @@ impl Accepting<'_> {
             ));
         }
         let jobs = &self.accept.jobs;
-        let Some(job) = jobs.find_job(self.account, earlier.job, jobs.clock().now()).await? else {
+        let Some(job) = jobs.find_job(earlier.job.of(self.account), jobs.clock().now()).await? else {
             return Err(Failure::unavailable(RETRY).because("an idempotency key leads to no job"));
         };
         let results = jobs.shown_results(self.account, &job).await?;
@@ -434,7 +434,7 @@ mod tests {
         let [message] = sent.as_slice() else { panic!("{} messages", sent.len()) };
         let chunk = Chunk::from_message(&message.body).unwrap();
         // and can never be committed any more, however late the commit comes.
-        assert_eq!(store.jobs.find_job_row(&chunk.account, chunk.job).await.unwrap(), Some(JobRow::Void));
+        assert_eq!(store.jobs.find_job_row(chunk.job_key()).await.unwrap(), Some(JobRow::Void));
         let job = Job::queued(chunk.job, chunk.operation, 1, 1);
         let late = store.jobs.commit(&chunk.account, &job, None, store.clock().now()).await.unwrap();
         assert_eq!(late, Commit::AlreadyThere);

@@ -14,13 +14,14 @@ use domain::job::Job;
 use domain::problem::{Code, Problem};
 use lifecycle::{Postponed, Started, Unfinished, close_chunk, conclude, record, start, trace_of};
 use store::queue::{Outgoing, Queue};
-use store::{Store, StoreError};
+use store::{Jobs, Records, Store, StoreError};
 use telemetry::TraceContext;
 
 /// Buries chunks. One per process; cheap to clone.
 #[derive(Clone)]
 pub struct Bury {
-    store: Store,
+    jobs: Jobs,
+    records: Records,
     queue: Arc<dyn Queue>,
 }
 
@@ -42,7 +43,7 @@ impl Bury {
     /// `queue` is where the chunks of a chain are sent on.
     #[must_use]
     pub fn new(store: Store, queue: Arc<dyn Queue>) -> Self {
-        Self { store, queue }
+        Self { jobs: store.jobs, records: store.records, queue }
     }
 
     /// Buries every message of the event and names those that have to be delivered again. Nothing runs on past
@@ -57,7 +58,7 @@ impl Bury {
     async fn bury(&self, message: &SqsMessage) -> Result<(), BuryError> {
         let chunk = Chunk::from_message(message.body.as_deref().unwrap_or_default())?;
         let trace = trace_of(message);
-        let end = match start(&self.store.jobs, &chunk.account, chunk.job).await? {
+        let end = match start(&self.jobs, chunk.job_key()).await? {
             Started::Drop(why) => why,
             Started::Processing(job) if chunk.validate_only && chunk.then.is_some() => {
                 self.close_link(message, &chunk, &job, trace).await?
@@ -96,7 +97,7 @@ impl Bury {
         while job.done.contains(&index)
             && let Some(next) = then
         {
-            let stashed = self.store.jobs.stashed(&first.account, job.id, next).await?;
+            let stashed = self.jobs.stashed(job.id.of(&first.account).chunk(next)).await?;
             let stashed =
                 stashed.ok_or_else(|| StoreError::UnreadableRow(format!("chunk {next} of a chain is missing")))?;
             let link = Chunk::from_message(&stashed)?;
@@ -113,7 +114,7 @@ impl Bury {
             let trace = trace.map(|trace| trace.to_string());
             self.queue.send(vec![Outgoing { account, body, trace }]).await.map_err(Postponed::from)?;
         }
-        conclude(&self.store.jobs, &*self.queue, &first.account, &job, None, trace).await?;
+        conclude(&self.jobs, &*self.queue, &first.account, &job, None, trace).await?;
         Ok("closed where its chain stood")
     }
 
@@ -134,14 +135,13 @@ impl Bury {
 
     /// Closes the chunk and answers with its job as it then stands; `None` when that has ended.
     async fn close_and_record(&self, chunk: &Chunk<'_>, job: &Job) -> Result<Option<Job>, BuryError> {
-        let plan =
-            close_chunk(&self.store.jobs, &self.store.records, &chunk.account, job, chunk.index, Some(chunk)).await?;
+        let plan = close_chunk(&self.jobs, &self.records, &chunk.account, job, chunk.index, Some(chunk)).await?;
         telemetry::chunk_buried();
-        Ok(record(&self.store.jobs, &chunk.account, job, chunk.index, &plan, Some(&trouble())).await?)
+        Ok(record(&self.jobs, &chunk.account, job, chunk.index, &plan, Some(&trouble())).await?)
     }
 
     async fn conclude(&self, chunk: &Chunk<'_>, job: &Job, trace: Option<TraceContext>) -> Result<(), Postponed> {
-        conclude(&self.store.jobs, &*self.queue, &chunk.account, job, chunk.then, trace).await
+        conclude(&self.jobs, &*self.queue, &chunk.account, job, chunk.then, trace).await
     }
 }
 

@@ -11,17 +11,20 @@ use std::time::{Duration, Instant};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::chunk::Chunk;
-use store::Store;
 use store::queue::Queue;
 use store::types::SchemaCache;
 use store::usage::UsageCache;
+use store::{Catalog, Jobs, Records, Store, Usages};
 
 use crate::processing::{ChunkEnd, ChunkError, Delivery};
 
 /// Applies chunks. One per process; cheap to clone.
 #[derive(Clone)]
 pub struct Consumer {
-    store: Store,
+    jobs: Jobs,
+    records: Records,
+    usages: Usages,
+    catalog: Catalog,
     queue: Arc<dyn Queue>,
     schemas: Arc<SchemaCache>,
     usage: Arc<UsageCache>,
@@ -30,7 +33,8 @@ pub struct Consumer {
 impl Consumer {
     #[must_use]
     pub fn new(store: Store, queue: Arc<dyn Queue>) -> Self {
-        Self { store, queue, schemas: Arc::default(), usage: Arc::default() }
+        let Store { jobs, records, usages, catalog, .. } = store;
+        Self { jobs, records, usages, catalog, queue, schemas: Arc::default(), usage: Arc::default() }
     }
 
     /// Processes every message of the event, side by side, and names those that have to be delivered again.
@@ -66,7 +70,7 @@ impl Consumer {
         if receives > 1 {
             telemetry::redelivered();
         } else if let Some(sent_at) = attribute("SentTimestamp").and_then(|millis| millis.parse().ok()) {
-            let waited = self.store.clock().now().as_millis().saturating_sub(sent_at);
+            let waited = self.jobs.clock().now().as_millis().saturating_sub(sent_at);
             telemetry::queue_waited(Duration::from_millis(waited));
         }
         let trace = lifecycle::trace_of(message);

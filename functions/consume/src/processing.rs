@@ -13,11 +13,10 @@ use domain::plan::round::{Decided, Planned, Round, Rows, left};
 use domain::plan::{Entry, Plan};
 use domain::request::item::Item;
 use lifecycle::{Postponed, Started, Unfinished, conclude, record, start};
+use store::StoreError;
 use store::records::Written;
 use store::retry::Backoff;
 use store::types::TypeLoader;
-use store::usage::UsageCache;
-use store::{Store, StoreError};
 use telemetry::TraceContext;
 
 use crate::{Consumer, validation};
@@ -71,8 +70,8 @@ pub struct Delivery {
 /// # Errors
 /// When it has to be delivered again.
 pub async fn process(consumer: &Consumer, chunk: &Chunk<'_>, delivery: Delivery) -> Result<ChunkEnd, ChunkError> {
-    let (store, queue) = (&consumer.store, &*consumer.queue);
-    let job = match start(&store.jobs, &chunk.account, chunk.job).await? {
+    let (jobs, queue) = (&consumer.jobs, &*consumer.queue);
+    let job = match start(jobs, chunk.job_key()).await? {
         Started::Processing(job) => job,
         Started::Drop(why) => return Ok(ChunkEnd::Dropped(why)),
     };
@@ -80,15 +79,15 @@ pub async fn process(consumer: &Consumer, chunk: &Chunk<'_>, delivery: Delivery)
         return validation::process(consumer, chunk, delivery, job).await;
     }
     if job.done.contains(&chunk.index) {
-        conclude(&store.jobs, queue, &chunk.account, &job, chunk.then, delivery.trace).await?;
+        conclude(jobs, queue, &chunk.account, &job, chunk.then, delivery.trace).await?;
         return Ok(ChunkEnd::Recorded);
     }
     let Some(plan) = Worker::new(consumer, chunk, &job).run(delivery.receives).await? else {
         return Ok(ChunkEnd::Dropped("it was given up"));
     };
-    match record(&store.jobs, &chunk.account, &job, chunk.index, &plan, None).await? {
+    match record(jobs, &chunk.account, &job, chunk.index, &plan, None).await? {
         Some(job) => {
-            conclude(&store.jobs, queue, &chunk.account, &job, chunk.then, delivery.trace).await?;
+            conclude(jobs, queue, &chunk.account, &job, chunk.then, delivery.trace).await?;
             Ok(ChunkEnd::Recorded)
         }
         None => Ok(ChunkEnd::Dropped("its job has ended")),
@@ -97,8 +96,7 @@ pub async fn process(consumer: &Consumer, chunk: &Chunk<'_>, delivery: Delivery)
 
 /// A worker of one delivery.
 pub(crate) struct Worker<'consumer, 'chunk> {
-    pub(crate) store: &'consumer Store,
-    usage: &'consumer UsageCache,
+    pub(crate) consumer: &'consumer Consumer,
     loader: TypeLoader<'consumer>,
     job: &'consumer Job,
     pub(crate) round: Round<'chunk>,
@@ -107,9 +105,8 @@ pub(crate) struct Worker<'consumer, 'chunk> {
 impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
     pub(crate) fn new(consumer: &'consumer Consumer, chunk: &'chunk Chunk<'chunk>, job: &'consumer Job) -> Self {
         Self {
-            store: &consumer.store,
-            usage: &consumer.usage,
-            loader: TypeLoader::new(&consumer.store.catalog, &consumer.schemas, &chunk.account, chunk.operation),
+            consumer,
+            loader: TypeLoader::new(&consumer.catalog, &consumer.schemas, &chunk.account, chunk.operation),
             job,
             round: Round::new(chunk, job),
         }
@@ -137,7 +134,7 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
         let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
         for round in 0..ROUNDS {
             if round > 0 {
-                backoff.wait(self.store.clock()).await;
+                backoff.wait(self.consumer.jobs.clock()).await;
             }
             let rows = self.read(&open).await?;
             let decided = self.decide(&mut open, &rows, &refused, &stray).await?;
@@ -164,7 +161,7 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
     }
 
     pub(crate) fn context(&self) -> Context<'_> {
-        self.round.context(self.loader.types(), self.store.clock().now())
+        self.round.context(self.loader.types(), self.consumer.jobs.clock().now())
     }
 
     /// Reads what the items are decided by, besides the records.
@@ -173,7 +170,7 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
         let operation = self.round.chunk().operation;
         // Nothing is asked where no record can be made.
         if operation.may_make() {
-            let usage = self.usage.read(&self.store.usages, &self.round.chunk().account).await?;
+            let usage = self.consumer.usage.read(&self.consumer.usages, &self.round.chunk().account).await?;
             // What this job has made so far is counted when it ends.
             let made = u64::try_from(self.job.growth).unwrap_or(0);
             self.round.bound_room(usage.room(operation.kind()).saturating_sub(made));
@@ -200,7 +197,7 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
     /// Takes over what other workers of this chunk have agreed.
     pub(crate) async fn adopt(&mut self) -> Result<(), StoreError> {
         let chunk = self.round.chunk();
-        self.round.adopt(self.store.jobs.plan(&chunk.account, chunk.job, chunk.index).await?);
+        self.round.adopt(self.consumer.jobs.plan(chunk.key()).await?);
         Ok(())
     }
 
@@ -216,7 +213,7 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
         if wanted.is_empty() {
             return Ok(Rows::default());
         }
-        Ok(self.round.rows(self.store.records.records(&self.round.chunk().account, wanted).await?))
+        Ok(self.round.rows(self.consumer.records.records(&self.round.chunk().account, wanted).await?))
     }
 
     pub(crate) async fn decide(
@@ -238,8 +235,8 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
     /// Agrees on these entries. When another worker was first, takes over what it agreed and answers `false`.
     pub(crate) async fn agree(&mut self, entries: Vec<Entry>) -> Result<bool, StoreError> {
         let chunk = self.round.chunk();
-        let plan = self.round.proposal(entries, self.store.clock().now());
-        if self.store.jobs.agree(&chunk.account, chunk.job, chunk.index, &plan, self.job.expires_at()).await? {
+        let plan = self.round.proposal(entries, self.consumer.jobs.clock().now());
+        if self.consumer.jobs.agree(chunk.key(), &plan, self.job.expires_at()).await? {
             self.round.know(plan);
             return Ok(true);
         }
@@ -249,12 +246,12 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
 
     /// Writes what is agreed. Answers with the groups that have to be decided anew.
     async fn write(&self, open: Vec<Group<'chunk>>, planned: Vec<Planned>) -> Result<Vec<Group<'chunk>>, StoreError> {
-        let (chunk, now) = (self.round.chunk(), self.store.clock().now());
+        let (chunk, now) = (self.round.chunk(), self.consumer.jobs.clock().now());
         let (targets, writes): (Vec<_>, Vec<_>) =
             planned.into_iter().map(|planned| (planned.target, planned.write)).unzip();
         let written = match chunk.operation.kind() {
-            RecordKind::Relationship => self.store.records.write_relationships(&chunk.account, &writes, now).await?,
-            RecordKind::Object => self.store.records.write_objects(&chunk.account, &writes, now).await?,
+            RecordKind::Relationship => self.consumer.records.write_relationships(&chunk.account, &writes, now).await?,
+            RecordKind::Object => self.consumer.records.write_objects(&chunk.account, &writes, now).await?,
         };
         Ok(left(open, targets, written.into_iter().map(|written| written == Written::Lost)))
     }

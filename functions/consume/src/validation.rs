@@ -45,7 +45,7 @@ pub(crate) async fn process(
     };
     let mut then = chunk.then;
     while let Some(index) = then {
-        let stashed = consumer.store.jobs.stashed(&chunk.account, chunk.job, index).await?;
+        let stashed = consumer.jobs.stashed(chunk.job_key().chunk(index)).await?;
         let message =
             stashed.ok_or_else(|| StoreError::UnreadableRow(format!("chunk {index} of a chain is missing")))?;
         let next = Chunk::from_message(&message)?;
@@ -56,7 +56,7 @@ pub(crate) async fn process(
         then = next.then;
     }
     // What follows was recorded here: only the end of the job is left to do.
-    conclude(&consumer.store.jobs, &*consumer.queue, &chunk.account, &job, None, delivery.trace).await?;
+    conclude(&consumer.jobs, &*consumer.queue, &chunk.account, &job, None, delivery.trace).await?;
     Ok(ChunkEnd::Recorded)
 }
 
@@ -83,7 +83,7 @@ async fn step(
     if is_recorded {
         return Ok(Some(job));
     }
-    Ok(record(&consumer.store.jobs, &chunk.account, &job, chunk.index, &plan, None).await?)
+    Ok(record(&consumer.jobs, &chunk.account, &job, chunk.index, &plan, None).await?)
 }
 
 /// What is agreed of the chunk, once something is; and `left` goes on to what it would leave.
@@ -182,7 +182,7 @@ async fn decided<'consumer, 'chunk: 'consumer>(
     }
     let alone = worker.decide(&mut open, &rows, refused, stray).await?;
     let ids: HashSet<RecordId> = alone.writes.iter().map(|planned| planned.write.id).collect();
-    let mut there = Rows::of(worker.store.records.records(&chunk.account, ids).await?);
+    let mut there = Rows::of(worker.consumer.records.records(&chunk.account, ids).await?);
     there.rows.extend(before());
     let (lost, mut writes): (Vec<_>, Vec<_>) =
         alone.writes.into_iter().partition(|planned| there.rows.contains_key(&planned.write.id));

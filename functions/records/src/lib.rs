@@ -22,10 +22,10 @@ use std::time::Duration;
 use domain::account::AccountId;
 use domain::record::State;
 use domain::types::TypeKey;
-use store::Store;
 use store::keys::TypeKind;
 use store::page::Page;
 use store::types::SchemaCache;
+use store::{Catalog, Jobs, Store, Usages};
 use wire::{CursorKeys, Failure, Routes, get, post};
 
 use crate::paging::{PAGE_BYTES, Paging};
@@ -33,7 +33,10 @@ use crate::paging::{PAGE_BYTES, Paging};
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Records {
-    store: Store,
+    stored: store::Records,
+    catalog: Catalog,
+    usages: Usages,
+    jobs: Jobs,
     cursors: CursorKeys,
     schemas: Arc<SchemaCache>,
     /// How long an index may trail its table.
@@ -47,7 +50,9 @@ impl Records {
     /// Reads and writes `store`, by whose clock types and records are dated.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { cursors: CursorKeys::of(store.clone()), schemas: Arc::default(), store, index_lag: INDEX_LAG }
+        let Store { records: stored, catalog, usages, jobs, .. } = store;
+        let cursors = CursorKeys::of(catalog.clone());
+        Self { stored, catalog, usages, jobs, cursors, schemas: Arc::default(), index_lag: INDEX_LAG }
     }
 
     /// On a database whose indexes never trail their tables.
@@ -66,7 +71,7 @@ impl Records {
         of_kind: impl Fn(State) -> Option<Record>,
     ) -> Result<Page<Record>, Failure> {
         let query = paging.query();
-        let page = self.store.records.list_records(account, kind, key, &query, PAGE_BYTES).await?;
+        let page = self.stored.list_records(account, kind, key, &query, PAGE_BYTES).await?;
         Ok(Page {
             items: page.items.into_iter().filter_map(|row| of_kind(row.state)).collect(),
             more_after: page.more_after,

@@ -28,7 +28,7 @@ pub(crate) async fn show(
 ) -> Result<Data<ObjectRecord>, Failure> {
     let not_found = || Failure::from(no_such_id("record", &id));
     let wanted = RecordId::parse(&id).ok_or_else(not_found)?;
-    match records.store.records.record(&caller.account, wanted).await?.map(|row| row.state) {
+    match records.stored.record(&caller.account, wanted).await?.map(|row| row.state) {
         Some(RowState::Object(record)) => Ok(Data(StatusCode::OK, record)),
         Some(RowState::Relationship(_) | RowState::Tombstone) | None => Err(not_found()),
     }
@@ -196,7 +196,7 @@ async fn named(
     let mut more = false;
     'reading: for places in places.chunks(READ_AT_ONCE.min(query.limit + 1)) {
         let wanted = places.iter().map(|place| ids[*place]);
-        let mut rows = records.store.records.records(account, wanted).await?;
+        let mut rows = records.stored.records(account, wanted).await?;
         for place in places {
             let Some(RowState::Object(record)) = rows.remove(&ids[*place]).map(|row| row.state) else { continue };
             let size = record.attributes.len() + 256;

@@ -33,9 +33,9 @@ pub(crate) async fn define(
     let data = json::read_members(&data, ["key", "schema"])?;
     let key = key_of(&data)?.ok_or_else(key_required)?;
     let schema = schema_of(&data)?;
-    let now = records.store.clock().now();
+    let now = records.stored.clock().now();
     let object_type = ObjectTypeDefinition::new(key, &schema, now);
-    let defined = records.store.catalog.define_object_type(&caller.account, &object_type).await?;
+    let defined = records.catalog.define_object_type(&caller.account, &object_type).await?;
     defined_as_wanted(defined, TypeKind::Object, &object_type.key)?;
     let location = format!("{}/objects/types/{}", wire::BASE, object_type.key);
     Ok(([(LOCATION, location)], Data(StatusCode::CREATED, object_type)).into_response())
@@ -48,7 +48,7 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<List<ObjectTypeDefinition>, Failure> {
     let paging = Paging::parse(&query, records.cursors.get().await?.scope(&caller.account, "objects/types"))?;
-    let types = records.store.catalog.object_types(&caller.account).await?;
+    let types = records.catalog.object_types(&caller.account).await?;
     let position = |object_type: &ObjectTypeDefinition| type_position(object_type.created_at, &object_type.key);
     Ok(paging.answer(paging.cut(types, position), position))
 }
@@ -60,7 +60,7 @@ pub(crate) async fn show(
     PathParameters(key): PathParameters<String>,
 ) -> Result<Data<ObjectTypeDefinition>, Failure> {
     let wanted = parse_object_type(&key)?;
-    let object_type = records.store.catalog.object_type(&caller.account, &wanted).await?;
+    let object_type = records.catalog.object_type(&caller.account, &wanted).await?;
     object_type.map(|object_type| Data(StatusCode::OK, object_type)).ok_or_else(|| object_type_not_found(&key).into())
 }
 
@@ -79,8 +79,8 @@ pub(crate) async fn replace_schema(
         return Err(Failure::unprocessable(format!("key cannot be changed: it is \"{wanted}\", not \"{given}\"")));
     }
     let schema = schema_of(&data)?;
-    let now = records.store.clock().now();
-    let replaced = records.store.catalog.replace_schema(&caller.account, &wanted, &schema, now).await?;
+    let now = records.stored.clock().now();
+    let replaced = records.catalog.replace_schema(&caller.account, &wanted, &schema, now).await?;
     replaced.map(|object_type| Data(StatusCode::OK, object_type)).ok_or_else(|| object_type_not_found(&key).into())
 }
 
@@ -92,9 +92,9 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, Failure> {
     let account = &caller.account;
     // Read before the types: a definition in between makes the deletion fail.
-    let revision = records.store.catalog.types_revision(account).await?;
+    let revision = records.catalog.types_revision(account).await?;
     let defined = find(&records, account, &key).await?;
-    let relationship_types = records.store.catalog.relationship_types(account).await?;
+    let relationship_types = records.catalog.relationship_types(account).await?;
     let end = EndType::Object(defined.clone());
     if let Some(user) = relationship_types.iter().find(|user| user.source == end || user.target == end) {
         return Err(Failure::unprocessable(format!(
@@ -113,7 +113,7 @@ pub(crate) async fn delete(
 /// 404 naming the key when there is no such type.
 pub(crate) async fn find(records: &Records, account: &AccountId, key: &str) -> Result<TypeKey, Failure> {
     let wanted = parse_object_type(key)?;
-    let found = records.store.catalog.named_object_types(account, [&wanted]).await?;
+    let found = records.catalog.named_object_types(account, [&wanted]).await?;
     found.into_iter().next().map(|stored| stored.key).ok_or_else(|| object_type_not_found(key).into())
 }
 

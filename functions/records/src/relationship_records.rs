@@ -18,7 +18,7 @@ pub(crate) async fn show(
 ) -> Result<Data<RelationshipRecord>, Failure> {
     let not_found = || Failure::from(no_such_id("relationship record", &id));
     let wanted = RecordId::parse(&id).ok_or_else(not_found)?;
-    match records.store.records.record(&caller.account, wanted).await?.map(|row| row.state) {
+    match records.stored.record(&caller.account, wanted).await?.map(|row| row.state) {
         Some(RowState::Relationship(record)) => Ok(Data(StatusCode::OK, record)),
         Some(RowState::Object(_) | RowState::Tombstone) | None => Err(not_found()),
     }

@@ -28,9 +28,9 @@ pub(crate) async fn define(
 ) -> Result<Response, Failure> {
     let account = &caller.account;
     let data = json::read_members(&data, ["key", "source", "target"])?;
-    let mut relationship_type = RelationshipType::parse(&data, records.store.clock().now())?;
+    let mut relationship_type = RelationshipType::parse(&data, records.stored.clock().now())?;
     find_ends(&records, account, &mut relationship_type).await?;
-    let defined = records.store.catalog.define_relationship_type(account, &relationship_type).await?;
+    let defined = records.catalog.define_relationship_type(account, &relationship_type).await?;
     defined_as_wanted(defined, TypeKind::Relationship, &relationship_type.key)?;
     let location = format!("{}/relationships/types/{}", wire::BASE, relationship_type.key);
     Ok(([(LOCATION, location)], Data(StatusCode::CREATED, relationship_type)).into_response())
@@ -48,7 +48,7 @@ async fn find_ends(
     let ends = [("source", &mut relationship_type.source), ("target", &mut relationship_type.target)];
     // A set, because a type may be linked with itself and the database takes a key only once.
     let named: HashSet<TypeKey> = ends.iter().filter_map(|(_, end)| object_key(end).cloned()).collect();
-    let defined = records.store.catalog.named_object_types(account, &named).await?;
+    let defined = records.catalog.named_object_types(account, &named).await?;
     for (member, end) in ends {
         let Some(key) = object_key(end) else { continue };
         let Some(found) = defined.iter().find(|found| found.key == *key) else {
@@ -74,7 +74,7 @@ pub(crate) async fn list(
     query: Query,
 ) -> Result<List<RelationshipType>, Failure> {
     let paging = Paging::parse(&query, records.cursors.get().await?.scope(&caller.account, "relationships/types"))?;
-    let types = records.store.catalog.relationship_types(&caller.account).await?;
+    let types = records.catalog.relationship_types(&caller.account).await?;
     let position = |listed: &RelationshipType| type_position(listed.created_at, &listed.key);
     Ok(paging.answer(paging.cut(types, position), position))
 }
@@ -95,7 +95,7 @@ pub(crate) async fn delete(
     PathParameters(key): PathParameters<String>,
 ) -> Result<StatusCode, Failure> {
     let account = &caller.account;
-    let revision = records.store.catalog.types_revision(account).await?;
+    let revision = records.catalog.types_revision(account).await?;
     let defined = find(&records, account, &key).await?.key;
     let missing = relationship_type_not_found(&key);
     let deletion =
@@ -109,7 +109,7 @@ pub(crate) async fn delete(
 /// 404 naming the key when there is no such type.
 pub(crate) async fn find(records: &Records, account: &AccountId, key: &str) -> Result<RelationshipType, Failure> {
     let wanted = parse_key(key)?;
-    let found = records.store.catalog.relationship_type(account, &wanted).await?;
+    let found = records.catalog.relationship_type(account, &wanted).await?;
     found.ok_or_else(|| relationship_type_not_found(key).into())
 }
 

@@ -84,7 +84,7 @@ pub(crate) async fn search(
     search.sort.order = request.order;
     let wanted = request.query();
     let mut looking = Looking {
-        store: &records.store,
+        stored: &records.stored,
         account: &caller.account,
         search: &search,
         from: wanted.from,
@@ -97,7 +97,7 @@ pub(crate) async fn search(
         last: None,
         ahead: None,
     };
-    let way = Way::of(&looking).await?;
+    let way = Way::of(&records.catalog, &looking).await?;
     way.go(&mut looking).await?;
     if explain {
         return Ok(Data(StatusCode::OK, explained(&way, &looking)).into_response());

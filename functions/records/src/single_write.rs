@@ -161,10 +161,10 @@ impl Request<'_> {
     }
 
     async fn apply(&self, item: Item<'_>) -> Result<Applied, Failure> {
-        let (store, started) = (&self.records.store, Instant::now());
+        let started = Instant::now();
         // Its mark on the record, and what the id of a record without an external id is made of.
-        let request = JobId::new(store.clock());
-        let mut types = TypeLoader::new(&store.catalog, &self.records.schemas, self.account, self.operation);
+        let request = JobId::new(self.records.stored.clock());
+        let mut types = TypeLoader::new(&self.records.catalog, &self.records.schemas, self.account, self.operation);
         if let Item::Relate { relationship_type, .. } = &item {
             types.load_relationships([relationship_type]).await?;
         }
@@ -203,7 +203,7 @@ impl Request<'_> {
                 Err(error) => return self.find_out(request, id, write, error).await,
             }
             attempted = Some(write);
-            backoff.wait(store.clock()).await;
+            backoff.wait(self.records.stored.clock()).await;
             rows = self.read(id, item).await.map_err(|error| failed(attempted.as_ref(), error))?;
         }
     }
@@ -221,7 +221,7 @@ impl Request<'_> {
         Context {
             account: self.account,
             job: request,
-            now: self.records.store.clock().now(),
+            now: self.records.stored.clock().now(),
             types: types.types(),
             positions: &[0],
             budget: Budget::of_job(1),
@@ -240,14 +240,13 @@ impl Request<'_> {
     }
 
     async fn read(&self, id: RecordId, item: &Item<'_>) -> Result<Rows, StoreError> {
-        let store = &self.records.store;
         let Item::Relate { source, target, .. } = item else {
-            return Ok(Rows { own: store.records.record(self.account, id).await?, ends: Ends::new() });
+            return Ok(Rows { own: self.records.stored.record(self.account, id).await?, ends: Ends::new() });
         };
         // A set, because a record may be related to itself and the database takes a key only once.
         let ends = [source, target].into_iter().filter_map(|end| end.of(self.account).object());
         let wanted: BTreeSet<RecordId> = ends.chain([id]).collect();
-        let mut rows: HashMap<RecordId, Row> = store.records.records(self.account, wanted).await?;
+        let mut rows: HashMap<RecordId, Row> = self.records.stored.records(self.account, wanted).await?;
         let own = rows.remove(&id);
         let ends = rows.into_iter().filter_map(|(end, row)| match row.state {
             State::Object(record) => Some((end, record)),
@@ -268,17 +267,16 @@ impl Request<'_> {
 
     /// Whether the account has as many records of the kind as it may.
     async fn is_full(&self) -> Result<bool, StoreError> {
-        Ok(self.records.store.usages.usage(self.account).await?.room(self.operation.kind()) == 0)
+        Ok(self.records.usages.usage(self.account).await?.room(self.operation.kind()) == 0)
     }
 
     async fn write(&self, write: &Write, now: Timestamp) -> Result<WrittenOnce, StoreError> {
-        let store = &self.records.store;
         let kind = self.operation.kind();
         if self.key.is_some() || write.growth() != 0 {
-            return store.records.write_once(self.account, write, kind, self.key.as_ref(), now).await;
+            return self.records.stored.write_once(self.account, write, kind, self.key.as_ref(), now).await;
         }
         // A change of an object record has nothing to be written with it, and costs half as much by itself.
-        let written = store.records.write_objects(self.account, std::slice::from_ref(write), now).await?;
+        let written = self.records.stored.write_objects(self.account, std::slice::from_ref(write), now).await?;
         Ok(if written == [Written::Done] { WrittenOnce::Done } else { WrittenOnce::Lost })
     }
 
@@ -299,8 +297,8 @@ impl Request<'_> {
         if !write.makes() || self.stands(kind, key).await.map_err(Failure::internal)? {
             return Ok(Applied::by(write));
         }
-        let (store, now) = (&self.records.store, self.records.store.clock().now());
-        match store.records.write_once(self.account, &write.undone(), self.operation.kind(), None, now).await {
+        let now = self.records.stored.clock().now();
+        match self.records.stored.write_once(self.account, &write.undone(), self.operation.kind(), None, now).await {
             Ok(WrittenOnce::Done) => Err(gone.into()),
             Ok(WrittenOnce::Lost | WrittenOnce::KeyTaken) => Err(Failure::internal("a record outlives its type")),
             Err(error) => Err(Failure::internal(error)),
@@ -309,12 +307,11 @@ impl Request<'_> {
 
     /// Whether the type is there and no deletion that is under way can delete it any more.
     async fn stands(&self, kind: TypeKind, key: &TypeKey) -> Result<bool, StoreError> {
-        let store = &self.records.store;
         for _ in 0..LOOKS {
-            match store.catalog.mark_of(self.account, kind, key).await? {
+            match self.records.catalog.mark_of(self.account, kind, key).await? {
                 None => return Ok(false),
                 Some(None) => return Ok(true),
-                Some(Some(mark)) if store.catalog.unmark_type(self.account, kind, key, &mark).await? => {
+                Some(Some(mark)) if self.records.catalog.unmark_type(self.account, kind, key, &mark).await? => {
                     return Ok(true);
                 }
                 Some(Some(_)) => {}
@@ -331,20 +328,23 @@ impl Request<'_> {
         write: Write,
         unanswered: StoreError,
     ) -> Result<Applied, Failure> {
-        let store = &self.records.store;
         let unsettled = |why: &str| Failure::internal(format!("a write is unsettled: {unanswered}; {why}"));
         let entries = vec![Entry::new(0, Outcome::Success(id), write.base)];
-        let plan = Plan { revision: 1, made_at: store.clock().now(), closed: false, entries };
+        let plan = Plan { revision: 1, made_at: self.records.stored.clock().now(), closed: false, entries };
         for _ in 0..LOOKS {
-            let rows =
-                store.records.footprints(self.account, [id]).await.map_err(|error| unsettled(&error.to_string()))?;
-            let now = store.clock().now();
+            let rows = self
+                .records
+                .stored
+                .footprints(self.account, [id])
+                .await
+                .map_err(|error| unsettled(&error.to_string()))?;
+            let now = self.records.stored.clock().now();
             match standing(request, &plan, write.base, rows.get(&id), now) {
                 Standing::Applied => return self.applied(write).await,
                 Standing::Impossible => return Err(unanswered.into()),
                 Standing::Unknown => return Err(unsettled("its record was written too often since")),
                 Standing::Open => {
-                    let moved = store.records.move_on(self.account, id, write.base, now).await;
+                    let moved = self.records.stored.move_on(self.account, id, write.base, now).await;
                     if moved.map_err(|error| unsettled(&error.to_string()))? {
                         return Err(unanswered.into());
                     }
@@ -357,8 +357,7 @@ impl Request<'_> {
     /// What a request with the same key has done within the last day.
     async fn earlier(&self) -> Result<Option<(&IdempotencyKey, EarlierWrite)>, StoreError> {
         let Some(key) = &self.key else { return Ok(None) };
-        let store = &self.records.store;
-        let earlier = store.records.earlier_write(self.account, key, store.clock().now()).await?;
+        let earlier = self.records.stored.earlier_write(self.account, key, self.records.stored.clock().now()).await?;
         Ok(earlier.map(|earlier| (key, earlier)))
     }
 
@@ -384,7 +383,7 @@ impl Request<'_> {
             Operation::CreateObjects | Operation::UpdateObjects | Operation::SetObjects => "record",
             Operation::CreateRelationships => "relationship record",
         };
-        let row = self.records.store.records.record(self.account, earlier.record).await.map_err(Failure::internal)?;
+        let row = self.records.stored.record(self.account, earlier.record).await.map_err(Failure::internal)?;
         match row.and_then(|row| Record::of(row.state)) {
             Some(record) => Ok(Applied { record: Some(record), created: earlier.created }),
             // Somebody has deleted it since.

@@ -43,16 +43,15 @@ impl Deletion<'_> {
     pub(crate) async fn carry_out(self) -> Result<StatusCode, Failure> {
         // Before anybody is kept waiting.
         self.has_none().await?;
-        let store = &self.records.store;
-        let mark = DeletionMark::new(store.clock());
-        let deleted = match store.catalog.mark_type(self.account, self.kind, self.key, &mark).await {
+        let mark = DeletionMark::new(self.records.stored.clock());
+        let deleted = match self.records.catalog.mark_type(self.account, self.kind, self.key, &mark).await {
             Ok(true) => self.under(&mark).await,
             Ok(false) => return Err(self.missing.into()),
             // It may be there all the same.
             Err(error) => Err(error.into()),
         };
         if deleted.is_err()
-            && let Err(error) = store.catalog.unmark_type(self.account, self.kind, self.key, &mark).await
+            && let Err(error) = self.records.catalog.unmark_type(self.account, self.kind, self.key, &mark).await
         {
             tracing::warn!(account.id = %self.account, reason = %error, "a type stays marked as being deleted for a while");
         }
@@ -60,13 +59,12 @@ impl Deletion<'_> {
     }
 
     async fn under(&self, mark: &DeletionMark) -> Result<StatusCode, Failure> {
-        let store = &self.records.store;
         let record_kind = match self.kind {
             TypeKind::Object => RecordKind::Object,
             TypeKind::Relationship => RecordKind::Relationship,
         };
         tokio::time::sleep(self.records.index_lag).await;
-        if let Some(job) = store.jobs.job_that_makes(self.account, record_kind, self.key).await? {
+        if let Some(job) = self.records.jobs.job_that_makes(self.account, record_kind, self.key).await? {
             return Err(Failure::unprocessable(format!(
                 "The job {job} is processing and may be making records of the {} \"{}\": delete it when the job has ended",
                 self.name(),
@@ -75,12 +73,12 @@ impl Deletion<'_> {
         }
         tokio::time::sleep(self.records.index_lag).await;
         self.has_none().await?;
-        let deleted = store.catalog.delete_type(self.account, self.kind, self.key, mark, self.revision).await?;
+        let deleted = self.records.catalog.delete_type(self.account, self.kind, self.key, mark, self.revision).await?;
         let busy = |why: &'static str| Err(Failure::unavailable(1).because(why));
         match deleted {
             Deleted::Done => Ok(StatusCode::NO_CONTENT),
             Deleted::TypesChanged => busy("types were defined or deleted meanwhile"),
-            Deleted::MarkGone if store.catalog.mark_of(self.account, self.kind, self.key).await?.is_none() => {
+            Deleted::MarkGone if self.records.catalog.mark_of(self.account, self.kind, self.key).await?.is_none() => {
                 Err(self.missing.clone().into())
             }
             Deleted::MarkGone => {
@@ -94,7 +92,7 @@ impl Deletion<'_> {
     /// # Errors
     /// 422 when the type has records.
     async fn has_none(&self) -> Result<(), Failure> {
-        if !self.records.store.records.has_records(self.account, self.kind, self.key).await? {
+        if !self.records.stored.has_records(self.account, self.kind, self.key).await? {
             return Ok(());
         }
         let list = match self.kind {

@@ -39,7 +39,7 @@ impl<'request> Walk<'request> {
         let end = End::parse("id", id).map_err(|_| not_found())?;
         let object_type = match &end {
             End::Elsewhere(_) => None,
-            End::Object(object) => match records.store.records.record(account, *object).await?.map(|row| row.state) {
+            End::Object(object) => match records.stored.record(account, *object).await?.map(|row| row.state) {
                 Some(RowState::Object(record)) => Some(record.object_type),
                 Some(RowState::Relationship(_) | RowState::Tombstone) | None => return Err(not_found()),
             },
@@ -78,8 +78,8 @@ impl<'request> Walk<'request> {
 
     /// The page of its relationships with it on one of these sides.
     async fn links(&self, sides: &[Side], paging: &Paging<'_>) -> Result<Page<RelationshipRecord>, Failure> {
-        let (store, key) = (&self.records.store, &self.relationship_type.key);
-        let page = store.records.list_links(self.account, key, &self.end, sides, &paging.query()).await?;
+        let key = &self.relationship_type.key;
+        let page = self.records.stored.list_links(self.account, key, &self.end, sides, &paging.query()).await?;
         let of_row = |row: Row| row.relationship().cloned();
         let Page { items, more_after, more_before } = page;
         Ok(Page { items: items.into_iter().filter_map(of_row).collect(), more_after, more_before })
@@ -100,7 +100,7 @@ impl<'request> Walk<'request> {
     /// Of these relationships, those that lead to a record that a relationship from here leads to as well.
     async fn led_to_twice(&self, links: &[RelationshipRecord]) -> Result<HashSet<RecordId>, Failure> {
         let wanted: HashSet<RecordId> = links.iter().filter_map(|link| self.counterpart(link)).collect();
-        let rows = self.records.store.records.records(self.account, wanted).await?;
+        let rows = self.records.stored.records(self.account, wanted).await?;
         let is_twice = |link: &&RelationshipRecord| {
             let counterpart = self.counterpart(link).and_then(|id| rows.get(&id)).and_then(Row::relationship);
             counterpart.is_some_and(|counterpart| counterpart.target == link.source)
@@ -153,7 +153,7 @@ pub(crate) async fn related(
     let mut bytes = 0;
     'reading: for links in links.chunks(READ_AT_ONCE) {
         let wanted: HashSet<RecordId> = links.iter().filter_map(|link| walk.other_end(link)).collect();
-        let rows = records.store.records.records(&caller.account, wanted).await?;
+        let rows = records.stored.records(&caller.account, wanted).await?;
         for link in links {
             let row = walk.other_end(link).and_then(|other| rows.get(&other)).and_then(Row::object);
             let record = row.filter(|_| !twice.contains(&link.id));

@@ -6,20 +6,21 @@ pub mod pages;
 mod results;
 mod show;
 
-use store::Store;
+use store::{Jobs, Store, Usages};
 use wire::{Agent, CursorKeys, Failure, Routes, get, post};
 
 /// What the function works with. One per process; cheap to clone.
 #[derive(Clone)]
 pub struct Status {
-    store: Store,
+    jobs: Jobs,
+    usages: Usages,
     cursors: CursorKeys,
 }
 
 impl Status {
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { cursors: CursorKeys::of(store.clone()), store }
+        Self { jobs: store.jobs, usages: store.usages, cursors: CursorKeys::of(store.catalog) }
     }
 }
 

@@ -11,11 +11,11 @@ use crate::Status;
 
 /// How many of each thing the account has and may have.
 pub(crate) async fn show(Agent(caller): Agent, State(status): State<Status>) -> Result<Data<Value>, Failure> {
-    let (store, account) = (&status.store, &caller.account);
+    let (jobs, usages, account) = (&status.jobs, &status.usages, &caller.account);
     let (usage, types, jobs) = tokio::try_join!(
-        store.usages.usage(account),
-        store.usages.type_counts(account),
-        store.jobs.admission(account, None, store.clock().now()),
+        usages.usage(account),
+        usages.type_counts(account),
+        jobs.admission(account, None, jobs.clock().now()),
     )?;
     let entry = |key: &str, limit: u64, count: u64| json!({"key": key, "limit": limit, "count": count});
     let records = |kind: RecordKind| entry(kind.plural(), usage.limits.of(kind), usage.counts.of(kind));

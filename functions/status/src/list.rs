@@ -27,9 +27,9 @@ pub(crate) async fn list(
     let (keys, name) = (status.cursors.get().await?, name(&filter));
     let scope = keys.scope(&identity.account, &name);
     let request = PageRequest::parse(&query, &scope, Order::Descending)?;
-    let now = status.store.clock().now();
+    let now = status.jobs.clock().now();
     let wanted = request.query();
-    let JobsPage { page, cut_at } = status.store.jobs.list_jobs(&identity.account, &filter, &wanted, now).await?;
+    let JobsPage { page, cut_at } = status.jobs.list_jobs(&identity.account, &filter, &wanted, now).await?;
     let mut next = page.items.last().filter(|_| page.more_after).map(|job| job.id.to_string());
     let mut previous = page.items.first().filter(|_| page.more_before).map(|job| job.id.to_string());
     if let Some(cut_at) = cut_at {

@@ -20,7 +20,7 @@ use domain::job::{Job, JobId, JobStatus};
 use domain::plan::{Entry, Outcome, size_in_answer};
 use domain::problem::{Problem, quoted};
 use futures_util::future::try_join_all;
-use store::{Store, StoreError};
+use store::{Jobs, StoreError};
 use wire::{Agent, Failure, Links, Order, PageRequest, PathParameters, Query, RenderedList, link_header, preferred};
 
 use crate::Status;
@@ -52,10 +52,10 @@ pub(crate) async fn results(
     let scope = keys.scope(&identity.account, &name);
     let request = PageRequest::parse(&query, &scope, Order::Ascending)?;
     let wanted = request.query();
-    let store = &status.store;
-    let job = store.jobs.find_job(&identity.account, job_id, store.clock().now()).await?.ok_or_else(missing)?;
+    let jobs = &status.jobs;
+    let job = jobs.find_job(job_id.of(&identity.account), jobs.clock().now()).await?.ok_or_else(missing)?;
     let walk = Walk {
-        store,
+        jobs,
         account: &identity.account,
         job: &job,
         success,
@@ -106,7 +106,7 @@ impl std::fmt::Display for Place {
 
 /// The way through the results of a job from a place on.
 struct Walk<'request> {
-    store: &'request Store,
+    jobs: &'request Jobs,
     account: &'request AccountId,
     job: &'request Job,
     /// Only those that succeeded, or only those that failed.
@@ -174,13 +174,13 @@ impl Walk<'_> {
         if self.is_rest(chunk) {
             return self.rest().await;
         }
-        let plan = self.store.jobs.plan(self.account, self.job.id, chunk).await?;
+        let plan = self.jobs.plan(self.job.id.of(self.account).chunk(chunk)).await?;
         Ok(plan.map_or_else(Vec::new, |plan| plan.entries))
     }
 
     /// The items that are in the results of no chunk.
     async fn rest(&self) -> Result<Vec<Entry>, StoreError> {
-        let plans = self.store.jobs.results(self.account, self.job.id).await?;
+        let plans = self.jobs.results(self.job.id.of(self.account)).await?;
         let known: HashSet<u32> = plans.iter().flat_map(|plan| &plan.entries).map(|entry| entry.position).collect();
         let not_applied = |position| Entry::new(position, Outcome::failure(Problem::not_applied()), 0);
         Ok((0..self.job.total).filter(|position| !known.contains(position)).map(not_applied).collect())

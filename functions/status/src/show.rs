@@ -37,7 +37,7 @@ pub(crate) async fn show(
     let job_id = JobId::parse(&id).ok_or_else(missing)?;
     let until = until.min(Instant::now() + wait.time);
     let job = ended(&status, &identity.account, job_id, until).await?.ok_or_else(missing)?;
-    let results = status.store.jobs.shown_results(&identity.account, &job).await?;
+    let results = status.jobs.shown_results(&identity.account, &job).await?;
     let mut answer = Rendered(StatusCode::OK, render::job(&job, &results).into()).into_response();
     if let Some(applied) = wait.preference {
         answer.headers_mut().insert("preference-applied", applied);
@@ -49,7 +49,7 @@ pub(crate) async fn show(
 async fn ended(status: &Status, account: &AccountId, id: JobId, until: Instant) -> Result<Option<Job>, StoreError> {
     let (mut pause, longest) = LOOKS;
     loop {
-        let job = status.store.jobs.find_job(account, id, status.store.clock().now()).await?;
+        let job = status.jobs.find_job(id.of(account), status.jobs.clock().now()).await?;
         let now = Instant::now();
         if now >= until || job.as_ref().is_none_or(|job| !job.status.is_active()) {
             return Ok(job);

@@ -49,7 +49,7 @@ impl Sweep {
     /// Goes on with every type that has an index to be filled, until `deadline`: each has its share of the time, so that none with
     /// many records keeps the others waiting.
     pub(crate) async fn fill_indexes(&self, deadline: Instant, report: &mut Report) -> Result<(), StoreError> {
-        let fillings = self.store.catalog.fillings().await?;
+        let fillings = self.catalog.fillings().await?;
         for (done, filling) in fillings.iter().enumerate() {
             let left = deadline.saturating_duration_since(Instant::now());
             // One page at the least, whatever the time: what had none for ever would never be done.
@@ -76,19 +76,19 @@ impl Sweep {
     }
 
     async fn fill(&self, filling: &Filling, deadline: Instant) -> Result<Filled, StoreError> {
-        let now = self.store.clock().now();
+        let now = self.catalog.clock().now();
         let begins = filling.since.plus_millis(timing::INDEX_FILLED_AFTER.as_secs() * 1_000);
         if now < begins {
             return Ok(Filled::Later);
         }
         // Of a replacement that was noted and never made, or of a type that is gone, nothing is left to do.
-        let defined = self.store.catalog.object_type(&filling.account, &filling.key).await?;
+        let defined = self.catalog.object_type(&filling.account, &filling.key).await?;
         let Some(defined) = defined.filter(|defined| defined.filled != defined.indexes) else {
-            self.store.catalog.end_filling(filling).await?;
+            self.catalog.end_filling(filling).await?;
             return Ok(Filled::Later);
         };
         if defined.version != filling.version {
-            self.store.catalog.note_filling(&filling.account, &filling.key, defined.version, now).await?;
+            self.catalog.note_filling(&filling.account, &filling.key, defined.version, now).await?;
             return Ok(Filled::Later);
         }
         self.fill_pages(filling, &defined, deadline).await
@@ -104,11 +104,8 @@ impl Sweep {
         loop {
             let began = Instant::now();
             let query = PageQuery { from: from.clone(), backwards: false, descending: false, limit: PAGE_RECORDS };
-            let page = self
-                .store
-                .records
-                .list_records(&filling.account, TypeKind::Object, &filling.key, &query, PAGE_BYTES)
-                .await?;
+            let page =
+                self.records.list_records(&filling.account, TypeKind::Object, &filling.key, &query, PAGE_BYTES).await?;
             let reached = page.items.last().and_then(place_of);
             let Some(units) = self.add_entries(filling, page.items, &defined.indexes).await? else {
                 return Ok(Filled::Later);
@@ -117,12 +114,12 @@ impl Sweep {
                 // Searches rely on it from then on, and the indexes trail their table.
                 tokio::time::sleep(INDEX_LAG).await;
                 // In this order: a note that stays behind is taken away by the next sweep.
-                let is_done = self.store.catalog.indexes_are_filled(filling, defined).await?;
-                self.store.catalog.end_filling(filling).await?;
+                let is_done = self.catalog.indexes_are_filled(filling, defined).await?;
+                self.catalog.end_filling(filling).await?;
                 return Ok(if is_done { Filled::Done } else { Filled::Later });
             }
             let Some(reached) = reached else { return Ok(Filled::Later) };
-            if !self.store.catalog.move_filling(filling, &reached).await? || Instant::now() >= deadline {
+            if !self.catalog.move_filling(filling, &reached).await? || Instant::now() >= deadline {
                 return Ok(Filled::Later);
             }
             from = Some(reached);
@@ -157,11 +154,11 @@ impl Sweep {
             if changes.is_empty() {
                 return Ok(Some(units));
             }
-            let written = self.store.catalog.write_entries(&filling.account, &changes).await?;
+            let written = self.catalog.write_entries(&filling.account, &changes).await?;
             let lost = changes.iter().zip(written).filter(|(_, written)| *written == Written::Lost);
             let lost: Vec<RecordId> = lost.filter_map(|((row, _), _)| Some(row.object()?.id)).collect();
             // Those alone, and at once: who is an end of many relationships is written all the time, and does not get its entries by that.
-            rows = self.store.records.records(&filling.account, lost).await?.into_values().collect();
+            rows = self.records.records(&filling.account, lost).await?.into_values().collect();
         }
         Ok(None)
     }

@@ -16,12 +16,14 @@ use domain::time::Timestamp;
 use lifecycle::{Postponed, close_chunk, end, record};
 use serde::Serialize;
 use store::rows::JobRow;
-use store::{Store, StoreError};
+use store::{Catalog, Jobs, Records, Store, StoreError};
 
 /// Ends overdue jobs and fills indexes. One per process; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    store: Store,
+    jobs: Jobs,
+    records: Records,
+    catalog: Catalog,
 }
 
 /// Time kept at the end of an invocation for the job that is being ended.
@@ -67,8 +69,8 @@ impl Report {
 
 impl Sweep {
     #[must_use]
-    pub const fn new(store: Store) -> Self {
-        Self { store }
+    pub fn new(store: Store) -> Self {
+        Self { jobs: store.jobs, records: store.records, catalog: store.catalog }
     }
 
     /// When the last job of an invocation that ends at `deadline` may be begun: half a minute before, which is more than one takes.
@@ -89,10 +91,10 @@ impl Sweep {
     }
 
     async fn end_overdue_jobs(&self, deadline: Instant, report: &mut Report) -> Result<(), StoreError> {
-        let overdue = self.store.clock().now().minus_millis(limits::JOB_OVERDUE_SECONDS * 1_000);
+        let overdue = self.jobs.clock().now().minus_millis(limits::JOB_OVERDUE_SECONDS * 1_000);
         let mut after = None;
         loop {
-            let (accounts, next) = self.store.jobs.busy_accounts(after).await?;
+            let (accounts, next) = self.jobs.busy_accounts(after).await?;
             for account in accounts {
                 if Instant::now() >= deadline {
                     tracing::warn!(accounts = report.accounts, "the sweep ran out of time");
@@ -110,7 +112,7 @@ impl Sweep {
 
     async fn sweep_account(&self, account: &AccountId, overdue: Timestamp, report: &mut Report) {
         for status in [JobStatus::Queued, JobStatus::Processing] {
-            let jobs = match self.store.jobs.overdue_jobs(account, status, overdue).await {
+            let jobs = match self.jobs.overdue_jobs(account, status, overdue).await {
                 Ok(jobs) => jobs,
                 Err(error) => {
                     tracing::error!(account.id = %account, reason = %error, "overdue jobs cannot be listed");
@@ -135,32 +137,31 @@ impl Sweep {
     }
 
     async fn give_up(&self, account: &AccountId, job: &Job) -> Result<(), Postponed> {
-        let store = &self.store;
         tracing::error!(
             account.id = %account, job.id = %job.id, job.status = job.status.as_str(), "a job is overdue"
         );
         if job.status == JobStatus::Queued {
-            let now = store.clock().now();
-            if store.jobs.fail(account, job, JobStatus::Queued, &never_started(), now).await? {
+            let now = self.jobs.clock().now();
+            if self.jobs.fail(account, job, JobStatus::Queued, &never_started(), now).await? {
                 telemetry::job_ended(JobStatus::Failed);
                 count_rest(job);
                 return Ok(());
             }
         }
         // As it stands now: it may just have been started, or have ended.
-        let mut job = match store.jobs.find_job_row(account, job.id).await? {
+        let mut job = match self.jobs.find_job_row(job.id.of(account)).await? {
             Some(JobRow::Job(job)) if job.status == JobStatus::Processing => job,
             _ => return Ok(()),
         };
         let missing: Vec<u32> = (0..job.chunks).filter(|index| !job.done.contains(index)).collect();
         for index in missing {
-            let plan = close_chunk(&store.jobs, &store.records, account, &job, index, None).await?;
-            match record(&store.jobs, account, &job, index, &plan, Some(&not_finished())).await? {
+            let plan = close_chunk(&self.jobs, &self.records, account, &job, index, None).await?;
+            match record(&self.jobs, account, &job, index, &plan, Some(&not_finished())).await? {
                 Some(recorded) => job = recorded,
                 None => return Ok(()),
             }
         }
-        if end(&store.jobs, account, &job).await? {
+        if end(&self.jobs, account, &job).await? {
             count_rest(&job);
         }
         Ok(())

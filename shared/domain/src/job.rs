@@ -1,5 +1,6 @@
 //! A job: what was asked for, what state it is in, and how far it has come.
 
+mod key;
 mod operation;
 pub mod render;
 mod status;
@@ -11,6 +12,7 @@ use serde::Serialize;
 use serde::ser::SerializeMap;
 use uuid::Uuid;
 
+pub use self::key::{ChunkKey, JobKey};
 pub use self::operation::Operation;
 pub use self::status::JobStatus;
 use crate::account::usage::RecordKind;

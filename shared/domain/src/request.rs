@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn a_member_whose_name_is_not_json_makes_no_job() {
         let named = |name: &str| format!(r#"{{"type":"resources","action":"post","data":[1],"{name}":1}}"#);
-        for name in (0..' ' as u8).map(char::from) {
+        for name in (0..b' ').map(char::from) {
             check(&named(&format!("a{name}")), BadRequest, "not JSON");
             check(&named(&format!("\\\\{name}")), BadRequest, "not JSON");
         }

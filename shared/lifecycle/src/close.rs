@@ -43,7 +43,7 @@ pub async fn close_chunk(
         if round > 0 {
             backoff.wait(jobs.clock()).await;
         }
-        let agreed = jobs.plan(account, job.id, index).await?;
+        let agreed = jobs.plan(job.id.of(account).chunk(index)).await?;
         if let Some(closed) = agreed.as_ref().filter(|plan| plan.closed) {
             return Ok(closed.clone());
         }
@@ -59,7 +59,7 @@ pub async fn close_chunk(
             },
         };
         let closed = close(agreed.as_ref(), &standings, message, jobs.clock().now());
-        if jobs.agree(account, job.id, index, &closed, job.expires_at()).await? {
+        if jobs.agree(job.id.of(account).chunk(index), &closed, job.expires_at()).await? {
             return Ok(closed);
         }
     }

@@ -29,7 +29,7 @@ pub async fn record(
     let growth = job.operation.map_or(0, |operation| plan.growth(operation));
     let stopped = stopped(jobs, account, job, plan).await?;
     let results = Results { plan, growth, trouble: stopped.as_ref().or(trouble) };
-    let recorded = jobs.record_chunk(account, job.id, index, results, jobs.clock().now()).await?;
+    let recorded = jobs.record_chunk(job.id.of(account).chunk(index), results, jobs.clock().now()).await?;
     // What was only validated is not what a job did.
     if recorded.counted
         && let Some(operation) = job.operation
@@ -54,7 +54,7 @@ async fn stopped(jobs: &Jobs, account: &AccountId, job: &Job, plan: &Plan) -> Re
         return Ok(None);
     }
     let stop = match job.stop() {
-        None => match jobs.find_job_row(account, job.id).await? {
+        None => match jobs.find_job_row(job.id.of(account)).await? {
             Some(JobRow::Job(job)) => job.stop(),
             Some(JobRow::Void) | None => None,
         },
@@ -77,7 +77,7 @@ pub async fn conclude(
     trace: Option<TraceContext>,
 ) -> Result<(), Postponed> {
     if let Some(next) = then.filter(|next| !job.done.contains(next)) {
-        let Some(body) = jobs.stashed(account, job.id, next).await? else {
+        let Some(body) = jobs.stashed(job.id.of(account).chunk(next)).await? else {
             return Err(StoreError::UnreadableRow(format!("chunk {next} of a chain is missing")).into());
         };
         // Sent before this message is deleted: a crash in between sends it twice, which does no harm.

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use domain::account::AccountId;
-use domain::job::{Job, JobId, JobStatus};
+use domain::job::{Job, JobKey, JobStatus};
 use domain::timing::{COMMIT_PATIENCE, NEVER_COMMITTED};
 use store::Jobs;
 use store::jobs::Fenced;
@@ -25,10 +24,10 @@ pub enum Started {
 ///
 /// # Errors
 /// When the chunk has to be delivered again.
-pub async fn start(jobs: &Jobs, account: &AccountId, id: JobId) -> Result<Started, Postponed> {
+pub async fn start(jobs: &Jobs, key: JobKey<'_>) -> Result<Started, Postponed> {
     let waiting_since = tokio::time::Instant::now();
     let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(250));
-    let mut row = jobs.find_job_row(account, id).await?;
+    let mut row = jobs.find_job_row(key).await?;
     loop {
         let now = jobs.clock().now();
         match row {
@@ -37,21 +36,21 @@ pub async fn start(jobs: &Jobs, account: &AccountId, id: JobId) -> Result<Starte
             Some(JobRow::Job(job)) => match job.status {
                 JobStatus::Processing => return Ok(Started::Processing(job)),
                 JobStatus::Queued => {
-                    row = jobs.start(account, id, now).await?;
+                    row = jobs.start(key, now).await?;
                 }
                 JobStatus::Aborted => return Ok(Started::Drop("its job is aborted")),
                 JobStatus::Completed | JobStatus::Failed => return Ok(Started::Drop("its job has ended")),
             },
-            None if now >= id.made_at().plus_millis(NEVER_COMMITTED.as_secs() * 1_000) => {
+            None if now >= key.id.made_at().plus_millis(NEVER_COMMITTED.as_secs() * 1_000) => {
                 // The fence makes it so: a commit that is still under way somewhere can no longer succeed.
-                match jobs.fence(account, id).await? {
+                match jobs.fence(key).await? {
                     Fenced::Never => return Ok(Started::Drop("its job was never accepted")),
                     Fenced::Committed(job) => row = Some(JobRow::Job(job)),
                 }
             }
             None if waiting_since.elapsed() < COMMIT_PATIENCE => {
                 backoff.wait(jobs.clock()).await;
-                row = jobs.find_job_row(account, id).await?;
+                row = jobs.find_job_row(key).await?;
             }
             None => return Err(Postponed::NotCommitted),
         }

@@ -7,7 +7,7 @@ mod plans;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use domain::account::AccountId;
 use domain::account::usage::RecordKind;
-use domain::job::{Job, JobId, JobStatus};
+use domain::job::{ChunkKey, Job, JobId, JobKey, JobStatus};
 use domain::limits;
 use domain::plan::Plan;
 use domain::problem::Problem;
@@ -73,8 +73,8 @@ impl Jobs {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn find_job_row(&self, account: &AccountId, id: JobId) -> Result<Option<JobRow>, StoreError> {
-        let row = self.database.read_row(&self.database.tables.jobs, job_key(account, &keys::job(id))).await?;
+    pub async fn find_job_row(&self, job: JobKey<'_>) -> Result<Option<JobRow>, StoreError> {
+        let row = self.database.read_row(&self.database.tables.jobs, key_of(job)).await?;
         row.map(|row| job_from_row(&row)).transpose()
     }
 
@@ -82,8 +82,8 @@ impl Jobs {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn find_job(&self, account: &AccountId, id: JobId, now: Timestamp) -> Result<Option<Job>, StoreError> {
-        Ok(match self.find_job_row(account, id).await? {
+    pub async fn find_job(&self, job: JobKey<'_>, now: Timestamp) -> Result<Option<Job>, StoreError> {
+        Ok(match self.find_job_row(job).await? {
             Some(JobRow::Job(job)) if !job.is_expired(now) => Some(job),
             _ => None,
         })
@@ -115,24 +115,24 @@ impl Jobs {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn start(&self, account: &AccountId, id: JobId, now: Timestamp) -> Result<Option<JobRow>, StoreError> {
+    pub async fn start(&self, job: JobKey<'_>, now: Timestamp) -> Result<Option<JobRow>, StoreError> {
         let update = self
             .database
             .client
             .update_item()
             .table_name(&self.database.tables.jobs)
-            .set_key(Some(job_key(account, &keys::job(id))))
+            .set_key(Some(key_of(job)))
             .update_expression("SET #status = :processing, status_key = :status_key, updated_at = :now")
             // Closes the race with an abort: exactly one of the two finds the job queued.
             .condition_expression("#status = :queued")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":queued", text(JobStatus::Queued.as_str()))
             .expression_attribute_values(":processing", text(JobStatus::Processing.as_str()))
-            .expression_attribute_values(":status_key", text(keys::by_status(account, JobStatus::Processing)))
+            .expression_attribute_values(":status_key", text(keys::by_status(job.account, JobStatus::Processing)))
             .expression_attribute_values(":now", seconds(now));
         match self.database.update_if(update).await? {
             Some(row) => job_from_row(&row).map(Some),
-            None => self.find_job_row(account, id).await,
+            None => self.find_job_row(job).await,
         }
     }
 
@@ -141,22 +141,22 @@ impl Jobs {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn abort(&self, account: &AccountId, id: JobId, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn abort(&self, job: JobKey<'_>, now: Timestamp) -> Result<bool, StoreError> {
         let ending = Ending { from: JobStatus::Queued, to: JobStatus::Aborted, growth: None, why: None };
-        self.end(account, id, ending, now).await
+        self.end(job, ending, now).await
     }
 
     /// Asks for what is left of a job that is processing not to be begun, and answers with it as it then stands.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn stop(&self, account: &AccountId, id: JobId, now: Timestamp) -> Result<Option<JobRow>, StoreError> {
+    pub async fn stop(&self, job: JobKey<'_>, now: Timestamp) -> Result<Option<JobRow>, StoreError> {
         let update = self
             .database
             .client
             .update_item()
             .table_name(&self.database.tables.jobs)
-            .set_key(Some(job_key(account, &keys::job(id))))
+            .set_key(Some(key_of(job)))
             .update_expression("SET stopping = :yes, updated_at = :now")
             // Closes the race with the end of the job: one that has ended stays as it ended.
             .condition_expression("#status = :processing")
@@ -166,7 +166,7 @@ impl Jobs {
             .expression_attribute_values(":now", seconds(now));
         match self.database.update_if(update).await? {
             Some(row) => job_from_row(&row).map(Some),
-            None => self.find_job_row(account, id).await,
+            None => self.find_job_row(job).await,
         }
     }
 
@@ -178,7 +178,7 @@ impl Jobs {
     pub async fn complete(&self, account: &AccountId, job: &Job, now: Timestamp) -> Result<bool, StoreError> {
         let growth = Growth::of(job);
         let ending = Ending { from: JobStatus::Processing, to: JobStatus::Completed, growth, why: None };
-        self.end(account, job.id, ending, now).await
+        self.end(job.id.of(account), ending, now).await
     }
 
     /// Takes a job from `from`, which is `queued` or `processing`, to `failed` and gives its slot back. Answers whether
@@ -195,16 +195,10 @@ impl Jobs {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let ending = Ending { from, to: JobStatus::Failed, growth: Growth::of(job), why: Some(why) };
-        self.end(account, job.id, ending, now).await
+        self.end(job.id.of(account), ending, now).await
     }
 
-    async fn end(
-        &self,
-        account: &AccountId,
-        id: JobId,
-        ending: Ending<'_>,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    async fn end(&self, job: JobKey<'_>, ending: Ending<'_>, now: Timestamp) -> Result<bool, StoreError> {
         let Ending { from, to, growth, why } = ending;
         let mut changes =
             "SET #status = :to, status_key = :status_key, updated_at = :now, completed_at = :now".to_owned();
@@ -213,7 +207,7 @@ impl Jobs {
         }
         let mut end_job = Update::builder()
             .table_name(&self.database.tables.jobs)
-            .set_key(Some(job_key(account, &keys::job(id))))
+            .set_key(Some(key_of(job)))
             .update_expression(changes)
             // Closes the race between two ends of one job: the slot is given back with the first and only there.
             .condition_expression(match growth {
@@ -224,7 +218,7 @@ impl Jobs {
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":from", text(from.as_str()))
             .expression_attribute_values(":to", text(to.as_str()))
-            .expression_attribute_values(":status_key", text(keys::by_status(account, to)))
+            .expression_attribute_values(":status_key", text(keys::by_status(job.account, to)))
             .expression_attribute_values(":now", seconds(now));
         if let Some(Growth { by, .. }) = growth {
             end_job = end_job.expression_attribute_values(":growth", AttributeValue::N(by.to_string()));
@@ -237,7 +231,7 @@ impl Jobs {
         }
         let give_slot_back = Update::builder()
             .table_name(&self.database.tables.jobs)
-            .set_key(Some(job_key(account, keys::slots())))
+            .set_key(Some(row_key(job.account, keys::slots())))
             .update_expression("ADD active :minus_one")
             .expression_attribute_values(":minus_one", AttributeValue::N("-1".to_owned()));
         let mut writes = vec![
@@ -245,7 +239,7 @@ impl Jobs {
             TransactWriteItem::builder().update(built(give_slot_back.build())?).build(),
         ];
         if let Some(Growth { kind, by, is_counted: true }) = growth {
-            writes.push(self.database.count_records(account, kind, by)?);
+            writes.push(self.database.count_records(job.account, kind, by)?);
         }
         // Refused means that another was first.
         Ok(matches!(self.database.transact(writes).await?, Transacted::Done))
@@ -258,9 +252,7 @@ impl Jobs {
     /// When the database does not answer.
     pub async fn record_chunk(
         &self,
-        account: &AccountId,
-        id: JobId,
-        chunk: u32,
+        ChunkKey { job, index }: ChunkKey<'_>,
         results: Results<'_>,
         now: Timestamp,
     ) -> Result<Recorded, StoreError> {
@@ -281,15 +273,15 @@ impl Jobs {
             .client
             .update_item()
             .table_name(&self.database.tables.jobs)
-            .set_key(Some(job_key(account, &keys::job(id))))
+            .set_key(Some(key_of(job)))
             .update_expression(changes)
             // Closes the race between two deliveries of one chunk: its counts are added once. And a job that has ended
             // stays as it ended.
             .condition_expression("#status = :processing AND NOT contains(done, :chunk)")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":processing", text(JobStatus::Processing.as_str()))
-            .expression_attribute_values(":chunk", number(chunk))
-            .expression_attribute_values(":chunks", AttributeValue::Ns(vec![chunk.to_string()]))
+            .expression_attribute_values(":chunk", number(index))
+            .expression_attribute_values(":chunks", AttributeValue::Ns(vec![index.to_string()]))
             .expression_attribute_values(":succeeded", number(plan.succeeded()))
             .expression_attribute_values(":failed", number(plan.failed()))
             .expression_attribute_values(":now", seconds(now));
@@ -303,11 +295,15 @@ impl Jobs {
         }
         match self.database.update_if(update).await? {
             Some(row) => Ok(Recorded { counted: true, job: Some(job_from_row(&row)?) }),
-            None => Ok(Recorded { counted: false, job: self.find_job_row(account, id).await? }),
+            None => Ok(Recorded { counted: false, job: self.find_job_row(job).await? }),
         }
     }
 }
 
-pub(crate) fn job_key(account: &AccountId, sort: &str) -> Attributes {
+fn key_of(job: JobKey<'_>) -> Attributes {
+    row_key(job.account, &keys::job(job.id))
+}
+
+pub(crate) fn row_key(account: &AccountId, sort: &str) -> Attributes {
     Attributes::from([("pk".to_owned(), text(keys::account(account))), ("sk".to_owned(), text(sort))])
 }

@@ -4,7 +4,7 @@
 //! begin with `SYSTEM`, which no account is called. Account ids and type keys have no `#` in them.
 
 use domain::account::{AccountId, Email, TokenKind};
-use domain::job::{JobId, JobStatus};
+use domain::job::{JobId, JobKey, JobStatus};
 use domain::record::{End, RecordId};
 use domain::time::Timestamp;
 use domain::types::TypeKey;
@@ -61,8 +61,8 @@ pub fn idempotency(hash: &str) -> String {
 
 /// The partition of a job's chunks.
 #[must_use]
-pub fn chunks_of(account: &AccountId, job: JobId) -> String {
-    format!("{account}#{job}")
+pub fn chunks_of(job: JobKey<'_>) -> String {
+    format!("{}#{}", job.account, job.id)
 }
 
 /// What comes before the index in every [`results`] key.
@@ -355,7 +355,7 @@ mod tests {
         assert_eq!(job(job_id), "JOB#01890a5d-ac96-774b-bcce-b302099a8057");
         assert_eq!(job_of(&job(job_id)), Some(job_id));
         assert_eq!(idempotency("ab12"), "KEY#ab12");
-        assert_eq!(chunks_of(&acme, job_id), "acme#01890a5d-ac96-774b-bcce-b302099a8057");
+        assert_eq!(chunks_of(job_id.of(&acme)), "acme#01890a5d-ac96-774b-bcce-b302099a8057");
         assert_eq!(results(7), "RESULT#00007");
         assert_eq!(stashed(7), "CHUNK#00007");
         assert_eq!(by_status(&acme, JobStatus::Queued), "acme#queued");

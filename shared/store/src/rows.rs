@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::AccountId;
-use domain::job::{Job, JobId, JobOptions, JobStatus, Operation};
+use domain::job::{Job, JobKey, JobOptions, JobStatus, Operation};
 use domain::limits;
 use domain::problem::{Code, Problem};
 use domain::record::applied::AppliedWrites;
@@ -72,11 +72,11 @@ pub(crate) fn job_to_row(account: &AccountId, job: &Job) -> Attributes {
 }
 
 /// A row that keeps the key of a job from ever being taken.
-pub(crate) fn void_job_row(account: &AccountId, id: JobId) -> Attributes {
-    let expires_at = id.made_at().plus_millis(limits::JOB_LIFETIME_SECONDS * 1_000);
+pub(crate) fn void_job_row(job: JobKey<'_>) -> Attributes {
+    let expires_at = job.id.made_at().plus_millis(limits::JOB_LIFETIME_SECONDS * 1_000);
     Attributes::from([
-        ("pk".to_owned(), text(keys::account(account))),
-        ("sk".to_owned(), text(keys::job(id))),
+        ("pk".to_owned(), text(keys::account(job.account))),
+        ("sk".to_owned(), text(keys::job(job.id))),
         ("void".to_owned(), AttributeValue::Bool(true)),
         ("expires_at".to_owned(), seconds(expires_at)),
     ])
@@ -296,6 +296,7 @@ fn position_of(reader: &Reader<'_>) -> Result<Option<u32>, StoreError> {
 #[cfg(test)]
 mod tests {
     use domain::clock::Clock;
+    use domain::job::JobId;
     use domain::record::applied::AppliedWrite;
 
     use super::*;
@@ -324,7 +325,7 @@ mod tests {
         }
         let unreadable = Job::unreadable(job_id(), Problem::unprocessable("no"));
         assert_eq!(job_from_row(&job_to_row(&account(), &unreadable)).unwrap(), JobRow::Job(unreadable));
-        assert_eq!(job_from_row(&void_job_row(&account(), job_id())).unwrap(), JobRow::Void);
+        assert_eq!(job_from_row(&void_job_row(job_id().of(&account()))).unwrap(), JobRow::Void);
     }
 
     #[test]
@@ -429,7 +430,7 @@ mod tests {
         let (made, day) = (1_700_000_000, 24 * 60 * 60);
         let job = Job::queued(job_id(), Operation::SetObjects, 1, 1);
         assert_eq!(expires_at(&job_to_row(&account(), &job)), Some(made + day));
-        assert_eq!(expires_at(&void_job_row(&account(), job_id())), Some(made + day));
+        assert_eq!(expires_at(&void_job_row(job_id().of(&account()))), Some(made + day));
         let at = Timestamp::from_millis(made * 1_000 + 999);
         let record_row = |state| {
             let row = Row { version: 1, applied: AppliedWrites::default(), state };

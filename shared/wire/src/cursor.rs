@@ -18,7 +18,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::account::AccountId;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use store::{Catalog, Store, StoreError};
+use store::{Catalog, StoreError};
 
 use crate::failure::Failure;
 use domain::query::Order;
@@ -80,8 +80,8 @@ pub struct CursorKeys {
 
 impl CursorKeys {
     #[must_use]
-    pub fn of(store: Store) -> Self {
-        Self { catalog: store.catalog, key: Arc::default() }
+    pub fn of(catalog: Catalog) -> Self {
+        Self { catalog, key: Arc::default() }
     }
 
     /// # Errors

@@ -57,7 +57,7 @@ impl World {
     /// How many items of a job have succeeded.
     pub async fn succeeded(&self, account: &str, id: &str) -> Result<u64, Failure> {
         let id = JobId::parse(id).ok_or("no job id")?;
-        let job = self.store.jobs.find_job(&account_id(account)?, id, self.store.clock().now()).await?;
+        let job = self.store.jobs.find_job(id.of(&account_id(account)?), self.store.clock().now()).await?;
         Ok(job.ok_or("no such job")?.succeeded.into())
     }
 

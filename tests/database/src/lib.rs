@@ -1,8 +1,11 @@
-//! A database for a test: DynamoDB's stand-in in this process, behind its own HTTP, with the tables in it.
+//! A database for a test: DynamoDB's stand-in in this process, behind its own HTTP, with the tables in it, and whoever may call.
 
 use std::future::pending;
 
+use access::{Operator, OperatorError, TokenRequest};
+use domain::account::{AccountId, Email, Role, TokenKind, User};
 use domain::clock::Clock;
+use secrecy::ExposeSecret;
 use store::Store;
 use store::clients::{self, AwsSettings};
 use store::tables::{self, TableNames};
@@ -46,4 +49,23 @@ impl TestDatabase {
         let aws = AwsSettings::emulator(&self.endpoint);
         Store::open(&aws, clients::http_client(), self.names.clone(), clock)
     }
+}
+
+/// A bearer token of a new user of the account, which is made unless it is there.
+///
+/// # Panics
+/// When the database refuses.
+pub async fn token_of(store: &Store, account: &AccountId, role: Role) -> String {
+    let operator = Operator::new(store.clone());
+    match operator.create_account(account, false, None).await {
+        Ok(_) | Err(OperatorError::AccountTaken(_)) => {}
+        Err(error) => panic!("{error}"),
+    }
+    let name = format!("{}-{}", role.as_str(), u64::from_le_bytes(Clock::system().random()));
+    let email = Email::parse(&format!("{name}@{account}.test")).expect("an address");
+    let user = User { email: email.clone(), name, role, active: true, created_at: store.clock().now() };
+    operator.create_user(account, &user).await.expect("a user");
+    let request = TokenRequest { kind: TokenKind::Bearer, label: "test".to_owned(), expires_at: None };
+    let token = operator.create_token(account, &email, request).await.expect("a token").text;
+    token.expose_secret().to_owned()
 }

@@ -119,7 +119,7 @@ async fn check_examples(page: &str) {
         if example.path.ends_with("/abort") && example.status == 202 {
             let (store, job) = (home.run.store(), JobId::parse(&id).expect("a job"));
             let account = AccountId::parse("local").expect("an account");
-            let _ = store.jobs.start(&account, job, store.clock().now()).await.expect("the database");
+            let _ = store.jobs.start(job.of(&account), store.clock().now()).await.expect("the database");
         }
         let answer = example.send(&home, &id).await;
         // Tables and lines are shown as they are, and come from a job that is there already: no time goes by.

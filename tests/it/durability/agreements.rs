@@ -38,10 +38,10 @@ async fn each_agreement_goes_over_the_one_before_and_nothing_over_the_last() {
         (4, true, "after the last", false),
     ] {
         let plan = plan(store, revision, closed, failing(detail));
-        let agreed = store.jobs.agree(&acme.account, id, 0, &plan, expires_at).await.expect("the database");
+        let agreed = store.jobs.agree(id.of(&acme.account).chunk(0), &plan, expires_at).await.expect("the database");
         assert_eq!(agreed, taken, "{revision} {detail}");
         if taken {
-            let there = store.jobs.plan(&acme.account, id, 0).await.expect("the database").expect("a plan");
+            let there = store.jobs.plan(id.of(&acme.account).chunk(0)).await.expect("the database").expect("a plan");
             assert_eq!((there.revision, there.closed, there.entries), (revision, closed, plan.entries));
         }
     }
@@ -61,9 +61,9 @@ async fn results_of_more_than_a_megabyte_are_read_to_their_end() {
         let positions = chunk * ITEMS..(chunk + 1) * ITEMS;
         let entry = |at| Entry::new(at, Outcome::Success(RecordId::of_item(&acme.account, id, at)), 0);
         let plan = plan(store, 1, false, positions.map(entry).collect());
-        assert!(store.jobs.agree(&acme.account, id, chunk, &plan, expires_at).await.expect("the database"));
+        assert!(store.jobs.agree(id.of(&acme.account).chunk(chunk), &plan, expires_at).await.expect("the database"));
     }
-    let results = store.jobs.results(&acme.account, id).await.expect("the database");
+    let results = store.jobs.results(id.of(&acme.account)).await.expect("the database");
     let items: Vec<usize> = results.iter().map(|plan| plan.entries.len()).collect();
     assert_eq!(items, [ITEMS as usize; CHUNKS as usize]);
 }

@@ -222,7 +222,8 @@ async fn a_job_whose_stopped_chunk_is_buried_says_that_it_was_stopped() {
         let left = |item: &ChunkItem<'_>| Entry::new(item.position, Outcome::failure(Problem::not_processed()), 0);
         let now = home.run.clock().now();
         let plan = Plan { revision: 1, made_at: now, closed: false, entries: second.items.iter().map(left).collect() };
-        let agreed = acme.store.jobs.agree(&acme.account, second.job, 1, &plan, now.plus_millis(86_400_000)).await;
+        let agreed =
+            acme.store.jobs.agree(second.job.of(&acme.account).chunk(1), &plan, now.plus_millis(86_400_000)).await;
         assert!(agreed.expect("the database"));
         bury(&home, &chunks[1]).await;
         // then the job failed because it was stopped.

@@ -105,7 +105,7 @@ async fn of_a_start_and_an_abort_exactly_one_takes_the_job() {
         let id = acme.accepted("resources", "post", product("racer")).await;
         let id = JobId::parse(&id).expect("a job id");
         let now = store.clock().now();
-        let (start, abort) = (store.jobs.start(&acme.account, id, now), store.jobs.abort(&acme.account, id, now));
+        let (start, abort) = (store.jobs.start(id.of(&acme.account), now), store.jobs.abort(id.of(&acme.account), now));
         let (started, aborted) = if turn % 2 == 0 {
             tokio::join!(start, abort)
         } else {
@@ -134,7 +134,7 @@ async fn a_job_that_ends_many_times_gives_one_slot_back() {
     deliveries.drain().await;
     let id = JobId::parse(&id).expect("a job id");
     let now = store.clock().now();
-    let Some(JobRow::Job(job)) = store.jobs.find_job_row(&acme.account, id).await.expect("the database") else {
+    let Some(JobRow::Job(job)) = store.jobs.find_job_row(id.of(&acme.account)).await.expect("the database") else {
         panic!("the job is gone")
     };
     for job in [Job { growth: 0, ..job.clone() }, job] {

@@ -86,7 +86,7 @@ async fn a_fence_and_a_commit_exclude_each_other() {
     let store = home.run.store();
     for turn in 0..40 {
         let (_, job) = sent(&acme);
-        let fence = store.jobs.fence(&acme.account, job.id);
+        let fence = store.jobs.fence(job.id.of(&acme.account));
         let (committed, fenced) = if turn % 2 == 0 {
             tokio::join!(commit(&acme, &job), fence)
         } else {

@@ -31,7 +31,7 @@ async fn accepted(deliveries: &Deliveries<'_>, acme: &Client, items: usize) -> (
 
 async fn row(acme: &Client, id: &str) -> Job {
     let found =
-        acme.store.jobs.find_job_row(&acme.account, JobId::parse(id).expect("an id")).await.expect("the database");
+        acme.store.jobs.find_job_row(JobId::parse(id).expect("an id").of(&acme.account)).await.expect("the database");
     let Some(JobRow::Job(job)) = found else { panic!("the job is gone") };
     job
 }

@@ -14,7 +14,7 @@ use domain::types::TypeKey;
 use domain::types::indexes::place_of_entry;
 use futures_util::future::try_join_all;
 use serde_json::Value;
-use store::{Store, StoreError, keys};
+use store::{StoreError, keys};
 use wire::Failure;
 
 use super::{
@@ -26,7 +26,7 @@ use crate::paging::PAGE_BYTES;
 
 /// A page on its way.
 pub(super) struct Looking<'request> {
-    pub(super) store: &'request Store,
+    pub(super) stored: &'request store::Records,
     pub(super) account: &'request AccountId,
     pub(super) search: &'request Search,
     /// The place to go on from.
@@ -56,8 +56,7 @@ impl Looking<'_> {
                 if self.began.elapsed() >= TIME / 2 {
                     return Ok(None);
                 }
-                let Some(entries) = self.store.records.entries_with(self.account, key, *slot, beginning, rest).await?
-                else {
+                let Some(entries) = self.stored.entries_with(self.account, key, *slot, beginning, rest).await? else {
                     return Ok(None);
                 };
                 places.extend(entries.iter().filter_map(|entry| place_of_entry(entry)).map(str::to_owned));
@@ -77,7 +76,7 @@ impl Looking<'_> {
         let mut ids = Vec::new();
         for key in types {
             let rest = ROWS_LOOKED_AT - ids.len();
-            let Some(found) = self.store.records.updated_between(self.account, key, places.clone(), rest).await? else {
+            let Some(found) = self.stored.updated_between(self.account, key, places.clone(), rest).await? else {
                 return Ok(None);
             };
             ids.extend(found);
@@ -90,7 +89,7 @@ impl Looking<'_> {
         let ids: Vec<RecordId> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let mut matching = Vec::new();
         for ids in ids.chunks(READ_AT_ONCE) {
-            let rows = self.store.records.records(self.account, ids.iter().copied()).await?;
+            let rows = self.stored.records(self.account, ids.iter().copied()).await?;
             let records = rows.into_values().filter_map(|row| object(row.state)).collect();
             self.match_all(records, &mut matching).await?;
             if self.began.elapsed() >= TIME {
@@ -119,7 +118,7 @@ impl Looking<'_> {
             let (these, others) = rest.split_at(wanted.min(rest.len()));
             // What was deleted and made again may still stand at both places.
             let ids: BTreeSet<_> = these.iter().filter_map(|place| keys::read_place(place)).map(|(_, id)| id).collect();
-            let rows = self.store.records.records(self.account, ids).await?;
+            let rows = self.stored.records(self.account, ids).await?;
             for (read, place) in these.iter().enumerate() {
                 let row = keys::read_place(place).and_then(|(_, id)| rows.get(&id).cloned());
                 // What was deleted and made again stands elsewhere.
@@ -177,9 +176,9 @@ impl Looking<'_> {
         let mut wanted = self.limit.div_ceil(types.len().max(1)).clamp(least, most);
         loop {
             if streams.iter().any(Stream::is_hungry) {
-                let (store, account, descending) = (self.store, self.account, self.descending);
+                let (stored, account, descending) = (self.stored, self.account, self.descending);
                 let hungry = streams.iter_mut().filter(|stream| stream.is_hungry());
-                try_join_all(hungry.map(|stream| stream.feed(store, account, descending, wanted))).await?;
+                try_join_all(hungry.map(|stream| stream.feed(stored, account, descending, wanted))).await?;
                 wanted = (wanted * 2).min(most);
             }
             let next = streams.iter_mut().filter(|stream| !stream.buffer.is_empty()).min_by(|left, right| {
@@ -232,7 +231,7 @@ impl Looking<'_> {
         for key in types {
             let mut stream = Stream::new(key, &Listed::Everything, SortBy::CreatedAt, start.clone());
             while stream.has_more {
-                stream.feed(self.store, self.account, false, READ_AT_ONCE).await?;
+                stream.feed(self.stored, self.account, false, READ_AT_ONCE).await?;
                 let all = stream.buffer.drain(..).map(|(_, record)| record);
                 let within: Vec<_> = all.filter(|record| end.is_none_or(|end| record.created_at < end)).collect();
                 stream.has_more &= !within.is_empty();

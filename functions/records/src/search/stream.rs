@@ -6,9 +6,9 @@ use domain::account::AccountId;
 use domain::query::SortBy;
 use domain::record::ObjectRecord;
 use domain::types::TypeKey;
+use store::StoreError;
 use store::keys::TypeKind;
 use store::page::PageQuery;
-use store::{Store, StoreError};
 
 use super::{Listed, object, place_of};
 use crate::paging::PAGE_BYTES;
@@ -38,20 +38,18 @@ impl<'search> Stream<'search> {
 
     pub(super) async fn feed(
         &mut self,
-        store: &Store,
+        stored: &store::Records,
         account: &AccountId,
         descending: bool,
         wanted: usize,
     ) -> Result<(), StoreError> {
         let query = PageQuery { from: self.from.take(), backwards: false, descending, limit: wanted };
         let page = match self.listed {
-            Listed::Everything => {
-                store.records.list_records(account, TypeKind::Object, self.key, &query, PAGE_BYTES).await?
-            }
+            Listed::Everything => stored.list_records(account, TypeKind::Object, self.key, &query, PAGE_BYTES).await?,
             Listed::Indexed { slot, beginnings } => {
-                store.records.list_indexed(account, self.key, *slot, beginnings, &query, PAGE_BYTES).await?
+                stored.list_indexed(account, self.key, *slot, beginnings, &query, PAGE_BYTES).await?
             }
-            Listed::Updates => store.records.list_updated(account, self.key, &query, PAGE_BYTES).await?,
+            Listed::Updates => stored.list_updated(account, self.key, &query, PAGE_BYTES).await?,
         };
         self.has_more = page.more_after;
         let placed = page.items.into_iter().filter_map(|row| object(row.state));

@@ -7,7 +7,7 @@ use domain::query::{IndexPlan, SortBy};
 use domain::record::RecordId;
 use domain::types::TypeKey;
 use domain::types::indexes::UPDATED_AT;
-use store::{StoreError, keys};
+use store::{Catalog, StoreError, keys};
 use wire::Failure;
 
 use super::{ENTRIES_SORTED, Looking, ROWS_LOOKED_AT, TYPES};
@@ -43,8 +43,8 @@ pub(super) enum Listed {
 }
 
 impl Way {
-    pub(super) async fn of(looking: &Looking<'_>) -> Result<Self, StoreError> {
-        let Looking { store, account, search, .. } = *looking;
+    pub(super) async fn of(catalog: &Catalog, looking: &Looking<'_>) -> Result<Self, StoreError> {
+        let Looking { account, search, .. } = *looking;
         // Nothing is asked of a span that has no time in it: the database would refuse.
         if search.is_empty() {
             return Ok(Self { types: Vec::new(), index: None, route: Route::Ids(Vec::new()) });
@@ -61,12 +61,12 @@ impl Way {
         let types = match named {
             Some(types) if types.len() <= TYPES => {
                 if asks_of_indexes {
-                    defined = Some(store.catalog.named_object_types(account, &types).await?);
+                    defined = Some(catalog.named_object_types(account, &types).await?);
                 }
                 types
             }
             named => {
-                let mut all = store.catalog.object_types(account).await?;
+                let mut all = catalog.object_types(account).await?;
                 all.retain(|defined| named.as_ref().is_none_or(|named| named.contains(&defined.key)));
                 let types = all.iter().map(|defined| defined.key.clone()).collect();
                 defined = Some(all);

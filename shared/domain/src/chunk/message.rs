@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::account::AccountId;
-use crate::job::{JobId, Operation};
+use crate::job::{ChunkKey, JobId, JobKey, Operation};
 use crate::problem::{Code, Problem};
 use crate::request::item::client_ref;
 
@@ -86,6 +86,18 @@ struct Spelled<'json> {
 }
 
 impl<'json> Chunk<'json> {
+    /// What names its job.
+    #[must_use]
+    pub const fn job_key(&self) -> JobKey<'_> {
+        self.job.of(&self.account)
+    }
+
+    /// What names it, wherever something of it is kept.
+    #[must_use]
+    pub const fn key(&self) -> ChunkKey<'_> {
+        self.job_key().chunk(self.index)
+    }
+
     /// The message: JSON that SQS carries as it is.
     #[must_use]
     pub fn to_message(&self) -> String {

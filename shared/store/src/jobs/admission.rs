@@ -2,11 +2,11 @@
 
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use domain::account::AccountId;
-use domain::job::{Job, JobId};
+use domain::job::{Job, JobId, JobKey};
 use domain::limits;
 use domain::time::Timestamp;
 
-use super::job_key;
+use super::row_key;
 use crate::attributes::{Reader, binary, broken, number, seconds, text};
 use crate::database::built;
 use crate::rows::{JobRow, job_to_row, void_job_row};
@@ -70,8 +70,8 @@ impl Jobs {
         key: Option<&IdempotencyKey>,
         now: Timestamp,
     ) -> Result<Admission, StoreError> {
-        let mut wanted = vec![job_key(account, keys::slots())];
-        wanted.extend(key.map(|key| job_key(account, &keys::idempotency(&key.key))));
+        let mut wanted = vec![row_key(account, keys::slots())];
+        wanted.extend(key.map(|key| row_key(account, &keys::idempotency(&key.key))));
         let mut admission = Admission { active: 0, earlier: None };
         for row in self.database.read_rows(&self.database.tables.jobs, wanted).await? {
             let reader = Reader(&row);
@@ -108,7 +108,7 @@ impl Jobs {
         if job.status.is_active() {
             let take_slot = Update::builder()
                 .table_name(&self.database.tables.jobs)
-                .set_key(Some(job_key(account, keys::slots())))
+                .set_key(Some(row_key(account, keys::slots())))
                 // The first time it also puts the account into the index, where the sweep finds those that have jobs.
                 .update_expression("SET status_key = :counters ADD active :one")
                 // Closes the race between two accepts for the last slot: the limit is exact.
@@ -152,19 +152,19 @@ impl Jobs {
     ///
     /// # Errors
     /// When the database does not answer: then it is still not known.
-    pub async fn fence(&self, account: &AccountId, id: JobId) -> Result<Fenced, StoreError> {
+    pub async fn fence(&self, job: JobKey<'_>) -> Result<Fenced, StoreError> {
         let put = self
             .database
             .client
             .put_item()
             .table_name(&self.database.tables.jobs)
-            .set_item(Some(void_job_row(account, id)))
+            .set_item(Some(void_job_row(job)))
             // Closes the race with the commit: whichever writes the key first has it.
             .condition_expression("attribute_not_exists(pk)");
         if self.database.put_if(put).await? {
             return Ok(Fenced::Never);
         }
-        match self.find_job_row(account, id).await? {
+        match self.find_job_row(job).await? {
             Some(JobRow::Job(job)) => Ok(Fenced::Committed(job)),
             Some(JobRow::Void) | None => Ok(Fenced::Never),
         }

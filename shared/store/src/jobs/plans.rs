@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::AccountId;
-use domain::job::{Job, JobId};
+use domain::job::{ChunkKey, Job, JobKey};
 use domain::plan::Plan;
 use domain::time::Timestamp;
 use futures_util::future::try_join_all;
@@ -37,27 +37,25 @@ fn plan_from_row(row: &Attributes) -> Result<Plan, StoreError> {
     Plan::unpack(reader.number("revision")?, row.contains_key("closed"), packed).map_err(|_| broken("packed"))
 }
 
+/// The key of a row beside the results of a job's chunks.
+fn chunks_row(job: JobKey<'_>, sort: String) -> Attributes {
+    Attributes::from([("pk".to_owned(), text(keys::chunks_of(job))), ("sk".to_owned(), text(sort))])
+}
+
 impl Jobs {
     /// Agrees on a chunk's plan: writes it if the one before it (or none, for revision 1) is what stands there.
     /// Answers whether it does.
     ///
     /// # Errors
     /// When the outcome is not known.
-    pub async fn agree(
-        &self,
-        account: &AccountId,
-        id: JobId,
-        chunk: u32,
-        plan: &Plan,
-        expires_at: Timestamp,
-    ) -> Result<bool, StoreError> {
+    pub async fn agree(&self, chunk: ChunkKey<'_>, plan: &Plan, expires_at: Timestamp) -> Result<bool, StoreError> {
         let mut put = self
             .database
             .client
             .put_item()
             .table_name(&self.database.tables.jobs)
-            .item("pk", text(keys::chunks_of(account, id)))
-            .item("sk", text(keys::results(chunk)))
+            .item("pk", text(keys::chunks_of(chunk.job)))
+            .item("sk", text(keys::results(chunk.index)))
             .item("revision", number(plan.revision))
             .item("expires_at", seconds(expires_at));
         let (name, packed) = compressed(plan.pack());
@@ -80,11 +78,8 @@ impl Jobs {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn plan(&self, account: &AccountId, id: JobId, chunk: u32) -> Result<Option<Plan>, StoreError> {
-        let key = Attributes::from([
-            ("pk".to_owned(), text(keys::chunks_of(account, id))),
-            ("sk".to_owned(), text(keys::results(chunk))),
-        ]);
+    pub async fn plan(&self, chunk: ChunkKey<'_>) -> Result<Option<Plan>, StoreError> {
+        let key = chunks_row(chunk.job, keys::results(chunk.index));
         self.database.read_row(&self.database.tables.jobs, key).await?.map(|row| plan_from_row(&row)).transpose()
     }
 
@@ -92,8 +87,8 @@ impl Jobs {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn results(&self, account: &AccountId, id: JobId) -> Result<Vec<Plan>, StoreError> {
-        let (table, partition) = (&self.database.tables.jobs, keys::chunks_of(account, id));
+    pub async fn results(&self, job: JobKey<'_>) -> Result<Vec<Plan>, StoreError> {
+        let (table, partition) = (&self.database.tables.jobs, keys::chunks_of(job));
         let rows = self.database.rows_that_begin(table, &partition, keys::RESULTS_PREFIX).await?;
         rows.iter().map(plan_from_row).collect()
     }
@@ -103,7 +98,7 @@ impl Jobs {
     /// # Errors
     /// When the database does not answer.
     pub async fn shown_results(&self, account: &AccountId, job: &Job) -> Result<Vec<Plan>, StoreError> {
-        if job.status.shows_results() { self.results(account, job.id).await } else { Ok(Vec::new()) }
+        if job.status.shows_results() { self.results(job.id.of(account)).await } else { Ok(Vec::new()) }
     }
 
     /// Keeps chunks that wait for the one before them, by index.
@@ -112,8 +107,7 @@ impl Jobs {
     /// When not all of them are kept.
     pub async fn stash(
         &self,
-        account: &AccountId,
-        id: JobId,
+        job: JobKey<'_>,
         chunks: Vec<(u32, String)>,
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
@@ -121,12 +115,10 @@ impl Jobs {
         let rows: Vec<Attributes> = chunks
             .into_iter()
             .map(|(chunk, message)| {
-                Attributes::from([
-                    ("pk".to_owned(), text(keys::chunks_of(account, id))),
-                    ("sk".to_owned(), text(keys::stashed(chunk))),
-                    ("message".to_owned(), text(message)),
-                    ("expires_at".to_owned(), seconds(expires_at)),
-                ])
+                let mut row = chunks_row(job, keys::stashed(chunk));
+                row.insert("message".to_owned(), text(message));
+                row.insert("expires_at".to_owned(), seconds(expires_at));
+                row
             })
             .collect();
         try_join_all(rows.chunks(ROWS_PER_WRITE).map(|rows| self.database.put_rows(rows.to_vec()))).await.map(drop)
@@ -136,11 +128,8 @@ impl Jobs {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn stashed(&self, account: &AccountId, id: JobId, chunk: u32) -> Result<Option<String>, StoreError> {
-        let key = Attributes::from([
-            ("pk".to_owned(), text(keys::chunks_of(account, id))),
-            ("sk".to_owned(), text(keys::stashed(chunk))),
-        ]);
+    pub async fn stashed(&self, chunk: ChunkKey<'_>) -> Result<Option<String>, StoreError> {
+        let key = chunks_row(chunk.job, keys::stashed(chunk.index));
         let row = self.database.read_row(&self.database.tables.jobs, key).await?;
         row.map(|row| Reader(&row).text("message").map(str::to_owned)).transpose()
     }

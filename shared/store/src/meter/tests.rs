@@ -25,7 +25,7 @@ fn write(id: u8) -> Write {
 async fn an_attempt_that_is_throttled_counts_though_the_next_succeeds() {
     let store = answering([THROTTLED, (200, r#"{"ConsumedCapacity":{"CapacityUnits":1.0}}"#)]).await;
     let id = JobId::new(store.clock());
-    assert_eq!(store.jobs.find_job_row(&acme(), id).await.unwrap(), None);
+    assert_eq!(store.jobs.find_job_row(id.of(&acme())).await.unwrap(), None);
     let reading = store.meter().read();
     assert_eq!((reading.throttles, reading.reads.requests, reading.reads.table_units), (1, 1, 1.0));
 }
@@ -35,7 +35,7 @@ async fn it_counts_with_a_client_that_was_there_before_too() {
     let Database { client, tables, clock, .. } = Database::clone(&answering([THROTTLED, (200, "{}")]).await.database);
     let store = Store::new(client, tables, clock);
     let id = JobId::new(store.clock());
-    assert_eq!(store.jobs.find_job_row(&acme(), id).await.unwrap(), None);
+    assert_eq!(store.jobs.find_job_row(id.of(&acme())).await.unwrap(), None);
     assert_eq!(store.meter().read().throttles, 1);
 }
 
@@ -44,7 +44,7 @@ async fn other_errors_are_not_throttles() {
     let refused = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","message":"no"}"#;
     let store = answering([(503, "<html>"), (400, refused), (200, "{}")]).await;
     let id = JobId::new(store.clock());
-    assert_eq!(store.jobs.start(&acme(), id, store.clock().now()).await.unwrap(), None);
+    assert_eq!(store.jobs.start(id.of(&acme()), store.clock().now()).await.unwrap(), None);
     assert_eq!(store.meter().read().throttles, 0);
 }
 
@@ -81,7 +81,7 @@ async fn rows_that_a_batch_left_out_count() {
     assert!(records.is_empty());
     assert_eq!(store.meter().read().throttles, 2);
     let (id, now) = (JobId::new(store.clock()), store.clock().now());
-    store.jobs.stash(&acme(), id, vec![(1, "chunk".to_owned())], now).await.unwrap();
+    store.jobs.stash(id.of(&acme()), vec![(1, "chunk".to_owned())], now).await.unwrap();
     assert_eq!(store.meter().read().throttles, 3);
 }
 

@@ -1,0 +1,35 @@
+//! What names a job and a chunk wherever they are kept, sent and asked for.
+
+use crate::account::AccountId;
+use crate::job::JobId;
+
+/// A job of an account: no account has the job of another, whatever its id.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct JobKey<'account> {
+    pub account: &'account AccountId,
+    pub id: JobId,
+}
+
+/// A chunk of a job.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct ChunkKey<'account> {
+    pub job: JobKey<'account>,
+    /// Its place among the job's chunks, from 0.
+    pub index: u32,
+}
+
+impl JobId {
+    /// The key of the job that has this id in `account`.
+    #[must_use]
+    pub const fn of(self, account: &AccountId) -> JobKey<'_> {
+        JobKey { account, id: self }
+    }
+}
+
+impl<'account> JobKey<'account> {
+    /// The key of the chunk at `index`.
+    #[must_use]
+    pub const fn chunk(self, index: u32) -> ChunkKey<'account> {
+        ChunkKey { job: self, index }
+    }
+}
