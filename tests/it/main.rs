@@ -13,6 +13,7 @@ mod examples;
 mod external_ids;
 mod filling;
 mod hardening;
+mod house;
 mod idempotency;
 mod items;
 mod limits;

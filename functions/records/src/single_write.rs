@@ -14,6 +14,8 @@
 //!   write was made, and leads whoever sends the same request again to the record. A request that was refused leaves none, but for one whose
 //!   record was taken back because its type had gone meanwhile: sent again, it is told that there is no such record.
 
+mod applied;
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -28,13 +30,12 @@ use domain::plan::decide::{
 };
 use domain::plan::{Budget, Entry, Outcome, Plan};
 use domain::problem::Problem;
-use domain::record::{ObjectRecord, RecordId, RelationshipRecord, Row, State};
+use domain::record::{RecordId, Row, State};
 use domain::request::item::{Item, no_such_id, object_type_not_found, relationship_type_not_found};
 use domain::time::Timestamp;
 use domain::timing::LATEST_WRITE;
 use domain::types::TypeKey;
-use http::header::LOCATION;
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use serde_json::value::RawValue;
 use store::StoreError;
 use store::jobs::IdempotencyKey;
@@ -44,8 +45,9 @@ use store::records::Written;
 use store::retry::Backoff;
 use store::types::TypeLoader;
 use tokio::time::Instant;
-use wire::{BASE, Data, Failure, hashed_key, idempotency_key};
+use wire::{Failure, hashed_key, idempotency_key};
 
+use self::applied::{Applied, Record};
 use crate::Records;
 
 /// When to come back after a 503, in seconds.
@@ -81,56 +83,6 @@ pub(crate) struct Request<'request> {
     pub(crate) account: &'request AccountId,
     pub(crate) operation: Operation,
     pub(crate) key: Option<IdempotencyKey>,
-}
-
-/// A record of either kind, as it is answered.
-enum Record {
-    Object(ObjectRecord),
-    Relationship(RelationshipRecord),
-}
-
-impl Record {
-    fn of(state: State) -> Option<Self> {
-        match state {
-            State::Object(record) => Some(Self::Object(record)),
-            State::Relationship(record) => Some(Self::Relationship(record)),
-            State::Tombstone => None,
-        }
-    }
-}
-
-/// What a request has done, by itself or when it was sent before.
-struct Applied {
-    /// As it was written; `None` when it was deleted.
-    record: Option<Record>,
-    created: bool,
-}
-
-impl Applied {
-    fn by(write: Write) -> Self {
-        Self { created: write.makes(), record: Record::of(write.row.state) }
-    }
-}
-
-impl IntoResponse for Applied {
-    fn into_response(self) -> Response {
-        let Some(record) = self.record else { return StatusCode::NO_CONTENT.into_response() };
-        let status = if self.created { StatusCode::CREATED } else { StatusCode::OK };
-        let (location, mut response) = match record {
-            Record::Object(record) => {
-                (format!("{BASE}/objects/records/{}", record.id), Data(status, record).into_response())
-            }
-            Record::Relationship(record) => {
-                (format!("{BASE}/relationships/records/{}", record.id), Data(status, record).into_response())
-            }
-        };
-        if self.created
-            && let Ok(location) = location.try_into()
-        {
-            response.headers_mut().insert(LOCATION, location);
-        }
-        response
-    }
 }
 
 /// The rows that a decision is about.

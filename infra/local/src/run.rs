@@ -1,7 +1,9 @@
 //! Everything, started in one process and stopped again.
 
+mod opening;
+mod options;
+
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,15 +18,17 @@ use sweep::{Report, Sweep};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use wire::{AllowedOrigins, Route};
+use wire::Route;
 
+use self::opening::{Dynamodb, Opened, open};
+pub use self::options::{LocalOptions, QueueHome, Storage};
 pub use crate::assembly::HttpClients;
-use crate::assembly::{BatchFunction, DynamodbClients, Functions, Parts, SendingTo, assemble};
+use crate::assembly::{BatchFunction, Functions, Parts, SendingTo, assemble};
 use crate::data_directory::{DataDirectory, DataDirectoryError};
-use crate::database::{Asker, DatabaseError, LocalDatabase};
+use crate::database::{DatabaseError, LocalDatabase};
 use crate::drain;
 use crate::poller::{Poller, Polling, consume_from};
-use crate::queue::{LocalQueue, OpenError, QueueOptions};
+use crate::queue::{LocalQueue, OpenError};
 use crate::server::{self, Patience};
 use crate::source::sqs::{SqsOptions, SqsSource};
 
@@ -37,64 +41,6 @@ const SWEEP_EVERY: Duration = Duration::from_mins(5);
 
 /// How long one sweep may take.
 const SWEEP_TIME: Duration = Duration::from_mins(1);
-
-/// What a local run is started with.
-#[derive(Clone)]
-pub struct LocalOptions {
-    /// `ADDRESS:PORT`; port 0 picks a free one.
-    pub listen: String,
-    pub storage: Storage,
-    /// Where another DynamoDB is served, to be used instead of the local one.
-    pub endpoint_url: Option<String>,
-    pub queue: QueueHome,
-    pub polling: Polling,
-    /// Who may call.
-    pub access: access::Settings,
-    /// Whose pages may call from a browser.
-    pub origins: AllowedOrigins,
-    pub clock: Clock,
-    /// Wraps the HTTP client of each function (`accept`, `consume`, `status`, `records`, `bury`, `sweep`), and of what
-    /// stands before the routes (`access`), so that a test can see or disturb what that one asks
-    /// of AWS. Without it all share one client.
-    pub http_clients: Option<HttpClients>,
-}
-
-/// Which queue the chunks of jobs go through.
-#[derive(Clone, Debug)]
-pub enum QueueHome {
-    /// One in this process, kept where everything else is kept.
-    Own(QueueOptions),
-    /// SQS, or what is served in its place. It keeps its own visibility timeout and counts of receives.
-    Sqs(SqsOptions),
-}
-
-/// Where everything is kept.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Storage {
-    /// In this process, and gone with it.
-    Memory,
-    /// In files of this directory, which no other process may use meanwhile.
-    Directory(PathBuf),
-}
-
-impl LocalOptions {
-    /// In memory, on a free port, with the local account.
-    #[must_use]
-    pub fn in_memory() -> Self {
-        Self {
-            listen: "127.0.0.1:0".into(),
-            storage: Storage::Memory,
-            endpoint_url: None,
-            queue: QueueHome::Own(QueueOptions::default()),
-            polling: Polling::default(),
-            // A test may ask as often as it likes.
-            access: access::Settings { requests_per_minute: 1_000_000, ..access::Settings::default() },
-            origins: AllowedOrigins::default(),
-            clock: Clock::system(),
-            http_clients: None,
-        }
-    }
-}
 
 /// The local run could not be started. Each reads as one line for the person who started it.
 #[derive(Debug, thiserror::Error)]
@@ -143,41 +89,6 @@ struct Pollers {
     chunks: Poller,
     /// None when SQS is used and its dead letters are not named.
     dead_letters: Option<Poller>,
-}
-
-/// What is opened before the functions can start.
-struct Opened {
-    data: Option<DataDirectory>,
-    queue: SendingTo,
-    dynamodb: Dynamodb,
-}
-
-enum Dynamodb {
-    Own(LocalDatabase),
-    Elsewhere(String),
-}
-
-impl Dynamodb {
-    fn url(&self) -> String {
-        match self {
-            Self::Own(database) => database.endpoint_url(),
-            Self::Elsewhere(url) => url.clone(),
-        }
-    }
-
-    /// The clients that lead there.
-    fn http_clients(&self) -> DynamodbClients {
-        match self {
-            Self::Own(database) => DynamodbClients {
-                answering: database.http_client(Asker::Person),
-                working: database.http_client(Asker::Worker),
-            },
-            Self::Elsewhere(_) => {
-                let client = clients::http_client_with(&Roots::System);
-                DynamodbClients { answering: client.clone(), working: client }
-            }
-        }
-    }
 }
 
 impl LocalRun {
@@ -393,38 +304,6 @@ async fn bind(listen: &str) -> Result<TcpListener, StartError> {
         std::io::ErrorKind::AddrInUse => StartError::AddressInUse { address: listen.into() },
         _ => StartError::Listen { address: listen.into(), source },
     })
-}
-
-fn open(
-    storage: &Storage,
-    endpoint_url: Option<String>,
-    queue: QueueHome,
-    clock: &Clock,
-) -> Result<Opened, StartError> {
-    let elsewhere = endpoint_url.map(Dynamodb::Elsewhere).ok_or(());
-    let open_queue = |path: Option<PathBuf>| match queue {
-        QueueHome::Sqs(options) => Ok(SendingTo::Sqs(options)),
-        QueueHome::Own(options) => match path {
-            None => LocalQueue::in_memory(options, clock.clone()),
-            Some(path) => LocalQueue::open(&path, options, clock.clone()),
-        }
-        .map(SendingTo::Own),
-    };
-    match storage {
-        Storage::Memory => Ok(Opened {
-            data: None,
-            queue: open_queue(None)?,
-            dynamodb: elsewhere.or_else(|()| LocalDatabase::in_memory(clock.clone()).map(Dynamodb::Own))?,
-        }),
-        Storage::Directory(path) => {
-            let data = DataDirectory::lock(path)?;
-            Ok(Opened {
-                queue: open_queue(Some(data.queue()))?,
-                dynamodb: elsewhere.or_else(|()| LocalDatabase::open(&data.database()).map(Dynamodb::Own))?,
-                data: Some(data),
-            })
-        }
-    }
 }
 
 #[cfg(test)]

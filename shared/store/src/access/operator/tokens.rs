@@ -9,7 +9,7 @@ use domain::time::Timestamp;
 use super::Created;
 use crate::access::presented::DAY_MILLIS;
 use crate::access::{Digest, StoredToken, row, token_from_row, token_to_row};
-use crate::attributes::{Reader, millis, text};
+use crate::attributes::{Reader, millis};
 use crate::database::built;
 use crate::transaction::Transacted;
 use crate::{AccessRows, StoreError, keys};
