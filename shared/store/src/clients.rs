@@ -6,6 +6,9 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedHttpClient};
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use domain::timing;
 
 use crate::settings::{SettingError, required};
@@ -129,10 +132,30 @@ pub fn http_client_with(roots: &Roots) -> SharedHttpClient {
     };
     // ring, because the default provider spends tens of milliseconds of CPU at its first handshake.
     let builder = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
-    match TlsContext::builder().with_trust_store(trust).build() {
+    let client = match TlsContext::builder().with_trust_store(trust).build() {
         Ok(context) => builder.tls_context(context).build_https(),
         // It takes whatever it is given, and looks at it later.
         Err(_) => builder.build_https(),
+    };
+    match roots {
+        Roots::Amazon => SharedHttpClient::new(Untried(client)),
+        // What an operator has put in is tried while the function starts.
+        Roots::System | Roots::File(_) => client,
+    }
+}
+
+/// An HTTP client whose roots are known to be good. Each SDK client tries its HTTP client when it is made: that decodes the roots, makes
+/// a connector and throws it away, which was a ninth of what a function did to start. The first call makes the connector that is used.
+#[derive(Debug)]
+struct Untried(SharedHttpClient);
+
+impl HttpClient for Untried {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        self.0.http_connector(settings, components)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.connector_metadata()
     }
 }
 
