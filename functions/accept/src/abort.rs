@@ -12,8 +12,8 @@ use wire::{Agent, Failure, PathParameters, Rendered};
 
 use crate::Accept;
 
-/// Ends a job that is queued; of one that is processing, keeps what is left from being begun. The chunks that are under way are finished,
-/// and the job ends when the others have found out, each when it is delivered: see `consume`.
+/// Aborts a job that is queued; stops one that is processing, so that no further chunk of it is begun. Chunks that are
+/// under way are finished, and the job ends when the others have found out, each when it is delivered: see `consume`.
 pub(crate) async fn abort(
     Agent(identity): Agent,
     State(accept): State<Accept>,

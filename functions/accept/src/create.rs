@@ -37,7 +37,7 @@ const RETRY_FOR_SLOT: u32 = 5;
 /// When to come back after a 503, in seconds.
 const RETRY: u32 = 2;
 
-/// What is asked for beside the body.
+/// Options of the request besides its body.
 struct Asked {
     form: BodyForm,
     validate_only: bool,
@@ -245,8 +245,8 @@ impl Accepting<'_> {
         }
     }
 
-    /// What came of the commit is not known, or not by whom it was made. The fence says so, and keeps it so: only when it
-    /// is there, and the job is not, is the answer the refusal. `why` is for the log.
+    /// Settles a commit whose outcome, or whose author, is not known, by a fence: `refusal` is the answer only when the
+    /// fence is there and the job is not. `why` is for the log.
     async fn find_out(&self, job: &Job, why: &str, refusal: Failure) -> Result<Response, Failure> {
         match self.accept.jobs.fence(job.id.of(self.account)).await {
             Ok(Fenced::Committed(there)) => Ok(accepted(job, &there)),
@@ -274,9 +274,9 @@ impl Accepting<'_> {
 /// A job and the messages that its items travel in.
 struct Packed {
     job: Job,
-    /// Those that nothing has to come before.
+    /// Messages of chunks that wait for no other chunk.
     first: Vec<Outgoing>,
-    /// The others, by their place among the job's chunks.
+    /// Messages of the other chunks, by their index in the job.
     later: Vec<(u32, String)>,
 }
 

@@ -1,4 +1,4 @@
-//! `Content-Encoding`: which codings a body has, and taking them off within bounds.
+//! Reading of `Content-Encoding`, and decoding of bodies within bounds.
 //!
 //! A coded body may make work without making bytes: gzip members and blocks with nothing in them, one after the other. So
 //! what comes out is not the only thing that is bounded. A coding may be fed at most `BYTES_WITHOUT_OUTPUT` and twice what
@@ -33,26 +33,27 @@ enum Coding {
     Zstd,
 }
 
-/// The codings of a body, in the order in which they were applied. None for an identity body.
+/// The content codings of a body, in the order in which they were applied; empty for an identity body.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Encoding(Vec<Coding>);
 
-/// A coding that is not read here: such a job fails at once.
+/// A content coding that is not read here: a job with such a body fails at once.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Unsupported {
     /// The coding as it was sent, or what else is wrong with the header.
     pub coding: String,
 }
 
-/// Why a body does not decompress.
+/// The reason why a body does not decompress.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum DecodeError {
     #[error("the body is not what its Content-Encoding says")]
     Corrupt,
-    /// Most of it decompresses to nothing.
+    /// Most of the body decompresses to nothing.
     #[error("the body takes more work than its contents are worth")]
     Wasteful,
-    /// Something on the way took the compressed bytes for text and replaced those that are none.
+    /// The body is damaged: something on the way took the compressed bytes for text, and replaced those that are no
+    /// UTF-8.
     #[error("the body was damaged on its way")]
     Damaged,
     #[error("the body is over the limit once it is decompressed")]
@@ -60,6 +61,8 @@ pub enum DecodeError {
 }
 
 impl Encoding {
+    /// Reads the request's `Content-Encoding`.
+    ///
     /// # Errors
     /// When the request names a coding that is not read here.
     pub fn of(headers: &HeaderMap) -> Result<Self, Unsupported> {
@@ -90,16 +93,16 @@ impl Encoding {
         if self.0.is_empty() { limits::BODY_BYTES } else { COMPRESSED_BYTES }
     }
 
-    /// Whether the body is as it is.
+    /// Whether the body has no coding.
     #[must_use]
     pub const fn is_identity(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The body without its codings: at most [`limits::DECOMPRESSED_BODY_BYTES`], which is also what bounds the memory.
+    /// Decodes a body: to at most [`limits::DECOMPRESSED_BODY_BYTES`], which also bounds the memory that it takes.
     ///
     /// # Errors
-    /// When it does not decompress, to more than that, or to far less than was sent.
+    /// When it does not decompress, or decompresses to more than that, or to far less than was sent.
     pub fn decode(&self, body: &Bytes) -> Result<Bytes, DecodeError> {
         let mut decoded = body.clone();
         for (place, coding) in self.0.iter().enumerate().rev() {

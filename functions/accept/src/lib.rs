@@ -1,7 +1,7 @@
-//! Accept: takes a job, puts its chunks on the queue, and only then makes it exist. Also aborts jobs.
+//! The function `accept`: puts a job's chunks on the queue, and only then commits the job. It also aborts jobs.
 //!
-//! Send first, commit last: whatever goes wrong before the commit leaves at most messages of a job that does not exist,
-//! which the consumer drops. So there is no half-accepted job to repair.
+//! It sends first and commits last: whatever goes wrong before the commit leaves at most messages of a job that does
+//! not exist, which the consumer drops. So there is no half-accepted job to repair.
 
 mod abort;
 mod create;
@@ -17,7 +17,7 @@ use wire::{Routes, post};
 
 use crate::workbench::Workbench;
 
-/// What the function works with. One per process; cheap to clone.
+/// The function's state. One per process; cheap to clone.
 #[derive(Clone)]
 pub struct Accept {
     jobs: Jobs,
@@ -32,14 +32,14 @@ impl Accept {
         Self { jobs: store.jobs, queue, packing: Packing::default(), workbench: Workbench::new() }
     }
 
-    /// With chunks of another size, so that a test can have many of them in a small job.
+    /// Uses chunks of another size, so that a test can have many of them in a small job.
     #[must_use]
     pub fn packing(self, packing: Packing) -> Self {
         Self { packing, ..self }
     }
 }
 
-/// `POST /jobs` and `POST /jobs/{id}/abort`, without the middleware around them.
+/// The routes `POST /jobs` and `POST /jobs/{id}/abort`, without the middleware around them.
 pub fn routes(accept: Accept) -> Routes {
     Routes::new().route("/jobs", post(create::create)).route("/jobs/{id}/abort", post(abort::abort)).with_state(accept)
 }

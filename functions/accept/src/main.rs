@@ -1,4 +1,4 @@
-//! Accept as a Lambda function.
+//! The function `accept`, as a Lambda function.
 
 use accept::{Accept, routes};
 use function::{Error, Function};

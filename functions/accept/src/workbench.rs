@@ -1,4 +1,4 @@
-//! Where large bodies are worked on: beside the threads that answer others, and only so many at a time.
+//! Threads for work on large bodies, beside those that answer requests, and only so many at a time.
 //!
 //! Decompressing, reading and packing a body may take a good part of a second of CPU, and several times its decompressed size
 //! of memory. In a function of its own that is nobody else's time. In the local run it would be, and twenty such requests at
@@ -19,8 +19,8 @@ const RETRY: u32 = 2;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// The places for large bodies, each of which has a thread: memory that one body took is there for the next, and not, as with
-/// threads that anybody uses, once on each of them.
+/// A pool of places for large bodies, each with a thread of its own: so the memory that one body took is used again for
+/// the next, and is not taken anew by each thread of the runtime.
 #[derive(Clone, Debug)]
 pub(crate) struct Workbench {
     places: usize,
@@ -30,7 +30,7 @@ pub(crate) struct Workbench {
 }
 
 impl Workbench {
-    /// One with a place for each processor.
+    /// Makes a pool with a place for each processor.
     pub(crate) fn new() -> Self {
         Self::with(std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
     }
@@ -39,10 +39,11 @@ impl Workbench {
         Self { places, free: Arc::new(Semaphore::new(places)), work: Arc::default() }
     }
 
-    /// A place for a body of so many bytes, for as long as it or what is made of it is in memory. A small one needs none.
+    /// Takes a place for a body of so many bytes, for as long as it or what is made of it is in memory. A small one
+    /// needs none.
     ///
     /// # Errors
-    /// 503 when none becomes free until then.
+    /// 503 when no place becomes free by `until`.
     pub(crate) async fn place(&self, bytes: usize, is_compressed: bool, until: Instant) -> Result<Place, Failure> {
         if bytes < SMALL && !is_compressed {
             return Ok(Place(None));
@@ -75,12 +76,12 @@ fn threads(places: usize) -> mpsc::Sender<Work> {
     work
 }
 
-/// What [`Workbench::place`] gave.
+/// A place in the pool, given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place(Option<(Arc<OwnedSemaphorePermit>, mpsc::Sender<Work>)>);
 
 impl Place {
-    /// Does a piece of work: at once for a small body, and on the thread of its place for a large one.
+    /// Runs a piece of work: at once for a small body, and on the thread of the place for a large one.
     ///
     /// # Errors
     /// Those of the work; 500 when it panics.

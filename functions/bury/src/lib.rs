@@ -1,4 +1,4 @@
-//! Bury: ends what a dead letter leaves unfinished.
+//! The function `bury`: closes the chunks that come out of the dead-letter queue.
 //!
 //! A chunk that was received too often ends in the dead-letter queue. Here it is closed: items whose writes are found on
 //! their records are done, the others fail with an `InternalServerError` and never have an effect. Its job goes on with its
@@ -17,7 +17,7 @@ use store::queue::{Outgoing, Queue};
 use store::{Jobs, Records, Store, StoreError};
 use telemetry::TraceContext;
 
-/// Buries chunks. One per process; cheap to clone.
+/// The function's state. One per process; cheap to clone.
 #[derive(Clone)]
 pub struct Bury {
     jobs: Jobs,
@@ -40,13 +40,13 @@ enum BuryError {
 }
 
 impl Bury {
-    /// `queue` is where the chunks of a chain are sent on.
+    /// Makes the function. `queue` is where the next chunk of a chain is sent.
     #[must_use]
     pub fn new(store: Store, queue: Arc<dyn Queue>) -> Self {
         Self { jobs: store.jobs, records: store.records, queue }
     }
 
-    /// Buries every message of the event and names those that have to be delivered again. Nothing runs on past
+    /// Buries every message of the event, and names those that have to be delivered again. Nothing runs on past
     /// `deadline`.
     pub async fn handle(&self, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
         let report = |message_id: &str, error: &BuryError| {

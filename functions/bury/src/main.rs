@@ -1,4 +1,4 @@
-//! Bury as a Lambda function.
+//! The function `bury`, as a Lambda function.
 
 use bury::Bury;
 use function::{Error, Function};

@@ -1,4 +1,4 @@
-//! The consumer: applies the items of chunks to records.
+//! The function `consume`: applies the items of chunks to records.
 //!
 //! A chunk may be delivered more than once, to several workers at a time, and any worker may die between any two calls.
 //! [`domain::plan::round`] says why each item is applied once all the same.
@@ -18,7 +18,7 @@ use store::{Catalog, Jobs, Records, Store, Usages};
 
 use crate::processing::{ChunkEnd, ChunkError, Delivery};
 
-/// Applies chunks. One per process; cheap to clone.
+/// The function's state. One per process; cheap to clone.
 #[derive(Clone)]
 pub struct Consumer {
     jobs: Jobs,
@@ -37,7 +37,7 @@ impl Consumer {
         Self { jobs, records, usages, catalog, queue, schemas: Arc::default(), usage: Arc::default() }
     }
 
-    /// Processes every message of the event, side by side, and names those that have to be delivered again.
+    /// Processes every message of the event concurrently, and names those that have to be delivered again.
     ///
     /// Nothing runs on past `deadline`: what is not done a little before it is reported unfinished, and its redelivery
     /// goes on where it stopped.
@@ -53,8 +53,8 @@ impl Consumer {
         lifecycle::each(&event, deadline, |message| self.process(message), report).await
     }
 
-    /// As [`handle`](Self::handle), with a thread for each message: one that computes without end takes no other with it, and the
-    /// event is answered by its deadline.
+    /// Processes an event as [`handle`](Self::handle) does, with a thread for each message: one that computes without
+    /// end takes no other with it, and the event is answered by its deadline.
     pub async fn handle_apart(&self, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
         let handler = |event, deadline| {
             let consumer = self.clone();

@@ -1,4 +1,4 @@
-//! The consumer as a Lambda function.
+//! The function `consume`, as a Lambda function.
 
 use consume::Consumer;
 use function::{Error, Function};

@@ -1,6 +1,7 @@
-//! One chunk, from delivery to recorded results: asks the domain what to do ([`Round`]), reads, agrees and writes.
+//! Processing of one chunk, from delivery to recorded results: asks the domain what to do ([`Round`]), reads, agrees
+//! and writes.
 //!
-//! Why each item is applied exactly once, and its result is true, stands at [`domain::plan::round`].
+//! Why each item is applied exactly once, and its result is true, is explained at [`domain::plan::round`].
 
 use std::time::Duration;
 
@@ -21,16 +22,16 @@ use telemetry::TraceContext;
 
 use crate::{Consumer, validation};
 
-/// How a delivery ends when the message can be deleted.
+/// The outcome of a delivery after which the message can be deleted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ChunkEnd {
-    /// Its results are recorded.
+    /// The chunk's results are recorded.
     Recorded,
-    /// It has no effect and never will have, for this reason.
+    /// The chunk has no effect and never will have, for this reason.
     Dropped(&'static str),
 }
 
-/// Why a message has to be delivered again.
+/// The reason why a message has to be delivered again.
 #[derive(Debug, thiserror::Error)]
 pub enum ChunkError {
     #[error(transparent)]
@@ -46,7 +47,7 @@ pub enum ChunkError {
 }
 
 impl ChunkError {
-    /// Whether it is part of ordinary work rather than a sign of trouble.
+    /// Whether the error is part of ordinary work rather than a sign of trouble.
     #[must_use]
     pub const fn is_expected(&self) -> bool {
         matches!(self, Self::Postponed(Postponed::NotCommitted))
@@ -56,7 +57,7 @@ impl ChunkError {
 /// Rounds after which a chunk whose rows keep moving is left to a later delivery.
 const ROUNDS: u32 = 40;
 
-/// A message as the queue delivers it, besides its body.
+/// The attributes of a delivered message, besides its body.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Delivery {
     /// How often it was received, this time included.
@@ -112,8 +113,8 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
         }
     }
 
-    /// Goes on until every success that is agreed is written, and answers with what is agreed; `None` when the chunk was
-    /// given up meanwhile, so that nothing of it may be written any more.
+    /// Runs rounds until every success that is agreed is written, and answers with the agreed plan; `None` when the
+    /// chunk was closed meanwhile, so that nothing of it may be written any more.
     async fn run(mut self, receives: u32) -> Result<Option<Plan>, ChunkError> {
         let (all, refused) = items(self.round.chunk());
         // The first worker of a first delivery does not read the plan: that its compare-and-set finds none is the same.
@@ -164,7 +165,7 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
         self.round.context(self.loader.types(), self.consumer.jobs.clock().now())
     }
 
-    /// Reads what the items are decided by, besides the records.
+    /// Reads the types that the items name and, where records may be made, how many more the account may have.
     pub(crate) async fn prepare(&mut self, items: &[(u32, Item<'_>)]) -> Result<(), StoreError> {
         self.load_named_types(items).await?;
         let operation = self.round.chunk().operation;
@@ -194,7 +195,7 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
         self.loader.load_relationships(relationship_types).await
     }
 
-    /// Takes over what other workers of this chunk have agreed.
+    /// Takes over the plan that other workers of this chunk have agreed on.
     pub(crate) async fn adopt(&mut self) -> Result<(), StoreError> {
         let chunk = self.round.chunk();
         self.round.adopt(self.consumer.jobs.plan(chunk.key()).await?);
@@ -232,7 +233,7 @@ impl<'consumer, 'chunk: 'consumer> Worker<'consumer, 'chunk> {
         Ok(deciding.done())
     }
 
-    /// Agrees on these entries. When another worker was first, takes over what it agreed and answers `false`.
+    /// Agrees on these entries. When another worker was first, takes over its plan and answers `false`.
     pub(crate) async fn agree(&mut self, entries: Vec<Entry>) -> Result<bool, StoreError> {
         let chunk = self.round.chunk();
         let plan = self.round.proposal(entries, self.consumer.jobs.clock().now());

@@ -1,4 +1,4 @@
-//! Chunks of a job that validates: every check is made against what is there now, and no record is written.
+//! Chunks of a job that only validates: every check is made against the present records, and no record is written.
 //!
 //! The plan that is agreed on is the results, and nothing follows from it: no write depends on it, no record has a mark of it. A worker that
 //! finds one has nothing more to do with the chunk.
@@ -86,7 +86,7 @@ async fn step(
     Ok(record(&consumer.jobs, &chunk.account, &job, chunk.index, &plan, None).await?)
 }
 
-/// What is agreed of the chunk, once something is; and `left` goes on to what it would leave.
+/// Reads or makes the agreed plan of the chunk, and takes `left` on to what the chunk would leave.
 async fn plan<'consumer, 'chunk: 'consumer>(
     worker: &mut Worker<'consumer, 'chunk>,
     job: &Job,
@@ -121,8 +121,9 @@ async fn plan<'consumer, 'chunk: 'consumer>(
     }
 }
 
-/// Goes on to what a chunk would leave of which the outcome is agreed. What succeeds is made again and not judged, so that all who go through the
-/// chain go on from the same, and what was checked once takes no such time again.
+/// Takes `left` on to what a chunk with an agreed plan would leave. Items that succeed are applied again and not
+/// judged, so that all who go through the chain go on from the same, and what was checked once takes no such time
+/// again.
 async fn repeated<'consumer, 'chunk: 'consumer>(
     worker: &mut Worker<'consumer, 'chunk>,
     agreed: Plan,
@@ -161,7 +162,8 @@ fn leave(left: &mut Left, writes: Vec<Planned>) {
     left.extend(writes.into_iter().map(|planned| (planned.write.id, planned.write.row)));
 }
 
-/// What comes of the items on the records as they are, and as the chunks before would have left them; and what they would write.
+/// Decides the items on the present records, as the chunks before would have left them; answers with the outcomes and
+/// what they would write.
 ///
 /// A create reads nothing: whether its key is taken shows when it is written, and only then is it judged with what is there. So what is wrong with an
 /// item in itself is told first, here as in a real run.
@@ -205,7 +207,8 @@ fn unnamed(items: &[(u32, Item<'_>)]) -> Vec<u32> {
     items.iter().filter(|(_, item)| is_unnamed(item)).map(|(position, _)| *position).collect()
 }
 
-/// What is agreed, and whether it is these entries and not what another worker was first with; `None` when the chunk was given up.
+/// Agrees on these entries, and answers with the agreed plan and whether it is theirs and not another worker's; `None`
+/// when the chunk was closed.
 async fn agree<'consumer, 'chunk: 'consumer>(
     worker: &mut Worker<'consumer, 'chunk>,
     entries: Vec<Entry>,

@@ -1,4 +1,4 @@
-//! The function's routes over a database in memory, for its tests.
+//! A test harness: the function's routes over a database in memory.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use store::Store;
 use tower::ServiceExt;
 use wire::{AllowedOrigins, BASE, with_middleware};
 
-/// The routes, as one caller sees them.
+/// The routes, with the credentials of one caller.
 #[derive(Clone)]
 pub(crate) struct Service {
     router: Router,
@@ -49,7 +49,8 @@ pub(crate) fn encoded(text: &str) -> String {
 }
 
 impl Service {
-    /// On a database of its own, at 2017-11-03T16:00:06.123Z, as an agent of the account `acme`.
+    /// Starts the routes on a database of their own, at 2017-11-03T16:00:06.123Z; the caller is an agent of the account
+    /// `acme`.
     pub(crate) async fn start() -> Self {
         let clock = Clock::manual(Timestamp::from_millis(1_509_724_806_123), 1);
         let database = TestDatabase::start("test").await;
@@ -71,22 +72,22 @@ impl Service {
         Self { router, store, account, authorization: tokens[0].clone(), tokens }
     }
 
-    /// As an agent of another account.
+    /// The same routes with an agent of another account as the caller.
     pub(crate) fn as_stranger(&self) -> Self {
         Self { authorization: self.tokens[3].clone(), ..self.clone() }
     }
 
-    /// As an admin of the account.
+    /// The same routes with an admin of the account as the caller.
     pub(crate) fn as_admin(&self) -> Self {
         Self { authorization: self.tokens[2].clone(), ..self.clone() }
     }
 
-    /// As an end user of the account.
+    /// The same routes with an end user of the account as the caller.
     pub(crate) fn as_end_user(&self) -> Self {
         Self { authorization: self.tokens[1].clone(), ..self.clone() }
     }
 
-    /// With credentials that nobody has.
+    /// The same routes with credentials that nobody has.
     pub(crate) fn as_nobody(&self) -> Self {
         Self { authorization: "Bearer wrong".to_owned(), ..self.clone() }
     }
@@ -107,7 +108,7 @@ impl Service {
         self.send_keyed(None, method, path, body).await
     }
 
-    /// With an `Idempotency-Key`.
+    /// Sends a request, with an `Idempotency-Key` if there is one.
     pub(crate) async fn send_keyed(&self, key: Option<&str>, method: &str, path: &str, body: &str) -> Reply {
         let mut request =
             Request::builder().method(method).uri(format!("{BASE}{path}")).header("authorization", &self.authorization);
@@ -133,7 +134,7 @@ impl Service {
         self.send_text("DELETE", path, "").await
     }
 
-    /// What the link `name` of `page` leads to.
+    /// Gets the page that the link `name` of `page` leads to.
     pub(crate) async fn get_link(&self, page: &Reply, name: &str) -> Reply {
         self.get(page.link(name).unwrap().strip_prefix(BASE).unwrap()).await
     }
@@ -178,8 +179,8 @@ impl Service {
         RecordId::parse(made.json["data"]["id"].as_str().unwrap()).unwrap()
     }
 
-    /// Turns the pages of the list at `path` from its start to its end and back, in both orders. The items' member `name`
-    /// has these values, oldest first.
+    /// Turns the pages of the list at `path` from its start to its end and back, in both orders, and checks that the
+    /// items' member `name` has these values, oldest first.
     pub(crate) async fn check_pages(&self, path: &str, name: &str, values: &[impl AsRef<str>]) {
         let mut values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
         self.check_pages_as_given(path, name, &values).await;
@@ -188,7 +189,7 @@ impl Service {
         self.check_pages_as_given(&format!("{path}&order=desc"), name, &values).await;
     }
 
-    /// As [`check_pages`](Self::check_pages), for a list that has one order.
+    /// Checks pages as [`check_pages`](Self::check_pages) does, for a list that has one order.
     pub(crate) async fn check_pages_as_given(&self, path: &str, name: &str, values: &[impl AsRef<str>]) {
         let mut pages = vec![self.get(path).await];
         while pages[pages.len() - 1].link("next").is_some() {
@@ -223,7 +224,7 @@ impl Reply {
         self.json["links"][name].as_str().map(str::to_owned)
     }
 
-    /// Checks that it is the one error of that status and code, and that its detail has these words.
+    /// Checks that the answer is one error of this status and code, and that its detail has these words.
     #[track_caller]
     pub(crate) fn check_error(&self, status: u16, code: &str, words: &str) {
         assert_eq!(self.status, status, "{self:?}");

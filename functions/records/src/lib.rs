@@ -1,4 +1,4 @@
-//! Object types, relationship types, and the records of both one at a time, over HTTP.
+//! The function `records`: object types and relationship types, and single records of both kinds, over HTTP.
 
 mod object_records;
 mod object_types;
@@ -30,7 +30,7 @@ use wire::{CursorKeys, Failure, Routes, get, post};
 
 use crate::paging::{PAGE_BYTES, Paging};
 
-/// What the handlers work with. Cheap to clone.
+/// The function's state. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Records {
     stored: store::Records,
@@ -47,7 +47,7 @@ pub struct Records {
 const INDEX_LAG: Duration = Duration::from_millis(1_500);
 
 impl Records {
-    /// Reads and writes `store`, by whose clock types and records are dated.
+    /// Makes the function over `store`, whose clock dates types and records.
     #[must_use]
     pub fn new(store: Store) -> Self {
         let Store { records: stored, catalog, usages, jobs, .. } = store;
@@ -55,7 +55,7 @@ impl Records {
         Self { stored, catalog, usages, jobs, cursors, schemas: Arc::default(), index_lag: INDEX_LAG }
     }
 
-    /// On a database whose indexes never trail their tables.
+    /// Expects indexes that never trail their tables, as a local database has them: nothing is waited for.
     #[must_use]
     pub fn with_exact_indexes(self) -> Self {
         Self { index_lag: Duration::ZERO, ..self }

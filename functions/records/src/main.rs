@@ -1,4 +1,4 @@
-//! Types and records as a Lambda function.
+//! The function `records`, as a Lambda function.
 
 use function::{Error, Function};
 use records::{Records, routes};

@@ -1,4 +1,4 @@
-//! The reading side of object records: one by its id, and lists.
+//! Reads of object records: one by its id, and lists.
 
 use std::collections::HashSet;
 
@@ -36,8 +36,8 @@ pub(crate) async fn show(
 
 /// `GET /objects/records`
 ///
-/// The records of a type come by creation. Records that are named come in the order of their names, each once, without
-/// those that do not exist; `order` has no say in that.
+/// The records of a type are listed by creation. Records that are named come in the order of their names, each once,
+/// without those that do not exist; `order` has no effect then.
 pub(crate) async fn list(
     Agent(caller): Agent,
     State(records): State<Records>,

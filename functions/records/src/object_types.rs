@@ -117,7 +117,7 @@ pub(crate) async fn find(records: &Records, account: &AccountId, key: &str) -> R
     found.into_iter().next().map(|stored| stored.key).ok_or_else(|| object_type_not_found(key).into())
 }
 
-/// Whether the type is now there, or else why not.
+/// Nothing when the type was defined, or else the refusal that says why not.
 pub(crate) fn defined_as_wanted(defined: Defined, kind: TypeKind, key: &TypeKey) -> Result<(), Failure> {
     let (kind, plural) = match kind {
         TypeKind::Object => ("object type", "resource types"),

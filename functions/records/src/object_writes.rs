@@ -1,4 +1,4 @@
-//! Writes of one object record each: created, changed, set and deleted.
+//! Writes of single object records: creation, change, upsert and deletion.
 
 use axum::extract::State;
 use axum::response::Response;

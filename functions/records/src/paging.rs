@@ -1,4 +1,4 @@
-//! The page of a list that a request asks for, and the links beside it.
+//! Pages of lists: the one that a request asks for, and the links beside it.
 
 use domain::time::Timestamp;
 use domain::types::TypeKey;
@@ -20,7 +20,7 @@ pub(crate) struct Paging<'list> {
 }
 
 impl<'list> Paging<'list> {
-    /// Lists begin with the oldest unless the request says otherwise.
+    /// Reads the requested page. Lists begin with the oldest unless the request says otherwise.
     ///
     /// # Errors
     /// 400 naming the parameter that is wrong.
@@ -29,12 +29,12 @@ impl<'list> Paging<'list> {
         Ok(Self { parameters, scope, request })
     }
 
-    /// The page as the store asks for it.
+    /// The requested page, as the store takes it.
     pub(crate) fn query(&self) -> PageQuery {
         self.request.query()
     }
 
-    /// Cuts the page out of a list that is all there, oldest first, where a later item has a greater position.
+    /// Cuts the page out of a list that is given whole, oldest first, where a later item has a greater position.
     pub(crate) fn cut<Item>(&self, mut items: Vec<Item>, position: impl Fn(&Item) -> String) -> Page<Item> {
         let query = self.query();
         if query.descending {
@@ -57,13 +57,13 @@ impl<'list> Paging<'list> {
         Page { items: items.split_off(start), more_after, more_before }
     }
 
-    /// The answer that shows `page`. An item's position is where the pages beside it go on from.
+    /// The answer that shows `page`. `position` gives an item's position, from which the pages beside it go on.
     pub(crate) fn answer<Item>(&self, page: Page<Item>, position: impl Fn(&Item) -> String) -> List<Item> {
         List { links: self.request.links_of(self.parameters, &self.scope, &page, position), items: page.items }
     }
 }
 
-/// A type's place among those of its account, in the order that the store lists them.
+/// The position of a type in the list of its account's types, in the order in which the store lists them.
 pub(crate) fn type_position(created_at: Timestamp, key: &TypeKey) -> String {
     format!("{:013}#{}", created_at.as_millis(), key.folded())
 }

@@ -1,4 +1,4 @@
-//! Who may do what with the records of a type: for now what is enforced for all types, and nothing else can be said.
+//! Permissions on the records of a type, by role: the same for all types, and not changeable for now.
 
 use axum::extract::State;
 use http::StatusCode;

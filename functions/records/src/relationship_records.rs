@@ -1,4 +1,4 @@
-//! The reading side of relationship records: one by its id, and lists.
+//! Reads of relationship records: one by its id, and lists.
 
 use axum::extract::State;
 use domain::record::{RecordId, RelationshipRecord, State as RowState};

@@ -113,7 +113,7 @@ pub(crate) async fn find(records: &Records, account: &AccountId, key: &str) -> R
     found.ok_or_else(|| relationship_type_not_found(key).into())
 }
 
-/// What is no key is the key of no type.
+/// Parses the key of a type. A text that is no key is refused like the key of a type that does not exist.
 pub(crate) fn parse_key(key: &str) -> Result<TypeKey, Problem> {
     TypeKey::parse(key).map_err(|_| relationship_type_not_found(key))
 }

@@ -1,4 +1,4 @@
-//! Writes of one relationship record each: created and deleted. It is never changed.
+//! Writes of single relationship records: creation and deletion. They are never changed.
 
 use axum::extract::State;
 use axum::response::Response;

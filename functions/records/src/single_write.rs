@@ -60,11 +60,11 @@ const RETRY_WITHOUT_ROOM: u32 = 60;
 /// How often a row that moves is looked at again to find out what came of a write without an answer.
 const LOOKS: u32 = 8;
 
-/// The request's idempotency key, with what makes another request another: the operation, what the path or the query name, and
-/// the body's `data`.
+/// Reads and hashes the request's idempotency key, with what tells the request from others: the operation, what the
+/// path or the query name, and the body's `data`.
 ///
 /// # Errors
-/// 400 when the header is none.
+/// 400 when the header is not a valid key.
 pub(crate) fn key_of(
     headers: &HeaderMap,
     operation: Operation,
@@ -77,7 +77,7 @@ pub(crate) fn key_of(
     Ok(Some(hashed_key(key, parts.map(str::as_bytes))))
 }
 
-/// One write that is asked for.
+/// A write of one record that a request asks for.
 pub(crate) struct Request<'request> {
     pub(crate) records: &'request Records,
     pub(crate) account: &'request AccountId,
@@ -93,10 +93,10 @@ struct Rows {
 }
 
 impl Request<'_> {
-    /// Does what the item that `read` gives says, unless a request with the same key has.
+    /// Applies the item that `read` gives, unless a request with the same key has done so.
     ///
     /// # Errors
-    /// What is wrong with the request, or what could not be done.
+    /// An answer of 400 or above that says what is wrong with the request, or what could not be done.
     pub(crate) async fn answer<'json>(
         self,
         read: impl FnOnce() -> Result<Item<'json>, Problem>,
@@ -272,7 +272,8 @@ impl Request<'_> {
         Err(StoreError::Unavailable { call: "GetItem", reason: "a type is marked again and again".to_owned() })
     }
 
-    /// What came of a write without an answer: found out, or made impossible. `unanswered` is for the log.
+    /// Settles a write whose answer was lost: finds out whether it was made, or makes it impossible. `unanswered` is
+    /// for the log.
     async fn find_out(
         &self,
         request: JobId,

@@ -1,4 +1,4 @@
-//! The deletion of a type, which has no records then and gets none meanwhile.
+//! Deletion of a type, which must have no records, and gets none meanwhile.
 //!
 //! It marks the type, looks for records, and deletes the type if the mark is still there. Who makes records reads the type first:
 //!
@@ -23,15 +23,15 @@ use wire::{BASE, Failure};
 
 use crate::Records;
 
-/// A type that is to go.
+/// A deletion of a type that is under way.
 pub(crate) struct Deletion<'request> {
     pub(crate) records: &'request Records,
     pub(crate) account: &'request AccountId,
     pub(crate) kind: TypeKind,
     pub(crate) key: &'request TypeKey,
-    /// Of the account's types, from before anything about them was read.
+    /// The revision of the account's types, read before anything else about them.
     pub(crate) revision: u64,
-    /// What is said when it is not there.
+    /// The problem to answer when the type does not exist.
     pub(crate) missing: Problem,
 }
 
@@ -39,7 +39,8 @@ impl Deletion<'_> {
     /// Deletes the type.
     ///
     /// # Errors
-    /// 422 when it has records or a job may be making some, 404 when it is gone already, 503 when somebody was faster.
+    /// 422 when it has records or a job may be making some, 404 when it is gone already, 503 when another request
+    /// changed something meanwhile.
     pub(crate) async fn carry_out(self) -> Result<StatusCode, Failure> {
         // Before anybody is kept waiting.
         self.has_none().await?;

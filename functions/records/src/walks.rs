@@ -1,4 +1,4 @@
-//! What is related to one thing: its relationship records, and the object records at their other ends.
+//! The relationships of one end: its relationship records, and the object records at their other ends.
 
 use std::collections::HashSet;
 
@@ -114,7 +114,8 @@ fn place_of(link: &RelationshipRecord) -> String {
     keys::listed_at(link.created_at, link.position, link.id)
 }
 
-/// `GET /objects/records/{id}/relationships/{type}`: the relationships that have it as their source.
+/// `GET /objects/records/{id}/relationships/{type}`: lists the relationships of a record or of something kept elsewhere
+/// that have it as their source.
 pub(crate) async fn relationships(
     Agent(caller): Agent,
     State(records): State<Records>,
@@ -127,8 +128,8 @@ pub(crate) async fn relationships(
     Ok(paging.answer(walk.links(&[Side::Source], &paging).await?, place_of))
 }
 
-/// `GET /objects/records/{id}/related/{type}`: the object records at the other ends of the relationships that it has on either
-/// side, by the creation of the relationships.
+/// `GET /objects/records/{id}/related/{type}`: lists the object records at the other ends of the relationships that it
+/// has on either side, by the creation of the relationships.
 pub(crate) async fn related(
     Agent(caller): Agent,
     State(records): State<Records>,

@@ -1,4 +1,5 @@
-//! Status: shows a job with its results or in pages of them, lists jobs, and says how many of each thing an account has and may have.
+//! The function `status`: shows a job, with its results or in pages of them; lists jobs; and tells an account's numbers
+//! and limits.
 
 mod limits;
 mod list;
@@ -9,7 +10,7 @@ mod show;
 use store::{Jobs, Store, Usages};
 use wire::{Agent, CursorKeys, Failure, Routes, get, post};
 
-/// What the function works with. One per process; cheap to clone.
+/// The function's state. One per process; cheap to clone.
 #[derive(Clone)]
 pub struct Status {
     jobs: Jobs,
@@ -24,16 +25,17 @@ impl Status {
     }
 }
 
-/// What the gateway leads to accept.
+/// Routes that belong to `accept`, for the methods that a refusal names.
 ///
-/// Deployed, status is given every request that no other function answers. So it is here that a path with another method is
-/// refused, and these make it say all the methods that the path has.
+/// Deployed, status is given every request that no other function answers. So it refuses a path with another method,
+/// and with these routes its refusal names all the methods that the path has.
 pub fn routes_of_accept() -> Routes {
     let misled = async |_: Agent| Failure::internal("the gateway led a request for accept to status");
     Routes::new().route("/jobs", post(misled)).route("/jobs/{id}/abort", post(misled))
 }
 
-/// `GET /jobs/{id}`, its results, `GET /jobs` and `GET /limits`, without the middleware around them.
+/// The routes `GET /jobs/{id}`, `GET /jobs/{id}/results`, `GET /jobs` and `GET /limits`, without the middleware around
+/// them.
 pub fn routes(status: Status) -> Routes {
     Routes::new()
         .route("/jobs", get(list::list))

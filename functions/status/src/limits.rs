@@ -9,7 +9,7 @@ use wire::{Agent, Data, Failure};
 
 use crate::Status;
 
-/// How many of each thing the account has and may have.
+/// `GET /limits`: how many records, types and active jobs the account has and may have.
 pub(crate) async fn show(Agent(caller): Agent, State(status): State<Status>) -> Result<Data<Value>, Failure> {
     let (jobs, usages, account) = (&status.jobs, &status.usages, &caller.account);
     let (usage, types, jobs) = tokio::try_join!(

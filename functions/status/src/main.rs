@@ -1,4 +1,4 @@
-//! Status as a Lambda function.
+//! The function `status`, as a Lambda function.
 
 use function::{Error, Function};
 use status::{Status, pages, routes, routes_of_accept};

@@ -1,7 +1,9 @@
-//! What anybody may read: the console, at `/console`, beside the API and on its origin; and the API's specification, beneath it.
+//! Static pages that need no authentication: the console, at `/console`, beside the API and on its origin; and the
+//! API's specification, beneath it.
 //!
-//! They are files of this program, and there is no data in them: what the console shows it asks the API for, as whoever has signed in.
-//! `build.rs` compresses them; a browser may keep them, and asks each time whether they are still these.
+//! They are files of this program with no data in them: the console asks the API for what it shows, with the
+//! credentials of who has signed in. `build.rs` compresses them; a browser may keep them, and asks each time whether
+//! they have changed.
 
 use std::future::ready;
 use std::io::Read;
@@ -64,7 +66,7 @@ impl File {
         format!("\"{trailer:016x}\"")
     }
 
-    /// As it is; nothing of it where the program itself is damaged.
+    /// The file decompressed; an error where the program itself is damaged.
     fn content(&self) -> std::io::Result<Vec<u8>> {
         let mut content = Vec::new();
         GzDecoder::new(self.compressed).read_to_end(&mut content)?;
@@ -98,7 +100,7 @@ impl File {
     }
 }
 
-/// Puts the pages in front of the API: what is no page is the API's.
+/// Puts the pages in front of the API: paths that are no page's go on to the API.
 pub fn in_front_of(api: Router) -> Router {
     api.layer(from_fn(async |request: Request, next: Next| {
         if !is_page(request.uri().path()) {

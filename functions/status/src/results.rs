@@ -1,4 +1,4 @@
-//! `GET /jobs/{id}/results`: what came of each item, in pages.
+//! `GET /jobs/{id}/results`: the results of a job's items, in pages.
 //!
 //! A page reads the chunks that it shows and no others, whatever their number and wherever it stands. The order is that of the chunks, and
 //! within each that of the items: by position, but that items which touch one record stand where the first of them does.

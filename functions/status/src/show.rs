@@ -1,4 +1,4 @@
-//! `GET /jobs/{id}`, which waits for the end of the job where it is asked to.
+//! `GET /jobs/{id}`, which waits for the end of the job when the request asks for that.
 
 use std::time::Duration;
 
@@ -92,7 +92,8 @@ fn seconds(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// The moment by which a request has to stop waiting, because Lambda would end its function. Elsewhere, far away.
+/// The time by which a request has to stop waiting, because Lambda would end its function. Where there is no Lambda,
+/// the longest wait from now.
 pub(crate) struct Until(Instant);
 
 impl<S: Send + Sync> FromRequestParts<S> for Until {

@@ -1,4 +1,4 @@
-//! Filling indexes: entries for records that were written before their type asked for an index.
+//! Filling of indexes: entries for records that were written before their type asked for an index.
 //!
 //! From the moment a schema names an attribute in `x-indexed`, whoever writes a record of the type writes its entry too. Those that are
 //! there already get theirs here: the records of the type are gone through in the order of their creation, and where one lacks an entry, its
@@ -38,16 +38,16 @@ const INDEX_LAG: Duration = Duration::from_secs(3);
 /// How often records of a page are read anew because others wrote them meanwhile. What stays behind even then goes to the next sweep.
 const ROUNDS: usize = 30;
 
-/// What came of a type.
+/// The outcome of filling the indexes of one type.
 enum Filled {
     Done,
-    /// It is too early, the time is up, or the schema was replaced.
+    /// Left to a later sweep: it is too early, the time is up, or the schema was replaced.
     Later,
 }
 
 impl Sweep {
-    /// Goes on with every type that has an index to be filled, until `deadline`: each has its share of the time, so that none with
-    /// many records keeps the others waiting.
+    /// Fills the indexes of every type that has one to be filled, until `deadline`: each type has its share of the
+    /// time, so that none with many records keeps the others waiting.
     pub(crate) async fn fill_indexes(&self, deadline: Instant, report: &mut Report) -> Result<(), StoreError> {
         let fillings = self.catalog.fillings().await?;
         for (done, filling) in fillings.iter().enumerate() {

@@ -1,8 +1,9 @@
-//! Sweep: what has to be done although nobody asks for it. It ends jobs that are still active after 23 hours, and gives records the
-//! entries of indexes that their type was given after them ([`filling`]).
+//! The function `sweep`, which runs by a schedule. It ends jobs that are still active after 23 hours, and gives records
+//! the entries of indexes that their type was given after they were written ([`filling`]).
 //!
-//! A job ends with its last chunk. Should that never come (its messages outlived the queue's retention, or somebody emptied
-//! a queue), the job ends here: an hour before it expires, so that the database never deletes a job that holds a slot.
+//! A job ends with its last chunk. Should that never come (its messages outlived the queue's retention, or somebody
+//! emptied a queue), the job ends here: an hour before it expires, so that the database never deletes a job that holds
+//! a slot.
 
 pub mod filling;
 
@@ -18,7 +19,7 @@ use serde::Serialize;
 use store::rows::JobRow;
 use store::{Catalog, Jobs, Records, Store, StoreError};
 
-/// Ends overdue jobs and fills indexes. One per process; cheap to clone.
+/// The function's state. One per process; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Sweep {
     jobs: Jobs,
@@ -29,7 +30,7 @@ pub struct Sweep {
 /// Time kept at the end of an invocation for the job that is being ended.
 const MARGIN: Duration = Duration::from_secs(30);
 
-/// What one sweep did.
+/// Counts of what one sweep did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Report {
     /// Accounts with active jobs.
@@ -39,23 +40,25 @@ pub struct Report {
     /// Overdue jobs that could not be ended now. Each is logged; the next sweep tries again.
     #[serde(skip)]
     pub left: u32,
-    /// Types whose indexes have an entry of each record from now on.
+    /// Types whose indexes were completed: each record has its entry.
     pub filled: u32,
-    /// Types whose indexes could not be gone on with now. Each is logged; the next sweep tries again.
+    /// Types whose indexes could not be filled further now. Each is logged; the next sweep tries again.
     #[serde(skip)]
     pub unfilled: u32,
 }
 
-/// Something could not be done. The errors are in the log.
+/// The error of a sweep that left something undone. The causes are in the log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{jobs} overdue jobs could not be ended, and the indexes of {types} types not be filled")]
 pub struct LeftOver {
+    /// Overdue jobs that could not be ended.
     pub jobs: u32,
+    /// Types whose indexes could not be filled further.
     pub types: u32,
 }
 
 impl Report {
-    /// An error when something was left, so that the invocation counts as failed and its alarm is raised.
+    /// Fails when something was left undone, so that the invocation counts as failed and its alarm is raised.
     ///
     /// # Errors
     /// When something was left.
@@ -73,7 +76,8 @@ impl Sweep {
         Self { jobs: store.jobs, records: store.records, catalog: store.catalog }
     }
 
-    /// When the last job of an invocation that ends at `deadline` may be begun: half a minute before, which is more than one takes.
+    /// The latest time at which an invocation that ends at `deadline` may begin to end a job: half a minute before,
+    /// which is more than one takes.
     #[must_use]
     pub fn last_start(deadline: Instant) -> Instant {
         deadline.checked_sub(MARGIN).unwrap_or(deadline)

@@ -1,4 +1,4 @@
-//! Sweep as a Lambda function.
+//! The function `sweep`, as a Lambda function.
 
 use function::{AnyEvent, Error, Function};
 use sweep::Sweep;

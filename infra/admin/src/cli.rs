@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line of `sundial-admin`.
 
 use std::io;
 use std::process::ExitCode;
@@ -60,7 +60,7 @@ enum Command {
 }
 
 impl CommandLine {
-    /// Does what the command line says, and says what came of it.
+    /// Carries out the command, and reports its outcome on stdout and stderr.
     pub async fn run(self) -> ExitCode {
         let format = self.output;
         match self.follow().await {

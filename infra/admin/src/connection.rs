@@ -1,4 +1,4 @@
-//! Where the catalog table is, and with whose credentials it is reached.
+//! Connection to a stack's tables: where they are, and with whose credentials they are reached.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ pub(crate) struct Place {
     pub(crate) endpoint_url: Option<String>,
 }
 
-/// An operator of one stack.
+/// A connection to one stack, with the operator's rights on it.
 pub(crate) struct Connection {
     pub(crate) operator: Operator,
     pub(crate) store: Store,
@@ -59,7 +59,7 @@ impl Place {
         self.catalog_table.clone().unwrap_or_else(|| TableNames::with_prefix(&self.stack).catalog)
     }
 
-    /// Finds out who is calling. The database is not called yet.
+    /// Finds the region and the credentials, and makes the client. The database is not called yet.
     pub(crate) async fn connect(&self) -> Result<Connection, Failure> {
         let config = self.loader().load().await;
         let region = config.region().cloned().ok_or(Failure::NoRegion)?;
@@ -116,7 +116,7 @@ async fn credentials(config: &SdkConfig) -> Result<Credentials, Failure> {
 }
 
 impl Connection {
-    /// Says of a table that is not there what may be wrong.
+    /// Adds to the failure of a missing table what may be wrong.
     pub(crate) fn explained(&self, failure: Failure) -> Failure {
         match failure {
             Failure::Operator(OperatorError::Store(StoreError::Refused { reason, .. }))

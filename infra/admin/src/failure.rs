@@ -1,4 +1,4 @@
-//! Why a command was not carried out, and how that is said.
+//! Failures of a command: their texts and exit codes.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use domain::account::AccountId;
 use serde_json::json;
 use store::StoreError;
 
-/// Something was not done.
+/// The reason why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
@@ -38,7 +38,7 @@ impl From<StoreError> for Failure {
 }
 
 impl Failure {
-    /// What the program exits with; [`crate`] says what each number means.
+    /// The program's exit code; [`crate`] says what each number means.
     pub(crate) const fn exit_code(&self) -> u8 {
         self.code().1
     }
@@ -70,18 +70,18 @@ impl Failure {
         }
     }
 
-    /// One line for a person.
+    /// The failure as one line for a person.
     pub(crate) fn to_text(&self) -> String {
         format!("sundial-admin: {}", on_one_line(&self.to_string()))
     }
 
-    /// One line for a program.
+    /// The failure as one line of JSON for a program.
     pub(crate) fn to_json(&self) -> String {
         json!({"error": {"code": self.code().0, "message": self.to_string()}}).to_string()
     }
 }
 
-/// An error with what led to it, as far as each says something new.
+/// The texts of an error and its causes, without those that repeat an earlier one.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -96,7 +96,7 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Without anything that a terminal takes for more than text.
+/// A text on one line, without characters that a terminal takes for commands.
 pub(crate) fn on_one_line(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }

@@ -1,7 +1,7 @@
-//! The operator's program: it makes accounts, users, passwords and tokens, and takes them away again.
+//! The program `sundial-admin` for operators: makes accounts, users, passwords and tokens, and takes them away again.
 //!
-//! It works on the catalog table, through [`access::Operator`], and to count records on the others. Each secret is written to stdout once, when it is
-//! made, and nowhere else.
+//! It works on the catalog table, through [`access::Operator`], and on the other tables to count records. Each secret
+//! is written to stdout once, when it is made, and nowhere else.
 //!
 //! Exit codes:
 //!

@@ -1,4 +1,4 @@
-//! The program `sundial-admin`: see [`admin`] for what it is, and [`admin::cli`] for what it is told.
+//! The program `sundial-admin`: see [`admin`] for what it does, and [`admin::cli`] for its arguments.
 
 use std::process::ExitCode;
 

@@ -29,8 +29,8 @@ pub(crate) struct Recount {
 }
 
 impl Recount {
-    /// Counts the records while nothing of the account is under way, and adds to the counts that are kept what they are off by.
-    /// Whatever is written before the counting ends shows in those counts or in a job, and then it is begun again.
+    /// Counts the records while no job of the account is active, and corrects the stored counts. A write before the end
+    /// of the counting shows in those counts or in a job; then the counting begins again.
     pub(crate) async fn carry_out(self, operator: &Operator, store: &Store) -> Result<Report, Failure> {
         let account = operator.account(&self.account).await?.id;
         let since = Instant::now();

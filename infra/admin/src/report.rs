@@ -1,4 +1,4 @@
-//! What a command says once it is done.
+//! The report of a command that is done, as text or JSON.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::failure::on_one_line;
 
-/// How it is said.
+/// The format of a report.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Format {
     /// Lines for people
@@ -18,7 +18,7 @@ pub(crate) enum Format {
     Json,
 }
 
-/// One thing, or many of a kind.
+/// The report of a command: one thing, or many of a kind.
 #[derive(Debug)]
 pub(crate) struct Report {
     body: Body,
@@ -32,7 +32,7 @@ enum Body {
     Many { kind: &'static str, things: Vec<Thing> },
 }
 
-/// What is said of one thing, in order.
+/// The fields of one account, user or token, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Thing(Vec<Field>);
 
@@ -53,12 +53,12 @@ pub(crate) struct Secret {
 }
 
 impl Secret {
-    /// A token that is presented in a header of its own.
+    /// A token that is sent in an `Authorization` header of its own.
     pub(crate) fn bearer(text: SecretString) -> Self {
         Self { text, before: "send: Authorization: Bearer ".to_owned(), after: "" }
     }
 
-    /// A secret that is presented with a user's name, as `curl` takes both in a shell.
+    /// A secret that is sent with a user's name, as `curl` takes both in a shell.
     pub(crate) fn basic(user: &str, text: SecretString) -> Self {
         // An address may have an apostrophe in it, and nothing else that a shell finds in an apostrophe's quotes.
         let user = user.replace('\'', r"'\''");
@@ -75,7 +75,7 @@ impl Thing {
         self.with(name, Value::from(yes), if yes { "yes" } else { "no" })
     }
 
-    /// `none` is what a person is told when there is no number.
+    /// Adds a number; `none` is shown to a person when there is none.
     pub(crate) fn number(self, name: &'static str, number: Option<u32>, none: &str) -> Self {
         self.with(name, Value::from(number), &number.map_or_else(|| none.to_owned(), |number| number.to_string()))
     }
@@ -88,13 +88,13 @@ impl Thing {
         self.with(name, Value::from(number), &number.to_string())
     }
 
-    /// `none` is what a person is told when there is no time.
+    /// Adds a time; `none` is shown to a person when there is none.
     pub(crate) fn time(self, name: &'static str, time: Option<Timestamp>, none: &str) -> Self {
         let time = time.map(|time| time.in_seconds().to_string());
         self.optional(name, time.as_deref(), none)
     }
 
-    /// The day of a time (UTC).
+    /// Adds the day of a time (UTC); `none` is shown to a person when there is none.
     pub(crate) fn day(self, name: &'static str, time: Option<Timestamp>, none: &str) -> Self {
         let time = time.map(|time| time.in_seconds().to_string());
         let day = time.as_deref().and_then(|time| time.get(.."2017-11-03".len()));
@@ -120,7 +120,7 @@ impl Report {
         Self { body: Body::One(thing), secret: None, notes: Vec::new() }
     }
 
-    /// `kind` is what they are called together.
+    /// A report of many things; `kind` is their name in the plural.
     pub(crate) fn many(kind: &'static str, things: Vec<Thing>) -> Self {
         let notes = if things.is_empty() { vec![format!("there are no {kind}")] } else { Vec::new() };
         Self { body: Body::Many { kind, things }, secret: None, notes }
@@ -136,14 +136,14 @@ impl Report {
         self
     }
 
-    /// For whatever lets somebody in no more.
+    /// Adds the note that a lock-out takes effect only when containers forget whom they have let in.
     pub(crate) fn felt_later(self) -> Self {
         self.with_note(
             "whoever was just let in is remembered, for a minute unless AccessCacheSeconds of the stack says otherwise",
         )
     }
 
-    /// What a person is told beside it.
+    /// The notes for a person, which are written beside the report.
     pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
         self.notes.iter().map(|note| format!("sundial-admin: {}", on_one_line(note)))
     }

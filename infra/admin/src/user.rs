@@ -90,7 +90,7 @@ impl Named {
     }
 }
 
-/// Whoever makes a credential should know that it lets nobody in yet.
+/// Adds notes to the report of a new credential where it lets nobody in yet.
 pub(crate) fn warned(report: Report, account: &Account, stored: &StoredUser) -> Report {
     let report = if account.active { report } else { report.with_note(format!("account {} is disabled", account.id)) };
     let User { email, active, .. } = &stored.user;

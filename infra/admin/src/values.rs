@@ -1,4 +1,4 @@
-//! What is read from the command line, beyond words and numbers.
+//! Parsing of command-line values, beyond words and numbers.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_hours(24 * 36_500);
 /// As many as anybody could ever make: a thousand a second for a decade are a third of it.
 const MOST_RECORDS: u64 = 1_000_000_000_000;
 
-/// When something made now is to end.
+/// The end of a token's life, counted from when it is made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Expiry {
     Never,
@@ -63,7 +63,7 @@ pub(crate) enum Unfit {
     Records,
 }
 
-/// Of an account that is to be made: also what a host name can begin with.
+/// Parses the id of an account that is to be made: also what a host name can begin with.
 pub(crate) fn new_account_id(text: &str) -> Result<AccountId, Unfit> {
     let id = AccountId::parse(text).map_err(|_| Unfit::AccountId)?;
     if text.starts_with('-') || text.ends_with('-') {
@@ -72,7 +72,7 @@ pub(crate) fn new_account_id(text: &str) -> Result<AccountId, Unfit> {
     Ok(id)
 }
 
-/// A name or a label, which lists show.
+/// Parses a name or a label, which lists show.
 pub(crate) fn label(text: &str) -> Result<String, Unfit> {
     if text.chars().count() > MOST_LETTERS || text.contains(char::is_control) {
         return Err(Unfit::Label);
@@ -88,7 +88,7 @@ pub(crate) fn token_kind(text: &str) -> Result<TokenKind, Unfit> {
     TokenKind::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(Unfit::TokenKind)
 }
 
-/// Where a service is. The SDK would find out about a wrong one too, and show the whole request.
+/// Parses the URL of a service. The SDK would find out about a wrong one too, and show the whole request.
 pub(crate) fn endpoint(text: &str) -> Result<String, Unfit> {
     let is_http = |uri: &Uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some();
     text.parse().ok().filter(is_http).map(|_| text.to_owned()).ok_or(Unfit::Endpoint)
@@ -102,12 +102,12 @@ pub(crate) fn on_off(text: &str) -> Result<bool, Unfit> {
     }
 }
 
-/// Requests a minute.
+/// Parses a number of requests a minute.
 pub(crate) fn requests(text: &str) -> Result<u32, Unfit> {
     text.parse().ok().filter(|requests| (1..=1_000_000).contains(requests)).ok_or(Unfit::Requests)
 }
 
-/// Requests a minute, or the deployment's own limit again.
+/// Parses a number of requests a minute, or `default` for the deployment's own limit.
 pub(crate) fn requests_or_default(text: &str) -> Result<RequestsPerMinute, Unfit> {
     Ok(RequestsPerMinute(if text == "default" { None } else { Some(requests(text)?) }))
 }
@@ -116,7 +116,7 @@ pub(crate) fn requests_or_default(text: &str) -> Result<RequestsPerMinute, Unfit
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct RequestsPerMinute(pub(crate) Option<u32>);
 
-/// Records that an account may have.
+/// Parses a number of records that an account may have, or `default`.
 pub(crate) fn records_or_default(text: &str) -> Result<MostRecords, Unfit> {
     if text == "default" {
         return Ok(MostRecords(None));

@@ -1,4 +1,4 @@
-//! The functions, put together: the one place that knows all of them.
+//! Assembly of all functions in one process: the one place that knows them all.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -26,60 +26,61 @@ use crate::database::TABLE_PREFIX;
 use crate::queue::LocalQueue;
 use crate::source::sqs::SqsOptions;
 
-/// Gives a function, by its name, the HTTP client beneath its SDK clients: the one it is handed, or one wrapped around it.
+/// Makes the HTTP client beneath a function's SDK clients, by the function's name: the client that it is handed, or one
+/// wrapped around it.
 pub type HttpClients = Arc<dyn Fn(&'static str, SharedHttpClient) -> SharedHttpClient + Send + Sync>;
 
-/// Where chunks are sent.
+/// The queue that chunks are sent to.
 #[derive(Clone, Debug)]
 pub(crate) enum SendingTo {
     Own(LocalQueue),
     Sqs(SqsOptions),
 }
 
-/// The ways to the database, of which one may go first.
+/// HTTP clients for the database: requests of persons may go before those of background work.
 #[derive(Clone)]
 pub(crate) struct DynamodbClients {
-    /// Of the functions that answer requests.
+    /// For the functions that answer requests.
     pub(crate) answering: SharedHttpClient,
-    /// Of those that consume a queue, and of sweep.
+    /// For the functions that consume a queue, and for `sweep`.
     pub(crate) working: SharedHttpClient,
 }
 
-/// What the functions are made of.
+/// The things that the functions are made of.
 pub(crate) struct Parts {
-    /// Where DynamoDB is served.
+    /// The URL at which DynamoDB is served.
     pub(crate) dynamodb_url: String,
-    /// By which it is reached: by what answers requests, and by what works on its own.
+    /// The HTTP clients by which the database is reached.
     pub(crate) dynamodb_clients: DynamodbClients,
     /// Whether the database makes the indexes that types ask for when the first type does.
     pub(crate) makes_type_indexes_later: bool,
     pub(crate) queue: SendingTo,
     pub(crate) clock: Clock,
     pub(crate) access: access::Settings,
-    /// Without it every function shares one client of each service.
+    /// Makes an HTTP client for each function; without it all share one client of each service.
     pub(crate) http_clients: Option<HttpClients>,
 }
 
-/// A consumer's answer, on its way.
+/// The future of a consumer's answer.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = SqsBatchResponse> + Send>>;
 
-/// A function that consumes a queue: it is given a batch and its deadline.
+/// A function that consumes a queue: it takes a batch and its deadline.
 pub(crate) type BatchFunction = Arc<dyn Fn(SqsEvent, Instant) -> Answer + Send + Sync>;
 
-/// Every function of the service, with its tables made.
+/// All functions of the service, over existing tables.
 pub(crate) struct Functions {
-    /// The database, for whoever is none of the functions.
+    /// The database, for callers that are none of the functions.
     pub(crate) store: Store,
     pub(crate) tables: TableNames,
-    /// What accept sends with.
+    /// The queue that `accept` sends to.
     pub(crate) sender: Arc<dyn Queue>,
-    /// What stands before the routes: deployed, each HTTP function has one of its own.
+    /// Authentication in front of all routes; deployed, each HTTP function has its own.
     pub(crate) access: Access,
     /// The routes of all HTTP functions.
     pub(crate) routes: Routes,
-    /// The consumer of the queue.
+    /// The function that consumes the queue.
     pub(crate) consume: BatchFunction,
-    /// The consumer of the dead letters.
+    /// The function that consumes the dead letters.
     pub(crate) bury: BatchFunction,
     pub(crate) sweep: Sweep,
 }

@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line of `sundial-local`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -80,7 +80,7 @@ enum Command {
 }
 
 impl CommandLine {
-    /// Does what the command line says, to its end.
+    /// Carries out the command, to its end.
     pub async fn run(self) -> ExitCode {
         match self.follow().await {
             Ok(()) => ExitCode::SUCCESS,

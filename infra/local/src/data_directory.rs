@@ -1,9 +1,9 @@
-//! What the local run keeps on disk, and the lock that keeps a second process away from it.
+//! The directory in which the local run keeps its files, and the lock that keeps a second process out.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
-/// The data directory cannot be used.
+/// The data directory cannot be used, or is in use.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirectoryError {
     #[error("{} is in use by another sundial-local", .0.display())]
@@ -12,7 +12,7 @@ pub enum DataDirectoryError {
     File { path: PathBuf, source: std::io::Error },
 }
 
-/// A data directory that is this process's own until the value is dropped.
+/// A data directory that only this process may use until the value is dropped.
 #[derive(Debug)]
 pub struct DataDirectory {
     path: PathBuf,
@@ -21,7 +21,7 @@ pub struct DataDirectory {
 }
 
 impl DataDirectory {
-    /// Makes the directory when it is not there, and locks it.
+    /// Makes the directory if it does not exist, and locks it.
     ///
     /// # Errors
     /// When the directory cannot be made or written, or another process holds it.
@@ -40,13 +40,13 @@ impl DataDirectory {
         }
     }
 
-    /// The file of the database.
+    /// The path of the database's file.
     #[must_use]
     pub fn database(&self) -> PathBuf {
         self.path.join(DATABASE)
     }
 
-    /// The file of the queue.
+    /// The path of the queue's file.
     #[must_use]
     pub fn queue(&self) -> PathBuf {
         self.path.join(QUEUE)

@@ -1,9 +1,9 @@
 //! The local run's DynamoDB: dynoxide, in a file or in memory.
 //!
-//! The functions reach it within the process, in an order of its own (`turns`); in a file, no answer leaves it before the disk has what it
-//! tells of (`log`). Beside them it is served on a free port of the loopback interface, for the operator's
-//! program alone, whose address has a secret in it: a page in a browser can call any port of its machine, and could read and write
-//! everything otherwise.
+//! The functions reach it within the process, in an order of its own (`turns`); in a file, no answer leaves it before
+//! the disk has what the answer tells of (`log`). It is also served on a free port of the loopback interface, for the
+//! operator's program alone, at an address with a secret in it: a page in a browser can call any port of its machine,
+//! and could read and write everything otherwise.
 
 mod log;
 mod turns;
@@ -49,13 +49,13 @@ const GRACE: Duration = Duration::from_millis(500);
 /// One request: DynamoDB takes 16 MB.
 const REQUEST_BYTES: usize = 16 * 1024 * 1024;
 
-/// What the local run's tables start with.
+/// The prefix of the names of the local run's tables.
 pub(crate) const TABLE_PREFIX: &str = "sundial";
 
 /// What DynamoDB calls its JSON.
 const AMZ_JSON: &str = "application/x-amz-json-1.0";
 
-/// The database could not be started.
+/// The reason why the database could not be started or cleaned up.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     #[error("{0}")]
@@ -82,7 +82,7 @@ pub struct LocalDatabase {
 }
 
 impl LocalDatabase {
-    /// Opens the file at `path`, which is made when it is not there, and serves it.
+    /// Opens the database in the file at `path`, makes it if there is none, and serves it.
     ///
     /// # Errors
     /// When the file is no database of this version, or no port is free.
@@ -96,7 +96,7 @@ impl LocalDatabase {
         Self::serve(database, Some(Log::of(path)?))
     }
 
-    /// Serves a database that ends with this process, and whose rows expire by `clock`.
+    /// Serves a database that ends with this process; its rows expire by `clock`.
     ///
     /// # Errors
     /// When the system has no memory or no port for it.
@@ -131,20 +131,20 @@ impl LocalDatabase {
         Ok(Self { address, secret, database, turns, stop, ended })
     }
 
-    /// Where it is served, as the SDK wants it. Whoever has this address may read and write everything.
+    /// The URL at which the database is served, for an SDK client. Whoever has it may read and write everything.
     #[must_use]
     pub fn endpoint_url(&self) -> String {
         format!("http://{}/{}", self.address, self.secret)
     }
 
-    /// A client for SDK clients of this process, by which each of their calls reaches this database without a socket.
+    /// An HTTP client for SDK clients of this process: their calls reach the database without a socket.
     #[must_use]
     pub(crate) fn http_client(&self, asker: Asker) -> SharedHttpClient {
         SharedHttpClient::new(InProcess { turns: Arc::clone(&self.turns), asker })
     }
 
-    /// Deletes the rows whose time to live has passed, and says how many that were. Happens by itself about once a
-    /// minute.
+    /// Deletes the rows whose time to live has passed, and answers with their number. This also happens by itself about
+    /// once a minute.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -156,7 +156,7 @@ impl LocalDatabase {
         }
     }
 
-    /// Lets running requests finish, briefly, and closes the file.
+    /// Lets running requests finish, for a moment, and closes the file.
     pub async fn stop(self) {
         self.turns.end();
         drop((self.stop, self.turns, self.database));
@@ -231,10 +231,11 @@ fn writes(target: &str) -> bool {
     !matches!(operation, "BatchGetItem" | "DescribeTable" | "DescribeTimeToLive" | "GetItem" | "Query" | "Scan")
 }
 
-/// Asks the database as DynamoDB is asked: `operation` is what the SDK calls it, `body` the request's JSON.
+/// Carries out one request: `operation` is the name of an operation of DynamoDB, `body` the request's JSON. Answers
+/// with the answer's JSON.
 ///
 /// # Errors
-/// What DynamoDB refuses, and every operation that the service does not use.
+/// What DynamoDB refuses, and each operation that this service does not use.
 pub fn ask(database: &Database, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
     fn run<Request: DeserializeOwned, Answer: Serialize>(
         body: &[u8],
@@ -265,7 +266,7 @@ pub fn ask(database: &Database, operation: &str, body: &[u8]) -> Result<String, 
     }
 }
 
-/// What SDK clients take for a network.
+/// The connector of SDK clients that call the database within the process.
 #[derive(Clone)]
 struct InProcess {
     turns: Arc<Turns>,

@@ -1,6 +1,6 @@
-//! The demonstration: a stranger's first minute with the service, told by a plain HTTP client.
+//! The demonstration: shows what the service does, by a plain HTTP client.
 //!
-//! It checks what it shows: when anything is not as it should be, it ends with an error.
+//! It checks what it shows: when an answer is not the expected one, it ends with an error.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ const SHOWN: usize = 5;
 /// An id that no record has.
 const UNKNOWN_ID: &str = "00000000-0000-8000-8000-000000000000";
 
-/// The demonstration could not be given, or the service did something else than it should.
+/// The reason why the demonstration ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     #[error(transparent)]
@@ -40,7 +40,7 @@ pub enum DemoError {
     Unexpected(String),
 }
 
-/// Starts the service in memory on a free port, shows what it does on stdout, and stops it.
+/// Starts the service in memory on a free port, shows its work on stdout, and stops it.
 ///
 /// # Errors
 /// When the service does not start, or does something else than it should.

@@ -1,4 +1,4 @@
-//! A request is read to its end although it was answered before.
+//! Reading of a request's body to its end, although it was answered before.
 //!
 //! API Gateway takes a whole request before a function sees any of it. Here a connection that is closed while the client
 //! still sends would take the answer, a 413 say, away with it.
@@ -19,7 +19,7 @@ const MOST_BYTES: usize = 16 * 1024 * 1024;
 /// How long that may take. A run that ends waits no longer than this either.
 const MOST_TIME: Duration = Duration::from_secs(3);
 
-/// Has the rest of the request's body read, whatever happens to the request.
+/// Makes a request whose body is read to its end when it is dropped.
 pub(crate) async fn to_the_end(request: Request) -> Request {
     request.map(|body| Body::new(Drained(Some(body))))
 }

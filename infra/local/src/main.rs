@@ -1,4 +1,4 @@
-//! The program `sundial-local`: see [`local::cli`] for what it is told, and [`local::run`] for what it does.
+//! The program `sundial-local`: see [`local::cli`] for its arguments, and [`local::run`] for what it does.
 
 use std::process::ExitCode;
 

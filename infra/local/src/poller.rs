@@ -1,4 +1,4 @@
-//! What Lambda's event source mapping does between a queue and a function.
+//! Consumption of a queue by a function, as Lambda's event source mapping does it.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -15,15 +15,15 @@ use crate::source::Source;
 /// How long a receiver rests after the queue itself failed.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// How a queue is consumed.
+/// Settings of how a queue is consumed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Polling {
-    /// So many handlers run at a time (`MaximumConcurrency`).
+    /// Handlers that run at the same time, at most (`MaximumConcurrency`).
     pub receivers: usize,
-    /// One handler gets at most so many messages at a time (`BatchSize`), at most ten.
+    /// Messages that one handler gets at a time, at most (`BatchSize`): no more than ten.
     pub batch: usize,
-    /// A handler that takes longer is stopped, and its whole batch comes back (the function's timeout). Shorter than the
-    /// visibility, so that a message is not handled twice at a time.
+    /// The time after which a handler is stopped, and its whole batch comes back (the function's timeout). Shorter than
+    /// the visibility timeout, so that a message is not handled twice at a time.
     pub time_limit: Duration,
 }
 
@@ -68,19 +68,19 @@ where
 }
 
 impl Poller {
-    /// Receives nothing more until [`resume`](Self::resume). Handlers that are running go on, and what a receive that has
+    /// Stops receiving until [`resume`](Self::resume). Handlers that are running go on, and what a receive that has
     /// begun still brings is handled.
     pub fn pause(&self) {
         self.mode.send_replace(Mode::Paused);
     }
 
-    /// Goes on after [`pause`](Self::pause).
+    /// Receives again after [`pause`](Self::pause).
     pub fn resume(&self) {
         self.mode.send_replace(Mode::Running);
     }
 
-    /// Receives nothing more, lets the running handlers finish for up to `grace`, and ends those that have not. Their messages
-    /// come back.
+    /// Stops receiving for good, lets the running handlers finish for up to `grace`, and ends those that have not.
+    /// Their messages come back.
     pub async fn stop(mut self, grace: Duration) {
         self.mode.send_replace(Mode::Stopped);
         let finished = async { while self.receivers.join_next().await.is_some() {} };

@@ -1,4 +1,4 @@
-//! The local run's queue: what SQS does, in this process and in one file.
+//! The local run's queue: the behaviour of SQS, in this process and in one file.
 //!
 //! - At least once: a message that was received and not deleted comes back when its visibility ends, or at once when the
 //!   process starts again.
@@ -35,12 +35,12 @@ pub const MOST_PER_RECEIVE: usize = 10;
 /// How often somebody who waits for a message to come back looks at the clock, which a test may move.
 const CLOCK_CHECK: Duration = Duration::from_millis(50);
 
-/// What SQS keeps as attributes of a queue.
+/// Settings of a queue, as SQS has them among its attributes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct QueueOptions {
-    /// How long a received message stays hidden.
+    /// The visibility timeout: how long a received message stays hidden.
     pub visibility: Duration,
-    /// After so many receives a message goes to the dead letters (`maxReceiveCount`).
+    /// Receives after which a message goes to the dead letters instead of being received again (`maxReceiveCount`).
     pub max_receives: u32,
 }
 
@@ -56,7 +56,7 @@ impl QueueOptions {
     }
 }
 
-/// The queue's file could not be opened.
+/// The reason why the queue's file could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error(transparent)]
@@ -71,11 +71,11 @@ pub enum OpenError {
 /// A message handed out by [`LocalQueue::receive`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Received {
-    /// The same at every receive: a lower-case UUID.
+    /// The message's id, the same at every receive: a lower-case UUID.
     pub message_id: String,
-    /// What deletes the message, until it is received again.
+    /// The receipt that deletes the message, until it is received again.
     pub receipt: Receipt,
-    /// The account (`MessageGroupId`).
+    /// The account whose message it is (`MessageGroupId`).
     pub account: String,
     pub body: String,
     /// How often the message has been handed out, this time included (`ApproximateReceiveCount`).
@@ -86,14 +86,14 @@ pub struct Received {
     pub trace: Option<String>,
 }
 
-/// One receive of one message (`ReceiptHandle`).
+/// A handle of one receive of one message (`ReceiptHandle`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Receipt {
     row: RowId,
     receives: u32,
 }
 
-/// The text is not a receipt of this queue.
+/// The error for a text that is not a receipt of this queue.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not a receipt of this queue")]
 pub struct NotAReceipt;
@@ -116,14 +116,14 @@ impl FromStr for Receipt {
     }
 }
 
-/// How many messages the queue holds.
+/// Numbers of messages in the queue.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Counts {
-    /// Waiting to be received.
+    /// Messages that wait to be received.
     pub visible: usize,
-    /// Received and neither deleted nor come back.
+    /// Messages that were received, and neither deleted nor come back.
     pub in_flight: usize,
-    /// Among the dead letters.
+    /// Messages among the dead letters.
     pub dead: usize,
 }
 
@@ -133,15 +133,15 @@ enum Lane {
     Dead,
 }
 
-/// What somebody who waits for a message of one lane can expect.
+/// The prospects of a receiver that waits for a message of one lane.
 #[derive(Clone, Copy, Debug, Default)]
 struct Outlook {
     waiting: bool,
     next_return: Option<Timestamp>,
 }
 
-/// A queue, or its dead letters. Clones are the same queue; it works until [`close`](Self::close), or until the last clone
-/// is gone.
+/// A queue, or its dead letters. Clones are the same queue; it works until [`close`](Self::close), or until the last
+/// clone is dropped.
 #[derive(Clone, Debug)]
 pub struct LocalQueue {
     lane: Lane,
@@ -152,8 +152,8 @@ pub struct LocalQueue {
 }
 
 impl LocalQueue {
-    /// Opens the queue in the file at `path`, which is made when it is not there. What was in flight when its last
-    /// process ended is handed out again.
+    /// Opens the queue in the file at `path`, and makes it if there is none. Messages that were in flight when its last
+    /// process ended are handed out again.
     ///
     /// # Errors
     /// When the file cannot be opened, or is no queue of this version.
@@ -161,7 +161,7 @@ impl LocalQueue {
         Self::start(Some(path), options, clock)
     }
 
-    /// A queue that ends with this process.
+    /// Makes a queue in memory, which ends with this process.
     ///
     /// # Errors
     /// When the system has no memory or no thread for it.
@@ -182,13 +182,13 @@ impl LocalQueue {
         Ok(Self { lane: Lane::Main, commands, main, dead, clock })
     }
 
-    /// The dead letters: received and deleted like any message, but never moved anywhere.
+    /// The queue of dead letters: they are received and deleted like any message, but never moved anywhere.
     #[must_use]
     pub fn dead_letters(&self) -> Self {
         Self { lane: Lane::Dead, ..self.clone() }
     }
 
-    /// Hands out what is waiting: at most `at_most` messages, at most ten, and none when nothing is waiting. When
+    /// Receives messages that are waiting: at most `at_most`, at most ten, and none when nothing is waiting. When
     /// `sharers` receivers wait for this queue, each gets its share of what is there, so that none takes ten and leaves
     /// the others idle.
     ///
@@ -199,8 +199,8 @@ impl LocalQueue {
         self.ask(|reply| Command::Receive { lane: self.lane, at_most, sharers, reply }).await
     }
 
-    /// Deletes received messages and says how many that were. A receipt of a message that was received again, or deleted
-    /// before, deletes nothing.
+    /// Deletes received messages, and answers with how many there were. The receipt of a message that was received
+    /// again, or deleted before, deletes nothing.
     ///
     /// # Errors
     /// When the file cannot be written, or the queue is closed.
@@ -208,6 +208,8 @@ impl LocalQueue {
         self.ask(|reply| Command::Delete { lane: self.lane, receipts, reply }).await
     }
 
+    /// Counts the messages of the queue.
+    ///
     /// # Errors
     /// When the queue is closed.
     pub async fn counts(&self) -> Result<Counts, QueueUnavailable> {
@@ -240,7 +242,7 @@ impl LocalQueue {
         }
     }
 
-    /// Finishes what was asked for before, closes the file, and returns when that is done. Everything asked for later fails.
+    /// Finishes what was asked for before, closes the file, and returns when that is done. Later calls fail.
     ///
     /// # Errors
     /// When the file cannot be closed, or the queue is closed already.

@@ -1,4 +1,4 @@
-//! Everything, started in one process and stopped again.
+//! The local run: everything, started in one process and stopped again.
 
 mod opening;
 mod options;
@@ -42,7 +42,7 @@ const SWEEP_EVERY: Duration = Duration::from_mins(5);
 /// How long one sweep may take.
 const SWEEP_TIME: Duration = Duration::from_mins(1);
 
-/// The local run could not be started. Each reads as one line for the person who started it.
+/// The reason why the local run could not be started. Each text is one line for the person who started it.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("{address} is already in use; choose another address with --listen")]
@@ -63,7 +63,7 @@ pub enum StartError {
     Thread(#[from] tokio::task::JoinError),
 }
 
-/// The whole service, running. Stop it with [`stop`](Self::stop).
+/// A running service. Stop it with [`stop`](Self::stop).
 pub struct LocalRun {
     address: SocketAddr,
     clock: Clock,
@@ -92,7 +92,7 @@ struct Pollers {
 }
 
 impl LocalRun {
-    /// Starts everything; when it returns, requests are answered.
+    /// Starts the service; when this returns, requests are answered.
     ///
     /// # Errors
     /// When the address is taken, the data directory is in use or damaged, or the tables cannot be made.
@@ -149,61 +149,62 @@ impl LocalRun {
         })
     }
 
-    /// Where requests are answered: `http://ADDRESS:PORT`.
+    /// The URL at which requests are answered: `http://ADDRESS:PORT`.
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The clock of everything that runs here.
+    /// The clock of all parts of this run.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Every route that is answered.
+    /// Lists every route of the service.
     #[must_use]
     pub fn routes(&self) -> &[Route] {
         &self.routes
     }
 
-    /// The database as the functions see it, with the meter of what they consumed.
+    /// A store on the run's database, with the meter of what the functions consumed.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// What the tables of this run are called.
+    /// The names of this run's tables.
     #[must_use]
     pub fn tables(&self) -> &TableNames {
         &self.tables
     }
 
-    /// The queue as accept sends to it.
+    /// The queue to which `accept` sends.
     #[must_use]
     pub fn sender(&self) -> &Arc<dyn Queue> {
         &self.sender
     }
 
-    /// The queue of this run; none when it uses SQS.
+    /// The queue of this run; `None` when it uses SQS.
     #[must_use]
     pub fn queue(&self) -> Option<&LocalQueue> {
         self.queue.as_ref()
     }
 
-    /// What consumes the queue; it may be paused.
+    /// The poller that consumes the queue; it may be paused.
     #[must_use]
     pub fn poller(&self) -> &Poller {
         &self.pollers.chunks
     }
 
-    /// What buries the dead letters, which may be paused; none when SQS is used and they are not named.
+    /// The poller that buries the dead letters, which may be paused; `None` when SQS is used and its dead-letter queue
+    /// is not named.
     #[must_use]
     pub fn dead_letter_poller(&self) -> Option<&Poller> {
         self.pollers.dead_letters.as_ref()
     }
 
-    /// Ends the jobs that are overdue now. Happens by itself every five minutes.
+    /// Ends the jobs that are overdue now. This also happens by itself every five minutes.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -211,7 +212,7 @@ impl LocalRun {
         self.sweep.run(Instant::now() + SWEEP_TIME).await
     }
 
-    /// The database of this run; none when it uses another one.
+    /// The database of this run; `None` when it uses another one.
     #[must_use]
     pub fn database(&self) -> Option<&LocalDatabase> {
         match &self.dynamodb {
@@ -220,14 +221,14 @@ impl LocalRun {
         }
     }
 
-    /// Where DynamoDB is served, as the SDK wants it.
+    /// The URL at which DynamoDB is served, for an SDK client.
     #[must_use]
     pub fn dynamodb_url(&self) -> String {
         self.dynamodb.url()
     }
 
-    /// Takes no new requests and messages, lets the running ones finish, and closes the files: in less than five seconds.
-    /// What is left in the queue is handled by the next run on the same data.
+    /// Stops the service: takes no new requests and messages, lets the running ones finish, and closes the files, in
+    /// less than five seconds. Messages that are left in the queue are handled by the next run on the same data.
     pub async fn stop(self) {
         let Self { queue, dynamodb, pollers, mut sweeping, server, stop_serving, data, .. } = self;
         drop(stop_serving);

@@ -42,12 +42,12 @@ const HEAD_BYTES: usize = 128 * 1024;
 /// How long a connection that cannot be accepted, for want of file descriptors say, holds up the next.
 const AFTER_TROUBLE: Duration = Duration::from_millis(50);
 
-/// How long a client may take to send a request.
+/// Time limits for a client that sends a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// Its head; and how long a connection may be idle before.
+    /// The time for the request's head, and for an idle connection before it.
     pub(crate) head: Duration,
-    /// Its body.
+    /// The time for the request's body.
     pub(crate) body: Duration,
 }
 

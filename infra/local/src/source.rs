@@ -1,4 +1,4 @@
-//! Where a poller's messages come from: this process's own queue, or SQS itself.
+//! Sources of a poller's messages: this process's own queue, or SQS itself.
 
 pub mod sqs;
 
@@ -10,10 +10,11 @@ use store::queue::QueueUnavailable;
 use crate::queue::{LocalQueue, Receipt, Received};
 
 /// A queue as a poller sees it: messages come as Lambda hands them to a function, and are deleted by their receipt
-/// handles. What is received and not deleted comes back when its visibility ends. Clones are the same queue.
+/// handles. A message that is received and not deleted comes back when its visibility timeout ends. Clones are the same
+/// queue.
 pub trait Source: Clone + Send + Sync + 'static {
-    /// Receives at most `at_most` messages; none is an answer too. When `sharers` receivers share the queue, each may get
-    /// no more than its share. Not to be dropped half done: what was received by then stays hidden for a while.
+    /// Receives at most `at_most` messages, perhaps none. When `sharers` receivers share the queue, each may get no
+    /// more than its share. Not to be dropped before it is done: messages that it has received stay hidden for a while.
     fn receive(
         &self,
         at_most: usize,

@@ -1,4 +1,4 @@
-//! Letting a request in, or not.
+//! Admission of requests: who is calling, and whether they are answered.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// How often an attempt is tried to be counted against others of the same moment.
 const COUNTING_TRIES: u32 = 12;
 
-/// What stands in front of the routes of a function. One per process; clones share everything.
+/// Authentication and rate limiting, in front of the routes of a function. One per process; clones share everything.
 #[derive(Clone)]
 pub struct Access(Arc<Inner>);
 
@@ -43,28 +43,30 @@ struct Inner {
     refusals: Refusals,
 }
 
-/// A caller who is let in.
+/// A caller whose request may be answered.
 #[derive(Clone, Debug)]
 pub struct Admitted {
     pub identity: Identity,
-    /// What is left of the account's minute.
+    /// The account's rate limit, and what is left of it in this minute.
     pub rate_limit: RateLimit,
 }
 
-/// Why a request is not let in. The rate limit is the account's, or where the caller is not known, the source's.
+/// The reason why a request is not answered. The rate limit is the account's, or where the caller is not known, the
+/// source's.
 #[derive(Debug)]
 pub enum Refusal {
     /// The credentials are missing, malformed or wrong. The caller is not told which.
     Unknown { flaw: Flaw, rate_limit: RateLimit },
-    /// The account has used up its minute, and so who is calling is known.
+    /// The credentials are good, but the account has used up its requests of this minute.
     TooMany { identity: Identity, rate_limit: RateLimit },
-    /// Too many failures from the same source, or of this user's password from it: wrong, or not looked at.
+    /// Locked for a while, because of too many failures from this source, or too many wrong passwords of this user from
+    /// it. The credentials were wrong, or were not looked at.
     Locked { retry_after_seconds: u32, rate_limit: RateLimit },
-    /// The database does not answer, so nobody knows.
+    /// The database does not answer, so it is not known who is calling.
     Unavailable { error: StoreError, rate_limit: RateLimit },
 }
 
-/// Why credentials are not good. For the log alone: its `Debug` is what is searched for there.
+/// The reason why credentials are refused. For the log alone, where its `Debug` text is searched for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Flaw {
     NoCredentials,
@@ -107,7 +109,7 @@ struct Verified {
 }
 
 impl Access {
-    /// Looks credentials up in `store`, by whose clock everything is timed.
+    /// Makes an admission that looks credentials up in `store`, and uses its clock.
     #[must_use]
     pub fn new(store: Store, settings: Settings) -> Self {
         let key = FingerprintKey::new(store.clock().random());
@@ -122,7 +124,7 @@ impl Access {
         }))
     }
 
-    /// Who presents these headers, and what is left of the account's minute once this request is answered.
+    /// Authenticates the sender of these headers, and takes the request out of the account's rate limit.
     ///
     /// # Errors
     /// When the request is not to be answered.
@@ -138,7 +140,8 @@ impl Access {
         }
     }
 
-    /// What is left to a source whose request is refused before anybody asks who is calling.
+    /// The rate limit of a source whose request is refused before its credentials are looked at; nothing is taken out
+    /// of it.
     #[must_use]
     pub fn rate_limit_of_source(&self, source: Source) -> RateLimit {
         self.0.left_to(source)

@@ -1,4 +1,4 @@
-//! Credentials that were found right a moment ago.
+//! Cache of credentials that were found right a moment ago.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use crate::credentials::Fingerprint;
 /// Credentials that are remembered; beyond them those that were not used for longest are forgotten. Some 300 bytes each.
 const MOST: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 
-/// Who presents credentials, and for how long that is taken for granted.
+/// A caller whose credentials were found right, and until when they need not be looked up again.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) identity: Identity,

@@ -1,4 +1,4 @@
-//! What a caller presents in `Authorization`.
+//! Credentials that a caller sends in `Authorization`.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use sha2::Sha256;
 
 use crate::token;
 
-/// The three ways to say who one is. Without `Debug`, so that no secret is ever printed.
+/// Credentials of a caller, of one of three kinds. Without `Debug`, so that no secret is ever printed.
 #[derive(Clone, Eq, PartialEq)]
 pub enum Credentials {
     /// Basic `email:password`.
@@ -22,7 +22,7 @@ pub enum Credentials {
 }
 
 impl Credentials {
-    /// Reads the one `Authorization` header. None when there is none, when there are several, or when it is malformed.
+    /// Reads the one `Authorization` header; `None` when there is none, or several, or it is malformed.
     #[must_use]
     pub fn parse(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
@@ -49,7 +49,7 @@ impl Credentials {
 }
 
 impl Credentials {
-    /// Whether they are spelled as a token that somebody was given.
+    /// Whether the credentials are spelled like a token that this service makes.
     pub(crate) fn may_be_a_token(&self) -> bool {
         match self {
             Self::Password { .. } => false,
@@ -58,12 +58,12 @@ impl Credentials {
     }
 }
 
-/// What is kept of credentials that were found right: enough to know them again in this process, and nothing to anybody who
-/// reads its memory, for they are hashed with a key that no other process has.
+/// A keyed hash of credentials that were found right: enough to know them again in this process, and of no use to who
+/// reads its memory, since no other process has the key.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Fingerprint([u8; 32]);
 
-/// What fingerprints are made with.
+/// The key that fingerprints are made with, random in each process.
 #[derive(Clone)]
 pub(crate) struct FingerprintKey([u8; 32]);
 
@@ -72,7 +72,7 @@ impl FingerprintKey {
         Self(random)
     }
 
-    /// Of credentials presented under a host name that stands for `scope`.
+    /// The fingerprint of credentials that came under a host name which stands for `scope`.
     pub(crate) fn fingerprint(&self, credentials: &Credentials, scope: &str) -> Fingerprint {
         let (kind, email, secret) = match credentials {
             Credentials::Password { email, password } => ("password", email.as_str(), password),

@@ -1,4 +1,4 @@
-//! Slowing down whoever guesses passwords.
+//! Protection against guessing of passwords: waits after wrong ones.
 //!
 //! Attempts are counted for one user from one source, and forgotten with the first that is right. An attempt is counted
 //! *before* its password is hashed, by compare-and-set, so that a thousand guesses at one moment are not one guess.
@@ -20,16 +20,16 @@ const LONGEST: u64 = 60;
 /// After so long without an attempt they are forgotten, in milliseconds.
 const FORGOTTEN_AFTER: u64 = 15 * 60 * 1_000;
 
-/// What may be done now.
+/// What an attempt at a password may do now.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
-    /// An attempt, when it is counted so.
+    /// Try the password, once these counts are stored.
     Attempt(Attempts),
-    /// None before then.
+    /// No attempt is made before this time.
     Locked(Timestamp),
 }
 
-/// What is counted together. The hash shows neither of the two in the database.
+/// The key of the counts of one user from one source. It is a hash, so that the database shows neither of the two.
 pub(crate) fn key(email: &Email, source: Source) -> GuardKey {
     let hash = Sha256::digest(format!("{email}|{source}"));
     GuardKey(hex::encode(&hash[..16]))

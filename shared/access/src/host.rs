@@ -2,19 +2,19 @@
 
 use domain::account::AccountId;
 
-/// Whose credentials may come under the host name of a request.
+/// The account that a request's host name stands for, if it stands for one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Host {
-    /// It stands for no account, so that credentials of every account may come.
+    /// The name stands for no account: credentials of every account are let in.
     Any,
-    /// `{account}.{base domain}`.
+    /// `{account}.{base domain}`: credentials of this account alone are let in.
     Of(AccountId),
-    /// Beneath the base domain, but not the name of an account.
+    /// The name is beneath the base domain but is no account's: nobody is let in.
     Nobody,
 }
 
 impl Host {
-    /// Of a `Host` header, with or without a port. Without a base domain no name stands for an account.
+    /// Reads a `Host` header, with or without a port. Without a base domain no name stands for an account.
     pub(crate) fn of(host: Option<&str>, base_domain: Option<&str>) -> Self {
         let (Some(host), Some(base)) = (host, base_domain) else { return Self::Any };
         let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
@@ -33,7 +33,7 @@ impl Host {
         }
     }
 
-    /// What tells it from other hosts, as far as who is let in depends on it.
+    /// A text that tells hosts apart as far as admission depends on them.
     pub(crate) fn scope(&self) -> &str {
         match self {
             Self::Any => "",

@@ -1,9 +1,8 @@
-//! Who may call: proving who a caller is, slowing down whoever guesses, and rationing requests.
+//! Authentication, protection against guessing, and rate limits.
 //!
-//! [`Access`] is what stands in front of every HTTP function. It knows HTTP only as far as the `Authorization` and `Host`
-//! headers; what is answered is the wire's business. [`TrustedProxy`] reads the two headers by which a proxy says where a
-//! request comes from. [`Operator`] is the other side: it makes accounts, users and credentials, and nothing that answers
-//! requests uses it.
+//! [`Access`] stands in front of every HTTP function. It knows HTTP only as far as the `Authorization` and `Host`
+//! headers; answers are made by the crate `wire`. [`TrustedProxy`] reads the two headers by which a proxy says where a
+//! request comes from. [`Operator`] makes accounts, users and credentials; nothing that answers requests uses it.
 
 mod admission;
 mod cache;

@@ -1,22 +1,22 @@
-//! The account of a local run, whose secrets everybody knows.
+//! The account of a local run, whose credentials are constants that everybody knows.
 
 use domain::account::{AccountId, Email, Role, TokenKind, User};
 use store::Store;
 
 use crate::operator::{Operator, OperatorError, TokenRequest};
 
-/// The agent of the account `local`.
+/// The email of the agent of the account `local`.
 pub const LOCAL_AGENT: &str = "agent@example.com";
-/// An end user of the account `local`, who may use nothing.
+/// The email of an end user of the account `local`, whose role may use no jobs, types or records.
 pub const LOCAL_END_USER: &str = "user@example.com";
-/// The password of both.
+/// The password of both users.
 pub const LOCAL_PASSWORD: &str = "sunshine";
 /// The agent's API token and bearer token.
 pub const LOCAL_TOKEN: &str = "sundial_local_token";
 
-/// Makes the account `local`, unless it is there: what it had become by then stays as it is.
+/// Makes the account `local` with its users and credentials, unless it exists; then it stays as it is.
 ///
-/// Never of a deployment that anybody else can reach: see the constants.
+/// Never to be called for a deployment that anybody else can reach: the credentials are public.
 ///
 /// # Errors
 /// When the database does not answer.

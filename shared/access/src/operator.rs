@@ -1,4 +1,4 @@
-//! The operator's side: accounts, users and their credentials are made here, and each secret is shown once.
+//! Administration of accounts, users and their credentials. Each secret is shown once, when it is made.
 
 use domain::account::{Account, AccountId, Email, TokenKind, User};
 use domain::time::Timestamp;
@@ -13,13 +13,13 @@ use crate::token;
 /// Hex digits of a digest by which a token is named: enough that no two tokens of an account have the same.
 const ID_DIGITS: usize = 16;
 
-/// Who makes accounts, users and credentials. Needs a store that is allowed to write them.
+/// Makes and changes accounts, users and credentials. Needs a store that is allowed to write them.
 #[derive(Clone, Debug)]
 pub struct Operator {
     rows: AccessRows,
 }
 
-/// Why something was not done. Nothing was changed.
+/// The reason why an operation was not done. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     #[error("there is no account {0}")]
@@ -47,7 +47,7 @@ pub enum OperatorError {
     Store(#[from] StoreError),
 }
 
-/// What a token is to be.
+/// The properties of a token that is to be made.
 #[derive(Clone, Debug)]
 pub struct TokenRequest {
     pub kind: TokenKind,
@@ -55,18 +55,19 @@ pub struct TokenRequest {
     pub expires_at: Option<Timestamp>,
 }
 
-/// A token that was just made. Its text is nowhere else.
+/// A token that was just made. Its text is kept nowhere else.
 #[derive(Debug)]
 pub struct NewToken {
     pub text: SecretString,
     pub token: StoredToken,
 }
 
-/// A password that was just set.
+/// A password that was just set. Its text is kept nowhere else.
 #[derive(Debug)]
 pub struct NewPassword {
     pub text: SecretString,
-    /// Another account that the email alone leads to, so that this password is good under the account's own host name only.
+    /// The account that the email leads to where no host name names one, if it is another account: then this password
+    /// is good under the account's own host name only.
     pub login_of: Option<AccountId>,
 }
 
@@ -76,7 +77,7 @@ impl Operator {
         Self { rows: store.access }
     }
 
-    /// What a token is called: the beginning of its digest's hex.
+    /// The id of a token, as operators name it: the first hex digits of its digest.
     #[must_use]
     pub fn id_of(token: &StoredToken) -> String {
         let mut id = hex::encode(token.digest);
@@ -84,7 +85,7 @@ impl Operator {
         id
     }
 
-    /// Makes an active account.
+    /// Creates an active account.
     ///
     /// # Errors
     /// When it is there already, or the database does not answer.
@@ -102,7 +103,7 @@ impl Operator {
         }
     }
 
-    /// Every account, by name.
+    /// Lists every account, by name.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -110,18 +111,24 @@ impl Operator {
         Ok(self.rows.accounts().await?)
     }
 
+    /// Reads an account.
+    ///
     /// # Errors
     /// When there is no such account, or the database does not answer.
     pub async fn account(&self, id: &AccountId) -> Result<Account, OperatorError> {
         self.rows.account(id).await?.ok_or_else(|| OperatorError::NoAccount(id.clone()))
     }
 
+    /// Changes an account and answers with it as it then is.
+    ///
     /// # Errors
     /// When there is no such account, or the database does not answer.
     pub async fn change_account(&self, id: &AccountId, change: AccountChange) -> Result<Account, OperatorError> {
         self.rows.change_account(id, change).await?.ok_or_else(|| OperatorError::NoAccount(id.clone()))
     }
 
+    /// Creates a user of an account.
+    ///
     /// # Errors
     /// When there is no such account, or it has such a user already, or the database does not answer.
     pub async fn create_user(&self, account: &AccountId, user: &User) -> Result<(), OperatorError> {
@@ -132,7 +139,7 @@ impl Operator {
         }
     }
 
-    /// Every user of the account, by email.
+    /// Lists every user of the account, by email.
     ///
     /// # Errors
     /// When there is no such account, or the database does not answer.
@@ -141,6 +148,8 @@ impl Operator {
         Ok(self.rows.users(account).await?)
     }
 
+    /// Reads a user of an account.
+    ///
     /// # Errors
     /// When there is no such user, or the database does not answer.
     pub async fn user(&self, account: &AccountId, email: &Email) -> Result<StoredUser, OperatorError> {
@@ -148,6 +157,8 @@ impl Operator {
         found.ok_or_else(|| no_user(account, email))
     }
 
+    /// Changes a user and answers with it as it then is.
+    ///
     /// # Errors
     /// When there is no such user, or the database does not answer.
     pub async fn change_user(
@@ -160,7 +171,7 @@ impl Operator {
         changed.ok_or_else(|| no_user(account, email))
     }
 
-    /// Gives a user this password, or a random one.
+    /// Sets a user's password: the given one, or a random one.
     ///
     /// # Errors
     /// When there is no such user, the password is unfit, or the database does not answer.
@@ -178,7 +189,7 @@ impl Operator {
         self.keep_password(account, email, text).await
     }
 
-    /// Gives a user a password, whatever it is.
+    /// Sets a user's password, whether or not it is fit.
     pub(crate) async fn keep_password(
         &self,
         account: &AccountId,
@@ -193,7 +204,7 @@ impl Operator {
         }
     }
 
-    /// Takes a user's password.
+    /// Clears a user's password.
     ///
     /// # Errors
     /// When there is no such user, or the database does not answer.
@@ -204,7 +215,7 @@ impl Operator {
         }
     }
 
-    /// Makes a token of a user.
+    /// Creates a token of a user.
     ///
     /// # Errors
     /// When there is no such user, or the database does not answer.
@@ -218,8 +229,8 @@ impl Operator {
         self.keep_token(account, user, request, text).await
     }
 
-    /// Makes a token whose text is chosen, for a service that everybody may know: a local run. It has to begin with
-    /// `sundial_{account}_`, or nobody is let in by it.
+    /// Creates a token with a chosen text, for a local run, whose credentials everybody may know. The text has to begin
+    /// with `sundial_{account}_`, or nobody is let in by it.
     ///
     /// # Errors
     /// As [`create_token`](Self::create_token), and when there is such a token already.
@@ -249,7 +260,7 @@ impl Operator {
         }
     }
 
-    /// Every token of the account, oldest first.
+    /// Lists every token of the account, oldest first.
     ///
     /// # Errors
     /// When there is no such account, or the database does not answer.
@@ -258,7 +269,8 @@ impl Operator {
         Ok(self.rows.tokens(account).await?)
     }
 
-    /// Has a token refused from now on, in every container within the time that credentials are remembered.
+    /// Revokes a token from now on. Containers that remember it refuse it as soon as they forget: see
+    /// [`Settings::remembered_for`](crate::Settings::remembered_for).
     ///
     /// # Errors
     /// When there is no such token, or the database does not answer.
@@ -268,7 +280,7 @@ impl Operator {
         revoked.ok_or_else(|| no_token(account, id))
     }
 
-    /// Makes a token like this one, which is refused from `revoked_at` on.
+    /// Creates a token with the properties of another one, which is revoked from `revoked_at` on.
     ///
     /// # Errors
     /// When there is no such token, it is revoked, or the database does not answer.
@@ -294,7 +306,7 @@ impl Operator {
         Ok(NewToken { text, token })
     }
 
-    /// The token whose id begins with `id`.
+    /// Finds the token whose id begins with `id`.
     ///
     /// # Errors
     /// When there is no such token, or several, or the database does not answer.

@@ -1,4 +1,5 @@
-//! Passwords: Argon2id, with the parameters that OWASP's cheat sheet names first for a server that has little memory.
+//! Password hashing: Argon2id, with the parameters that OWASP's cheat sheet names first for a server that has little
+//! memory.
 
 use std::sync::Arc;
 
@@ -15,9 +16,9 @@ const PASSES: u32 = 2;
 /// Lanes, which a function with part of one processor has no use for.
 const LANES: u32 = 1;
 
-/// What a new password has at least.
+/// The fewest characters of a new password.
 pub const LEAST_PASSWORD_CHARACTERS: usize = 12;
-/// What a new password has at most, so that it fits a header with room to spare.
+/// The most bytes of a new password, which let it fit a header with room to spare.
 pub const MOST_PASSWORD_BYTES: usize = 1_024;
 
 /// Hashes at the same time in one process, so that their memory is bounded and other work gets its turn. A deployed
@@ -28,13 +29,13 @@ const HASHES_AT_ONCE: usize = 2;
 const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlzIQ$6X7dMhRZsTqC9KqbrQbLxLE6GZ0ZyLhMhBGu+0Dsh8I";
 
-/// Hashes passwords. Clones share the bound.
+/// A hasher of passwords, which bounds the hashes that run at once. Clones share the bound.
 #[derive(Clone, Debug)]
 pub(crate) struct Passwords {
     gate: Arc<Semaphore>,
 }
 
-/// A password cannot be hashed, which is a mistake of ours: the parameters are constants.
+/// A password could not be hashed: a defect of this program, as the parameters are constants.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("a password cannot be hashed: {0}")]
 pub struct HashError(String);
@@ -44,13 +45,13 @@ impl Passwords {
         Self { gate: Arc::new(Semaphore::new(HASHES_AT_ONCE)) }
     }
 
-    /// Waits for a turn at hashing. What is being verified may have been found right meanwhile.
+    /// Waits for a turn at hashing. The credentials may have been found right by another request meanwhile.
     pub(crate) async fn turn(&self) -> Option<tokio::sync::OwnedSemaphorePermit> {
         // It is never closed.
         Arc::clone(&self.gate).acquire_owned().await.ok()
     }
 
-    /// Whether the password is the one that was hashed. Takes as long when there is none, which no password is.
+    /// Whether `password` is the one that `hash` was made of. Without a hash the answer is no, and takes as long.
     pub(crate) async fn fits(password: String, hash: Option<PasswordHash>) -> bool {
         let check = move || {
             let stored = hash.as_ref().map_or(NOBODYS, |hash| hash.0.as_str());
@@ -70,7 +71,7 @@ impl Passwords {
         tokio::task::spawn_blocking(check).await.unwrap_or(false)
     }
 
-    /// The PHC string of a new password.
+    /// Hashes a new password, as a PHC string.
     pub(crate) fn hash(password: &str, clock: &Clock) -> Result<PasswordHash, HashError> {
         let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| HashError(error.to_string()))?;
         let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);

@@ -1,4 +1,4 @@
-//! So many requests a minute for each account.
+//! Rate limits: how many requests a minute an account may make.
 //!
 //! The minute's count is one row of the account. A container takes requests out of it by the handful, before it answers
 //! them, so that a handful costs one write: the first time in a minute one, then as many as it has answered in that minute, and
@@ -34,18 +34,18 @@ const ON_ITS_OWN: u64 = 5_000;
 /// Accounts, and sources, that are kept count of; beyond them those that were not seen for longest are forgotten.
 const MOST_KEPT: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
-/// What is left of a minute.
+/// The state of a rate limit in the present minute.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RateLimit {
-    /// Requests a minute.
+    /// Requests that may be made in a minute.
     pub limit: u32,
-    /// Those that are left of this one, as far as this container knows.
+    /// Requests that are left of this minute, as far as this container knows.
     pub remaining: u32,
-    /// Seconds until the next one begins, at least 1.
+    /// Seconds until the next minute begins, at least 1.
     pub resets_in: u32,
 }
 
-/// There is nothing left of the minute.
+/// The error for a minute of which nothing is left.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Exhausted(pub(crate) RateLimit);
 
@@ -157,7 +157,7 @@ impl RateLimits {
 enum InHand {
     Taken(RateLimit),
     Exhausted(Exhausted),
-    /// So many should be taken.
+    /// Nothing is in hand: this many requests should be taken out of the row.
     Empty {
         handful: u32,
     },
@@ -180,8 +180,9 @@ impl Minute {
     }
 }
 
-/// Refusals of callers who could not prove who they are, by source: so that nobody has this container look up more of them
-/// a minute than an account may make requests. Costs no read and no write, and is of this container alone.
+/// Counts of refused requests by source, for callers who could not prove who they are: no source has this container
+/// look up more of them a minute than an account may make requests. Costs no read and no write, and is of this
+/// container alone.
 #[derive(Debug)]
 pub(crate) struct Refusals(Mutex<LruCache<Source, (u64, u32)>>);
 
@@ -190,13 +191,13 @@ impl Refusals {
         Self(Mutex::new(kept()))
     }
 
-    /// What is left to the source.
+    /// The source's rate limit, with nothing taken out of it.
     pub(crate) fn left(&self, source: Source, limit: u32, now: Timestamp) -> RateLimit {
         let refused = *self.of_minute(&mut self.lock(), source, now);
         RateLimit { limit, remaining: limit.saturating_sub(refused), resets_in: resets_in(now) }
     }
 
-    /// Counts one.
+    /// Counts one refused request of the source.
     pub(crate) fn count(&self, source: Source, limit: u32, now: Timestamp) -> RateLimit {
         let mut refusals = self.lock();
         let refused = self.of_minute(&mut refusals, source, now);

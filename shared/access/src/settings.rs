@@ -1,4 +1,4 @@
-//! What access is told, once.
+//! Settings of access, read once.
 
 use std::time::Duration;
 
@@ -7,12 +7,13 @@ use store::settings::SettingError;
 /// Settings of [`Access`](crate::Access).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Settings {
-    /// For how long credentials that were found right are not looked up again. It is also how long it can take until a
-    /// revocation, or a change of a user or an account, is felt everywhere.
+    /// The time for which credentials that were found right are not looked up again. It is also how long it can take
+    /// until a revocation, or a change of a user or an account, has its effect everywhere.
     pub remembered_for: Duration,
     /// Requests a minute of an account that has no limit of its own.
     pub requests_per_minute: u32,
-    /// `{account}.{base domain}` serves one account and lets no other in. In lower case, without a dot at either end.
+    /// The domain beneath which each account has a host name, `{account}.{base domain}`, that serves it and lets no
+    /// other account in. In lower case, without a dot at either end.
     pub base_domain: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Where a request comes from.
+//! The source of a request: the address that it comes from.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -23,14 +23,16 @@ const LEAST_SECRET_BYTES: usize = 32;
 /// As `infra/template.yaml` has it.
 const MOST_SECRET_BYTES: usize = 128;
 
-/// An address, as far as one caller has it to itself: of IPv6 the network, of which a caller has any address it likes.
+/// An address, cut to the part that one caller has alone: for IPv6 its network, within which a caller may take any
+/// address.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Source(Option<IpAddr>);
 
 impl Source {
-    /// All that are not known count as one.
+    /// The source of all requests whose address is not known.
     pub const UNKNOWN: Self = Self(None);
 
+    /// The source of requests from this address.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         Self(Some(match address.to_canonical() {
@@ -52,7 +54,8 @@ impl fmt::Display for Source {
     }
 }
 
-/// Proxies whose word is taken for where a request comes from: those that send a secret which they share with the service.
+/// Proxies that are trusted to say where a request comes from: those that send a secret which they share with the
+/// service.
 ///
 /// Such a proxy sends the secret in `X-Sundial-Proxy`, and the address of its client in `CloudFront-Viewer-Address`, which
 /// the proxy of that name writes itself. Any other has to write it in place of what its client sent. No other header is
@@ -81,7 +84,7 @@ impl TrustedProxy {
         Ok(Self(secrets.into_iter().map(SecretString::from).collect()))
     }
 
-    /// Reads `TRUSTED_PROXY_SECRET`, as [`parse`](Self::parse) does. Missing is empty.
+    /// Reads `TRUSTED_PROXY_SECRET`, as [`parse`](Self::parse) does. When it is missing, no proxy is trusted.
     ///
     /// # Errors
     /// When it is no such secret; the error names the variable, and never its value.
@@ -89,8 +92,8 @@ impl TrustedProxy {
         Self::parse(&std::env::var(TRUSTED_PROXY_SECRET).unwrap_or_default())
     }
 
-    /// Where a request with these headers comes from, when `direct` is who sent it to the service: the client that a trusted
-    /// proxy names, else `direct`.
+    /// The source of a request with these headers: the client that a trusted proxy names, else `direct`, which is who
+    /// sent the request to the service.
     #[must_use]
     pub fn source_of(&self, headers: &HeaderMap, direct: Source) -> Source {
         if !self.has_sent(headers) {

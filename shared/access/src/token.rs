@@ -1,4 +1,4 @@
-//! The text of a token.
+//! Making and reading the text of tokens.
 //!
 //! `sundial_{account}_{secret}`: the account is in it so that its row is found under the account's own key, and so that
 //! somebody who finds a token in a log or a repository knows what it opens. The secret is 256 random bits.
@@ -13,18 +13,19 @@ use store::access::Digest;
 
 const PREFIX: &str = "sundial_";
 
-/// A new token of the account.
+/// Makes a new token of the account.
 pub(crate) fn mint(account: &AccountId, clock: &Clock) -> SecretString {
     let secret = URL_SAFE_NO_PAD.encode(clock.random::<32>());
     format!("{PREFIX}{account}_{secret}").into()
 }
 
-/// What is kept of a token. It needs no salt and no slow hash: nobody goes through 2²⁵⁶ secrets.
+/// The SHA-256 of a token, which is all that is kept of it. It needs no salt and no slow hash: nobody goes through 2²⁵⁶
+/// secrets.
 pub(crate) fn digest(text: &str) -> Digest {
     Sha256::digest(text).into()
 }
 
-/// The account that a token says it is of.
+/// Reads the account that a token's text names; whether the token is good is not looked at.
 pub(crate) fn account_of(text: &str) -> Option<AccountId> {
     let (account, _) = text.strip_prefix(PREFIX)?.split_once('_')?;
     AccountId::parse(account).ok()

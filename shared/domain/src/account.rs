@@ -1,4 +1,4 @@
-//! Tenants and the people in them.
+//! Accounts, their users, and the tokens that users present.
 
 pub mod usage;
 
@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::time::Timestamp;
 
-/// One tenant's id: 1–63 lower-case letters, digits and hyphens, so that it can be spelled inside a key and be the first
-/// part of a host name.
+/// An account's id: 1–63 lower-case letters, digits and hyphens, so that it can be spelled inside a key and be the
+/// first part of a host name.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct AccountId(Arc<str>);
 
@@ -18,6 +18,8 @@ pub struct AccountId(Arc<str>);
 pub struct NotAnAccountId;
 
 impl AccountId {
+    /// Reads an account id.
+    ///
     /// # Errors
     /// When `text` is not 1–63 lower-case letters, digits and hyphens.
     pub fn parse(text: &str) -> Result<Self, NotAnAccountId> {
@@ -55,6 +57,8 @@ impl Email {
     /// Bytes of an address: what a mail server takes (RFC 5321).
     const MOST_BYTES: usize = 254;
 
+    /// Reads an email address, and keeps it in lower case.
+    ///
     /// # Errors
     /// When there is not one `@` with something on both sides, or a character that Basic authentication (`:`, and `/`
     /// before `token`) or a key (`#`) has another use for, or a space or a control character.
@@ -83,14 +87,14 @@ impl fmt::Display for Email {
     }
 }
 
-/// What a user may do.
+/// A user's role: what the user may do.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Role {
     /// May do everything in the account.
     Admin,
     /// May use jobs, types and records.
     Agent,
-    /// Known, but may not use jobs.
+    /// Is authenticated, but may not use jobs, types and records.
     EndUser,
 }
 
@@ -120,31 +124,31 @@ pub struct Identity {
     pub role: Role,
 }
 
-/// One tenant, as its operator set it up.
+/// An account, as its operator set it up.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Account {
     pub id: AccountId,
-    /// Nobody is let into an account that is not.
+    /// Whether anybody is let into the account.
     pub active: bool,
-    /// Whether its users may come with passwords, or with tokens only.
+    /// Whether its users may authenticate with passwords, and not with tokens alone.
     pub password_access: bool,
-    /// Requests a minute; the deployment's own limit when it is not set.
+    /// Most requests a minute; the deployment's own limit where it is not set.
     pub requests_per_minute: Option<u32>,
     pub created_at: Timestamp,
 }
 
-/// Somebody of an account.
+/// A user of an account.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct User {
     pub email: Email,
     pub name: String,
     pub role: Role,
-    /// A user who is not is as good as unknown.
+    /// Whether the user is let in: one who is not is treated as unknown.
     pub active: bool,
     pub created_at: Timestamp,
 }
 
-/// How a token is presented.
+/// The form in which a token is presented in the `Authorization` header.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum TokenKind {
     /// Basic `email/token:TOKEN`.

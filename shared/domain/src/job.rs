@@ -72,7 +72,7 @@ impl fmt::Display for JobId {
     }
 }
 
-/// Whether every item has a result yet, counted by chunks as they are recorded.
+/// Counts of a job's items. They grow by a whole chunk when its results are recorded.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Progress {
     pub total: u32,
@@ -81,28 +81,28 @@ pub struct Progress {
     pub failed: u32,
 }
 
-/// What a client asked of a job besides its operation and its items. None of it is what jobs are by default.
+/// Options that a client gave a job besides its operation and its items. By default none is set.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct JobOptions {
-    /// Once more items than that have failed, the chunks that are left are not begun.
+    /// Most items that may fail: once more have failed, the chunks that are left are not begun.
     pub max_failures: Option<u32>,
-    /// Every check is made, and nothing is written: the results are those that a job without it would have.
+    /// Whether every check is made and nothing is written: the results are those that the job would have without it.
     pub validate_only: bool,
-    /// Some of its items have a `client_ref`, which takes room in the results.
+    /// Whether some of its items have a `client_ref`, which takes room in the results.
     pub has_refs: bool,
 }
 
-/// Why the chunks of a job that are left are not begun.
+/// The reason why the chunks that are left of a job are not begun.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Stop {
-    /// A client asked for it.
+    /// A client asked to abort the job.
     Aborted,
     /// More items have failed than `max_failures` allows.
     TooManyFailures { most: u32 },
 }
 
 impl Stop {
-    /// Why the job ends `failed`, if anything was left that the stop kept from being done.
+    /// The error of a job that ends `failed` because the stop kept some of its items from being done.
     #[must_use]
     pub fn problem(self) -> Problem {
         match self {
@@ -138,14 +138,14 @@ pub struct Job {
     pub done: BTreeSet<u32>,
     pub succeeded: u32,
     pub failed: u32,
-    /// By how many records of its kind the account has grown, or shrunk, through what is recorded of the job.
+    /// Growth of the account through the recorded chunks of the job, in records of its kind; negative where it shrank.
     pub growth: i64,
     /// The types whose records it may make.
     pub makes: TypesMade,
     /// Why the job failed as a whole.
     pub error: Option<Problem>,
     pub options: JobOptions,
-    /// A client wants what is left of it not to be begun.
+    /// Whether a client asked to abort the job while it was processing, so that the chunks that are left are not begun.
     pub abort_requested: bool,
 }
 
@@ -187,7 +187,7 @@ impl Job {
         }
     }
 
-    /// Whether it may be making a record of this type now, or have made one a moment ago.
+    /// Whether the job may be making a record of this type now, or may have made one a moment ago.
     #[must_use]
     pub fn may_be_making(&self, kind: RecordKind, key: &TypeKey) -> bool {
         let may_make = self.operation.is_some_and(|operation| operation.may_make() && operation.kind() == kind);
@@ -215,8 +215,8 @@ impl Job {
         }
     }
 
-    /// Whether the chunks that are left are not to be begun, and why. It rests on what only grows, so a job that is stopped stays so,
-    /// whoever asks and whenever.
+    /// The reason why the chunks that are left are not to be begun; `None` where they are. It rests on values that only
+    /// grow, so a job that is stopped stays so, whoever asks and whenever.
     #[must_use]
     pub const fn stop(&self) -> Option<Stop> {
         match self.options.max_failures {

@@ -1,4 +1,4 @@
-//! What a job is and how its items are decided: no AWS, no HTTP, no async.
+//! The domain of the service: what a job is and how its items are decided, without AWS, HTTP or async code.
 //!
 //! Every function here is a function of its arguments. Time and randomness come in through [`clock::Clock`].
 

@@ -21,8 +21,8 @@ pub struct Entry {
     pub outcome: Outcome,
     /// For a success, the version of the row that its write depends on: 0 when there must be none.
     pub base: u64,
-    /// For a failure that was judged on its record as an earlier item of the chunk leaves it, the position of that item:
-    /// should that one never be applied, this failure's reason was never true.
+    /// For a failure that was judged on its record as an earlier item of the chunk leaves it, the position of that
+    /// item: if that item is never applied, the reason of this failure was never true.
     pub relies_on: Option<u32>,
     /// For a success, whether it makes a record where there is none: then the account has one more.
     pub makes: bool,
@@ -31,7 +31,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// What relies on nothing: a failure for reasons of its own, or a success whose write depends on `base` and makes nothing.
+    /// An entry that relies on no other: a failure for reasons of its own, or a success whose write depends on `base`
+    /// and makes nothing.
     #[must_use]
     pub const fn new(position: u32, outcome: Outcome, base: u64) -> Self {
         Self { position, outcome, base, relies_on: None, makes: false, client_ref: None }
@@ -45,7 +46,7 @@ impl Entry {
         json.push(b'}');
     }
 
-    /// Appends the item's entry of a page of results, which says by itself which item it is about.
+    /// Appends the item's entry of a page of results, which includes its position.
     pub fn render_with_position(&self, json: &mut Vec<u8>) {
         json.extend_from_slice(br#"{"position":"#);
         append(json, &self.position);
@@ -71,9 +72,11 @@ impl Entry {
 pub struct Plan {
     /// 1 for the first, one more at each agreement.
     pub revision: u64,
-    /// When the first was made, in whole seconds. By the same clock, marks of the chunk are at most seconds older.
+    /// When the chunk's first plan was made, in whole seconds. By the same clock, marks of the chunk are at most
+    /// seconds older.
     pub made_at: Timestamp,
-    /// Whether it is the last: nobody agrees on anything after it, and nothing in it is still to be written.
+    /// Whether it is the chunk's last plan: nobody agrees on anything after it, and nothing in it is still to be
+    /// written.
     pub closed: bool,
     /// Ordered by position.
     pub entries: Vec<Entry>,
@@ -93,7 +96,7 @@ const FORMAT_WITHOUT_MAKING: u8 = 2;
 const FORMAT_WITHOUT_RELIANCE: u8 = 1;
 
 impl Plan {
-    /// One that says nothing of any item.
+    /// A plan that has no entries and was not agreed on.
     #[must_use]
     pub const fn empty(made_at: Timestamp) -> Self {
         Self { revision: 0, made_at, closed: false, entries: Vec::new() }
@@ -109,7 +112,8 @@ impl Plan {
         u32::try_from(self.entries.len()).unwrap_or(u32::MAX) - self.succeeded()
     }
 
-    /// By how many records of its kind the account grows, or shrinks, when everything in it is applied.
+    /// Growth of the account when everything in the plan is applied, in records of the operation's kind; negative where
+    /// it shrinks.
     #[must_use]
     pub fn growth(&self, operation: Operation) -> i64 {
         let count = |is_counted: fn(&Entry) -> bool| {
@@ -175,8 +179,10 @@ impl Plan {
         bytes
     }
 
+    /// Reads the bytes that [`pack`](Self::pack) made.
+    ///
     /// # Errors
-    /// When the bytes were not made by [`pack`](Self::pack).
+    /// When the bytes were not made by it.
     pub fn unpack(revision: u64, closed: bool, bytes: &[u8]) -> Result<Self, UnreadablePlan> {
         let mut reader = Reader(bytes);
         let format = reader.byte()?;

@@ -1,4 +1,4 @@
-//! What can be wrong, in the words a client reads.
+//! Errors in the form in which a client reads them: a code, and one sentence of detail.
 //!
 //! A [`Problem`] is the text for the client; what only the log may know never gets into one.
 
@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-/// The contract's table of errors. Each has one code, one status and one title wherever it shows.
+/// Error codes of the API. Each has one name, one status and one title wherever it is shown.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u8)]
 pub enum Code {
@@ -22,11 +22,11 @@ pub enum Code {
     TooManyRequests = 9,
     InternalServerError = 10,
     ServiceUnavailable = 11,
-    /// Of a job that a client stopped while it was processing.
+    /// A client aborted the job while it was processing.
     Aborted = 12,
-    /// Of a job that stopped at more failures than its client wanted.
+    /// More items of the job failed than its client allowed.
     TooManyFailures = 13,
-    /// Of an item that a stopped job did not come to.
+    /// The job was stopped before it came to this item.
     NotProcessed = 14,
 }
 
@@ -61,19 +61,19 @@ impl Code {
         Self::ALL.into_iter().find(|code| code.number() == number)
     }
 
-    /// The `code` member.
+    /// The `code` member of an error.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.row().0
     }
 
-    /// The `status` member, a string on the wire.
+    /// The `status` member of an error, a string on the wire.
     #[must_use]
     pub const fn status(self) -> &'static str {
         self.row().1
     }
 
-    /// The `title` member.
+    /// The `title` member of an error.
     #[must_use]
     pub const fn title(self) -> &'static str {
         self.row().2
@@ -124,27 +124,28 @@ impl Problem {
         Self::new(Code::NotFound, detail)
     }
 
-    /// Something of ours broke. Says nothing of what: that is for the log.
+    /// A failure of the service itself (500). It does not say which: that is for the log.
     #[must_use]
     pub const fn internal() -> Self {
         Self { code: Code::InternalServerError, detail: Cow::Borrowed("An unexpected error occurred") }
     }
 
-    /// Of an item that nobody will try any more.
+    /// The problem (500) of an item that was not applied and will not be tried again.
     #[must_use]
     pub const fn not_applied() -> Self {
         const DETAIL: &str = "An unexpected error occurred: this item was not applied";
         Self { code: Code::InternalServerError, detail: Cow::Borrowed(DETAIL) }
     }
 
-    /// Of an item that a stopped job did not come to.
+    /// The problem (409) of an item that a stopped job did not come to.
     #[must_use]
     pub const fn not_processed() -> Self {
         const DETAIL: &str = "The job was stopped before it came to this item: it was not applied";
         Self { code: Code::NotProcessed, detail: Cow::Borrowed(DETAIL) }
     }
 
-    /// Of an item whose record has forgotten whether it was applied: rather than apply it a second time, say so.
+    /// The problem (500) of an item whose record no longer tells whether it was applied: it is not applied a second
+    /// time.
     #[must_use]
     pub const fn outcome_unknown() -> Self {
         const DETAIL: &str =
@@ -167,7 +168,8 @@ impl Problem {
     }
 }
 
-/// As in the results of a job. A published client shows `message` to its user when it is told to slow down.
+/// Serializes the problem as in the results of a job. Only [`Code::TooManyRequests`] has a `message`: a published
+/// client shows it to its user when it is told to slow down.
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.members(self.code == Code::TooManyRequests, serializer)

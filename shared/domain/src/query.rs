@@ -36,31 +36,32 @@ use crate::problem::{Code, Problem};
 use crate::request::members::NoMembers;
 use crate::request::{json, members};
 
-/// Levels of a query: what stands in `query` is the first, and each `$and`, `$or` and `$not` around a query is one
+/// Most levels of a query: what stands in `query` is the first, and each `$and`, `$or` and `$not` around a query is one
 /// more. Reading and matching go down by recursion, so it bounds their stack.
 pub const LEVELS: usize = 10;
 
-/// Comparisons of a query: each operator of each attribute counts, at any level, and so does a query or a list of
+/// Most comparisons of a query: each operator of each attribute counts, at any level, and so does a query or a list of
 /// queries that is empty. With [`LEVELS`] that is at most 100 × 10 steps around the comparisons themselves.
 pub const COMPARISONS: usize = 100;
 
-/// Values of one `$in`. They are kept sorted: 9 steps to find one of 400. All lists of a query together: 40,000 values.
+/// Most values of one `$in`. They are kept sorted: 9 steps to find one of 400. All lists of a query together: 40,000
+/// values.
 pub const VALUES_IN_LIST: usize = 400;
 
 /// A search as a client asks for it.
 #[derive(Clone, Debug)]
 pub struct Query {
     pub filter: Filter,
-    /// When the records were created.
+    /// The span of time in which matches were created.
     pub created_at: Window,
-    /// When the records were updated last.
+    /// The span of time in which matches were updated last.
     pub updated_at: Window,
     pub sort: Sort,
 }
 
 impl Query {
     /// Reads the body `{"query", "_created_at"?, "_updated_at"?, "sort_by"?}`; other members are passed over, and null
-    /// is as good as absent. `order` is that of the request's address, which goes before the one in `sort_by`.
+    /// is as good as absent. `order` is the one in the request's query string, which goes before the one in `sort_by`.
     ///
     /// # Errors
     /// 400 naming the member, and the limit where there is one: `query` missing or no object, an operator that is not

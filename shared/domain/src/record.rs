@@ -112,7 +112,7 @@ pub struct ObjectRecord {
     /// Compact JSON of an object.
     pub attributes: String,
     pub created_at: Timestamp,
-    /// The position of the item that made it. None of one that was made before positions were kept.
+    /// The position of the item that made it; `None` for a record made before positions were kept.
     pub position: Option<u32>,
     pub updated_at: Timestamp,
     /// The version of its type that its attributes were last checked against.
@@ -120,7 +120,7 @@ pub struct ObjectRecord {
     /// How many relationship records have it as an end. A relationship is written in one transaction with the counts
     /// of its ends, and a record that has any is not deleted: so no relationship ever dangles.
     pub links: u64,
-    /// Where it stands in the indexes of its type; none where the type has none, as most.
+    /// Its entries in the indexes of its type; `None` where the type has no index, as most have none.
     pub entries: Option<Box<Entries>>,
 }
 
@@ -139,7 +139,7 @@ impl Serialize for ObjectRecord {
     }
 }
 
-/// One link between two records.
+/// A relationship record: one link from a source to a target.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RelationshipRecord {
     pub id: RecordId,
@@ -147,7 +147,7 @@ pub struct RelationshipRecord {
     pub source: End,
     pub target: End,
     pub created_at: Timestamp,
-    /// The position of the item that made it. None of one that was made before positions were kept.
+    /// The position of the item that made it; `None` for a record made before positions were kept.
     pub position: Option<u32>,
 }
 
@@ -163,12 +163,12 @@ impl Serialize for RelationshipRecord {
     }
 }
 
-/// What a relationship record points at.
+/// One end of a relationship record: its source or its target.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum End {
     /// An object record of this account.
     Object(RecordId),
-    /// Something kept elsewhere, `zen:user:123`: not looked up.
+    /// The id of something kept elsewhere, such as `zen:user:123`: it is not looked up.
     Elsewhere(String),
 }
 
@@ -185,7 +185,7 @@ impl End {
         RecordId::parse(text).map(Self::Object).ok_or_else(|| missing_end(member, text))
     }
 
-    /// The object record that has to be there, if it is one.
+    /// The id of the object record that has to exist; `None` for an end that is kept elsewhere.
     #[must_use]
     pub const fn object(&self) -> Option<RecordId> {
         match self {
@@ -204,7 +204,7 @@ impl fmt::Display for End {
     }
 }
 
-/// An end of a relationship as an item names it.
+/// An end of a relationship as an item names it: by its id, or by the type and the external id of a record.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum EndName<'json> {
     Given(End),
@@ -227,7 +227,7 @@ impl EndName<'_> {
         }
     }
 
-    /// The problem that there is no such record.
+    /// The problem (422) that there is no such record.
     #[must_use]
     pub fn missing(&self, member: &str) -> Problem {
         match self {
@@ -239,7 +239,7 @@ impl EndName<'_> {
         }
     }
 
-    /// The problem that it is not of the type that the relationship type has there.
+    /// The problem (422) that the end is not of the type that the relationship type wants there.
     #[must_use]
     pub fn wrong(&self, member: &str, wanted: &EndType) -> Problem {
         Problem::unprocessable(match self {
@@ -253,13 +253,13 @@ impl EndName<'_> {
     }
 }
 
-/// An end that is no record of the account.
+/// The problem (422) that an end is no record of the account.
 #[must_use]
 pub fn missing_end(member: &str, id: &str) -> Problem {
     Problem::unprocessable(format!("{member} {} does not exist", quoted(id)))
 }
 
-/// A row of the records table: what is there now, how often it was written, and which operations did it.
+/// A row of the records table: what it holds now, how often it was written, and the marks of its latest writes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Row {
     /// Counts the writes of this key, tombstones and changes of `links` included: it only grows while the row lives,
@@ -269,6 +269,7 @@ pub struct Row {
     pub state: State,
 }
 
+/// What a row holds: a record, or the tombstone of one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum State {
     Object(ObjectRecord),
@@ -278,6 +279,7 @@ pub enum State {
 }
 
 impl Row {
+    /// The object record that the row holds, if it holds one.
     #[must_use]
     pub const fn object(&self) -> Option<&ObjectRecord> {
         match &self.state {
@@ -286,6 +288,7 @@ impl Row {
         }
     }
 
+    /// The relationship record that the row holds, if it holds one.
     #[must_use]
     pub const fn relationship(&self) -> Option<&RelationshipRecord> {
         match &self.state {

@@ -1,4 +1,4 @@
-//! The body of Create Job, read once; the items stay slices of it.
+//! The body of the request that makes a job, read once; the items stay slices of it.
 
 pub mod item;
 pub mod json;
@@ -20,13 +20,13 @@ pub struct JobRequest<'body> {
     pub operation: Operation,
     /// The raw JSON of each item, in order. Nothing is known yet of what is in them.
     pub items: Vec<&'body RawValue>,
-    /// Once more items than that have failed, the rest is not begun.
+    /// Most items that may fail: once more have failed, the rest is not begun.
     pub max_failures: Option<u32>,
-    /// Nothing is to be written: the request's query says so, and not its body.
+    /// Whether nothing is to be written, which the request's query says and not its body.
     pub validate_only: bool,
 }
 
-/// What the query says of a body that has nothing but items in it.
+/// Members of a job that the request's query gives where the body has nothing but items in it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LinesQuery {
     pub job_type: Option<String>,
@@ -35,8 +35,10 @@ pub struct LinesQuery {
 }
 
 impl<'body> JobRequest<'body> {
+    /// Reads a body that is one JSON object with the members of a job.
+    ///
     /// # Errors
-    /// When the body makes no job: see the contract's list of request errors.
+    /// When the body makes no job: see the list of request errors in the API's documentation.
     pub fn parse(body: &'body [u8]) -> Result<Self, Problem> {
         let text = unicode(body)?;
         let read = BodyMembers::read(text).map_or_else(|| BodyMembers::read_apart(text), Ok)?;
@@ -48,10 +50,12 @@ impl<'body> JobRequest<'body> {
         Ok(Self { operation, items, max_failures, validate_only: false })
     }
 
-    /// Reads a body that has an item on each line. What else a job has stands in the query. Lines of blanks are passed over.
+    /// Reads a body that has an item on each line; the query has the other members of the job. Blank lines are passed
+    /// over.
     ///
     /// # Errors
-    /// When it makes no job: a line that is not JSON is a 400 that says which one, since a body that was cut off on its way looks like that.
+    /// When it makes no job: a line that is not JSON is a 400 that says which one, since a body that was cut off on its
+    /// way looks like that.
     pub fn parse_lines(body: &'body [u8], query: &LinesQuery) -> Result<Self, Problem> {
         let text = unicode(body)?;
         let required = |name: &str, given: &Option<String>| {
@@ -184,7 +188,7 @@ fn not_json_line(line: usize, error: &serde_json::Error) -> Problem {
     Problem::bad_request(format!("Line {line} of the body is not JSON: see column {}", error.column()))
 }
 
-/// A body that is not JSON: says where it stops being so.
+/// The problem (400) that a body is not JSON, with the place from which on it is not.
 #[must_use]
 pub fn not_json(error: &serde_json::Error) -> Problem {
     if error.is_eof() {

@@ -1,4 +1,4 @@
-//! Points in time, as the contract shows them.
+//! Points in time, and the forms in which the API shows them.
 
 use std::fmt;
 
@@ -40,8 +40,8 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis))
     }
 
-    /// Reads RFC 3339, with or without a fraction, `T` or a blank before the time of day. What is finer than a millisecond counts as the next
-    /// one, and what is before 1970 as its beginning.
+    /// Reads RFC 3339, with or without a fraction, `T` or a blank before the time of day; `None` for any other text.
+    /// A time finer than a millisecond is rounded up, and one before 1970 counts as the beginning of 1970.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let nanoseconds = text.parse::<jiff::Timestamp>().ok()?.as_nanosecond();

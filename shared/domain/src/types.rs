@@ -29,6 +29,8 @@ pub struct TypeKey {
 }
 
 impl TypeKey {
+    /// Reads the key of a type.
+    ///
     /// # Errors
     /// When `text` breaks the rule above.
     pub fn parse(text: &str) -> Result<Self, Problem> {
@@ -49,13 +51,13 @@ impl TypeKey {
         Ok(Self { given, folded })
     }
 
-    /// As it was defined.
+    /// The key as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.given
     }
 
-    /// In lower case: what keys are spelled with.
+    /// The key in lower case, in which keys of the database spell it.
     #[must_use]
     pub fn folded(&self) -> &str {
         &self.folded
@@ -106,19 +108,21 @@ impl TypesMade {
         }
     }
 
-    /// Whether a record of this type may be made. Where nothing was noted, of any: a job of an earlier release.
+    /// Whether the job may make a record of this type. Where no type was noted, it may be any: so it is for a job of an
+    /// earlier release.
     #[must_use]
     pub fn may_be_of(&self, key: &TypeKey) -> bool {
         self.others || self.keys.is_empty() || self.keys.contains(key.folded())
     }
 
-    /// As it is kept: keys, and something that is none where there are others.
+    /// The texts in which it is stored: keys in lower case, and `*`, which is no key, where items name more types than
+    /// are kept.
     #[must_use]
     pub fn to_texts(&self) -> Vec<String> {
         self.keys.iter().cloned().chain(self.others.then(|| Self::OTHERS.to_owned())).collect()
     }
 
-    /// What [`to_texts`](Self::to_texts) made.
+    /// Reads the texts that [`to_texts`](Self::to_texts) made.
     #[must_use]
     pub fn of_texts(texts: &[String]) -> Self {
         let (others, keys): (Vec<String>, Vec<String>) = texts.iter().cloned().partition(|text| text == Self::OTHERS);
@@ -126,24 +130,26 @@ impl TypesMade {
     }
 }
 
-/// When a type was marked to be deleted, and by whom. Whoever is about to make a record of it waits until the mark is gone, or the
-/// type; and a deletion that finds its own mark gone deletes nothing.
+/// The mark on a type that is being deleted: a time, and a random number that tells it from other marks. Whoever is
+/// about to make a record of the type waits until the mark is gone, or the type; and a deletion that finds its own mark
+/// gone deletes nothing.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeletionMark(String);
 
 impl DeletionMark {
-    /// A mark of its own.
+    /// A new mark, different from all others.
     #[must_use]
     pub fn new(clock: &Clock) -> Self {
         Self(format!("{:013}#{}", clock.now().as_millis(), u64::from_le_bytes(clock.random())))
     }
 
-    /// A mark that was kept.
+    /// The mark that was stored as `text`.
     #[must_use]
     pub const fn kept(text: String) -> Self {
         Self(text)
     }
 
+    /// The text in which the mark is stored.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -170,7 +176,7 @@ pub struct ObjectType {
     pub updated_at: Timestamp,
 }
 
-/// An object type as it was defined and is shown: its schema is text, which nobody has to compile for that.
+/// An object type as it was defined and is shown: with its schema as text, which is not compiled.
 #[derive(Clone, Debug)]
 pub struct ObjectTypeDefinition {
     pub key: TypeKey,
@@ -180,16 +186,16 @@ pub struct ObjectTypeDefinition {
     pub version: u64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    /// None of a type that nobody is deleting.
+    /// The mark of the deletion that is under way; `None` where there is none.
     pub deletion: Option<DeletionMark>,
     /// The indexes that its schema asks for: whoever writes a record of it writes their entries.
     pub indexes: Indexes,
-    /// Those of them that have an entry of each record, so that a search may rely on them.
+    /// The indexes that have an entry of each record, so that a search may rely on them.
     pub filled: Indexes,
 }
 
 impl ObjectTypeDefinition {
-    /// A type that is defined now. No record of it is there that its indexes could lack.
+    /// A type that is defined now. It has no records yet, so all its indexes are filled.
     #[must_use]
     pub fn new(key: TypeKey, schema: &Schema, now: Timestamp) -> Self {
         let indexes = schema.indexes().clone();
@@ -205,7 +211,7 @@ impl ObjectTypeDefinition {
         }
     }
 
-    /// The type with what its schema compiles to.
+    /// The type with its schema compiled.
     #[must_use]
     pub fn with(&self, schema: Schema) -> ObjectType {
         let Self { version, created_at, updated_at, .. } = *self;

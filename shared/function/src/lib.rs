@@ -1,7 +1,7 @@
-//! The way from a process that Lambda starts to what a function does: telemetry, settings, clients, and the loop that answers.
+//! The start of a Lambda function: telemetry, settings, clients, and the loop that takes invocations.
 //!
-//! A `main` starts its [`Function`], makes what it does of the store and the queue, and hands that over:
-//! [`answer`](Function::answer) for routes, [`handle`](Function::handle) for events.
+//! A `main` starts its [`Function`], makes its handlers from the store and the queue, and hands them over:
+//! [`answer`](Function::answer) takes routes, [`handle`](Function::handle) takes a handler of events.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -14,7 +14,7 @@ pub use lambda_runtime::Error;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-/// The event of a function that a schedule invokes: it says nothing that is needed.
+/// The event of a function that a schedule invokes; its content is ignored.
 pub use serde::de::IgnoredAny as AnyEvent;
 use store::Store;
 use store::clients::{self, AwsSettings};
@@ -24,7 +24,7 @@ use store::tables::TableNames;
 use telemetry::Telemetry;
 use wire::{AllowedOrigins, Routes};
 
-/// A function that has started, and answers nothing yet.
+/// A function that has started and takes no invocations yet.
 pub struct Function {
     telemetry: Telemetry,
     aws: AwsSettings,
@@ -48,13 +48,13 @@ impl Function {
         Ok(Self { telemetry, aws, http_client, clock, store })
     }
 
-    /// The tables.
+    /// A store on the tables that the environment names.
     #[must_use]
     pub fn store(&self) -> Store {
         self.store.clone()
     }
 
-    /// The queue of chunks, by `QUEUE_URL`: of a function that sends to it in nearly each invocation.
+    /// A client of the chunks' queue, by `QUEUE_URL`, for a function that sends in nearly each invocation.
     ///
     /// # Errors
     /// When the variable is missing.
@@ -63,7 +63,7 @@ impl Function {
         Ok(Arc::new(SqsQueue::new(clients::sqs(&self.aws, self.http_client.clone()), url)))
     }
 
-    /// The queue of chunks, by `QUEUE_URL`, with a client that is made for the first message.
+    /// A client of the chunks' queue, by `QUEUE_URL`, which is only set up for the first message.
     ///
     /// # Errors
     /// When the variable is missing.
@@ -73,8 +73,9 @@ impl Function {
         Ok(Arc::new(SqsQueue::when_needed(move || clients::sqs(&aws, http_client), url)))
     }
 
-    /// Answers HTTP requests by these routes, until Lambda ends the process. Reads who may call
-    /// ([`access::Settings::from_environment`], [`TrustedProxy::from_environment`], [`AllowedOrigins::from_environment`]).
+    /// Answers HTTP requests by these routes, until Lambda ends the process. Reads the settings of access
+    /// ([`access::Settings::from_environment`], [`TrustedProxy::from_environment`],
+    /// [`AllowedOrigins::from_environment`]).
     ///
     /// # Errors
     /// When a variable cannot be read, or the runtime does not answer.
@@ -82,7 +83,8 @@ impl Function {
         self.answer_behind(routes, |api| api).await
     }
 
-    /// As [`answer`](Self::answer), with something in front of the routes that nobody has to sign in for.
+    /// Answers HTTP requests as [`answer`](Self::answer) does, with a layer in front of the routes that needs no
+    /// authentication.
     ///
     /// # Errors
     /// As there.

@@ -1,4 +1,4 @@
-//! A batch of messages, as Lambda hands it over.
+//! Processing of a batch of queue messages, as Lambda hands it to a function.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-/// Why a message was not brought to its end, good or bad.
+/// The reason why a message was not processed to its end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unfinished {
     #[error("the time of the invocation is over")]
@@ -25,7 +25,7 @@ pub enum Unfinished {
     Panicked,
 }
 
-/// The trace of the request that a message came with.
+/// Reads the trace of the request that a message was sent for; `None` when it carries none.
 #[must_use]
 pub fn trace_of(message: &SqsMessage) -> Option<TraceContext> {
     message.attributes.get("AWSTraceHeader").and_then(|header| TraceContext::parse(header))
@@ -37,8 +37,8 @@ pub fn receives_of(message: &SqsMessage) -> u32 {
     message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 
-/// Processes every message of the event, side by side, and names those that have to be delivered again. Each of them goes
-/// to `report`, with its id.
+/// Processes every message of the event concurrently, and names those that have to be delivered again. The outcome of
+/// each goes to `report`, with the message's id.
 ///
 /// A message that panics takes no other with it. Nothing runs on past `deadline`: what is not done a little before it is
 /// reported unfinished.
@@ -77,9 +77,9 @@ where
     response
 }
 
-/// Hands every message of the event over by itself, each on a thread of its own, and names those that have to be delivered
-/// again. However long some of them compute, the others come to their end and the event is answered by its deadline: what is
-/// not done a second before it is given back.
+/// Hands every message of the event to `handler` by itself, each on a thread of its own, and names those that have to
+/// be delivered again. However long some of them compute, the others come to their end and the event is answered by its
+/// deadline: what is not done a second before it is given back.
 ///
 /// A message that has failed twice is suspected to end the whole process, by taking all of its memory say, and every other of the
 /// event with it. Such messages come after the others, one by one, in one order at one delivery and the other way round at the

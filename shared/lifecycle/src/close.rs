@@ -1,4 +1,4 @@
-//! The end of a chunk that nobody will finish.
+//! Closing a chunk that no worker will finish.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,9 +21,9 @@ const ROUNDS: u32 = 40;
 /// Rows that are moved on at the same time.
 const ROWS_AT_ONCE: usize = 25;
 
-/// Closes a chunk's plan: finds out which of its items were applied, makes it impossible that any other still is, and
-/// answers with what came of each. `message` is the chunk, where there is one: without it, items that no worker ever
-/// agreed on are missing from the answer.
+/// Closes a chunk: finds out which of its items were applied, makes it impossible that any other still is, and answers
+/// with the outcome of each. `message` is the chunk, where it is known: without it, items that no worker ever agreed on
+/// are missing from the answer.
 ///
 /// Workers of the chunk may be running meanwhile. What they agree on before this is closed is settled here; afterwards
 /// they can agree on nothing.

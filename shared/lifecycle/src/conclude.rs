@@ -1,4 +1,4 @@
-//! What follows when a chunk is recorded.
+//! Recording a chunk on its job, and the steps that follow: the next chunk of a chain, and the end of the job.
 
 use domain::account::AccountId;
 use domain::job::{Job, JobStatus, Stop};
@@ -12,9 +12,9 @@ use telemetry::TraceContext;
 
 use crate::Postponed;
 
-/// Notes on its job that a chunk's results are recorded, and answers with the job as it then stands; `None` when it is not
-/// processing any more. With `trouble` the job will end `failed`, for that reason; or for its stop, where that is what kept items of this chunk
-/// from being processed.
+/// Notes on its job that a chunk's results are recorded, and answers with the job after it; `None` when it is not
+/// processing any more. With `trouble` the job will end `failed`, for that reason; or because it was stopped, where
+/// that is what kept items of this chunk from being processed.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -63,11 +63,11 @@ async fn stopped(jobs: &Jobs, account: &AccountId, job: &Job, plan: &Plan) -> Re
     Ok(stop.map(Stop::problem))
 }
 
-/// Sends the chunk that waits for the recorded one, if any, and ends the job if it was the last. `job` is the job as it
-/// stands after the recording; `trace` goes on with the message.
+/// Sends the chunk that waits for the recorded one, if any, and ends the job if that was its last chunk. `job` is the
+/// job after the recording; `trace` goes on with the message.
 ///
 /// # Errors
-/// When the chunk has to be delivered again, to come here once more.
+/// When the chunk has to be delivered again, to repeat this.
 pub async fn conclude(
     jobs: &Jobs,
     queue: &dyn Queue,

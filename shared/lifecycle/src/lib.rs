@@ -1,4 +1,4 @@
-//! How a job goes on: its start, the end of a chunk, and its own end.
+//! Transitions of a job: its start, the recording of its chunks, and its end.
 //!
 //! ```text
 //! queued ──start──▶ processing ──conclude──▶ completed
@@ -7,8 +7,8 @@
 //!    └──────────────────────▶ failed, when nothing started it within 23 hours
 //! ```
 //!
-//! The consumer takes the upper way; what buries dead letters and what sweeps overdue jobs take the others. Each step may
-//! be taken by several workers at once and again after a crash.
+//! The consumer takes the upper way; `bury` and `sweep` take the others. Each step may be taken by several workers at
+//! once, and again after a crash.
 
 mod batch;
 mod close;
@@ -23,7 +23,7 @@ pub use crate::close::close_chunk;
 pub use crate::conclude::{conclude, end, record};
 pub use crate::start::{Started, start};
 
-/// Why a step has to be taken again later.
+/// The reason why a step has to be taken again later.
 #[derive(Debug, thiserror::Error)]
 pub enum Postponed {
     #[error("its job is not committed yet")]

@@ -1,4 +1,4 @@
-//! From `queued` to `processing`.
+//! The start of a job, from `queued` to `processing`.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use store::rows::JobRow;
 
 use crate::Postponed;
 
-/// What a worker that was given a chunk finds.
+/// The outcome of starting the job of a chunk.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Started {
-    /// The job, processing.
+    /// The job is processing, and the chunk is to be applied.
     Processing(Job),
-    /// The chunk has no effect and never will have, for this reason.
+    /// The chunk is to be dropped: it has no effect and never will have, for this reason.
     Drop(&'static str),
 }
 

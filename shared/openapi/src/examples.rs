@@ -1,4 +1,4 @@
-//! Examples of requests and answers: those of the documentation, each of which a test sends.
+//! Examples of requests and answers, read from the documentation. A test sends each of them.
 
 use domain::clock::Clock;
 use domain::job::JobId;
@@ -10,22 +10,22 @@ use crate::SERVER;
 /// The pages that have them.
 const PAGES: [&str; 2] = [include_str!("../../../docs/api.md"), include_str!("../../../docs/search.md")];
 
-/// A request and its answer.
+/// An example request and its answer.
 pub struct Example {
-    /// In lower case.
+    /// The method, in lower case.
     pub method: String,
-    /// Beneath `/api/sunshine`, without its query.
+    /// The path beneath `/api/sunshine`, without its query.
     pub path: String,
-    /// The request's first line, as people read it.
+    /// The request's first line, as the documentation has it.
     pub title: String,
     pub content_type: String,
-    /// JSON, or the text of lines.
+    /// The body: JSON, or a text where it consists of lines; `None` without one.
     pub body: Option<Value>,
     pub status: u16,
     pub answer: Option<Value>,
 }
 
-/// Every example, in the order of the documentation.
+/// Lists every example, in the order of the documentation.
 pub fn all() -> Vec<Example> {
     PAGES.iter().flat_map(|page| page.split("```http\n").skip(1)).filter_map(example).collect()
 }
@@ -104,13 +104,13 @@ fn filled(answer: Value) -> Value {
     answer
 }
 
-/// The id that a job made at the time of the examples may have.
+/// A job id of the time at which the examples are set.
 pub fn job_id() -> String {
     const SEED: u64 = 1;
     JobId::new(&Clock::manual(Timestamp::from_millis(1_509_724_806_400), SEED)).to_string()
 }
 
-/// Examples as a media type has them: by a name that is made of their number.
+/// The `examples` of a media type: each under a name that is made of its number.
 pub fn named<'example>(examples: impl Iterator<Item = (&'example str, &'example Value)>) -> Map<String, Value> {
     let mut named = Map::new();
     for (number, (title, value)) in (1..).zip(examples) {

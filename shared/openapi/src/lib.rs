@@ -1,12 +1,13 @@
-//! The API's specification: a document of `OpenAPI` 3.1, and the same as a page for people. Both are made of the code's own names
-//! and limits and of the examples in the documentation, and checked in under `docs/`:
+//! The API's specification: a document of `OpenAPI` 3.1, and the same as a page for people. Both are generated from the
+//! code's own names and limits and from the examples in the documentation, and checked in under `docs/`:
 //!
 //! ```text
 //! cargo run --package openapi
 //! ```
 //!
-//! Tests hold the files to what is made here, the routes to those of the functions, and every answer that a test gets to the
-//! schema of its status (`tests/harness/specification.rs`). No function links this crate: the status function has the files in it.
+//! Tests compare the files with what is generated here, the routes with those of the functions, and every answer that a
+//! test gets with the schema of its status (`tests/harness/specification.rs`). No function links this crate: the status
+//! function has the files in it.
 
 mod examples;
 mod operations;
@@ -19,10 +20,10 @@ use serde_json::{Map, Value, json};
 use crate::examples::Example;
 use crate::operations::{Answer, Form, Operation};
 
-/// What every path of the document stands beneath.
+/// The beginning of every path of the document.
 pub const SERVER: &str = "/api/sunshine";
 
-/// The files, by their names in `docs/`, with their texts.
+/// Generates the files: their names in `docs/`, with their texts.
 #[must_use]
 pub fn files() -> [(&'static str, String); 2] {
     let document = document();
@@ -31,7 +32,7 @@ pub fn files() -> [(&'static str, String); 2] {
     [("openapi.json", text + "\n"), ("reference.html", page::render(&document))]
 }
 
-/// The whole document.
+/// Generates the whole document.
 #[must_use]
 pub fn document() -> Value {
     let examples = examples::all();
@@ -130,7 +131,7 @@ fn is_of(operation: &Operation, example: &Example) -> bool {
     method == example.method && fits(operation.path, &example.path)
 }
 
-/// Whether a path is of a template, in which `{id}` stands for anything that is not empty.
+/// Whether a path fits a template, in which `{id}` stands for any text that is not empty.
 #[must_use]
 pub fn fits(template: &str, path: &str) -> bool {
     let (template, path) = (template.split('/'), path.split('/'));

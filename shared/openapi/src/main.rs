@@ -1,4 +1,4 @@
-//! Writes the specification's files anew into `docs/`.
+//! Writes the files of the specification into `docs/`.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Every route: what it takes and what it answers.
+//! Operations of the API: the parameters and bodies that each route takes, and its answers.
 
 mod headers;
 mod jobs;
@@ -18,42 +18,43 @@ use self::service::service;
 use self::types::{object_types, relationship_types};
 use crate::schemas::{data, grouped, list, reference};
 
-/// What every route may answer that asks who is calling.
+/// The statuses of refusals that every route with authentication may answer.
 pub const ALWAYS: [u16; 6] = [400, 401, 403, 429, 500, 503];
 
 /// What a route with a body may answer besides.
 const OF_A_BODY: [u16; 3] = [413, 415, 422];
 
-/// A method of a path.
+/// An operation: one method of one path.
 pub struct Operation {
     pub method: &'static str,
-    /// Beneath `/api/sunshine`.
+    /// The path beneath `/api/sunshine`.
     pub path: &'static str,
+    /// The `operationId`.
     pub id: &'static str,
     pub tag: &'static str,
     pub summary: &'static str,
     pub description: String,
     pub parameters: Vec<Value>,
     pub body: Option<Body>,
-    /// By status.
+    /// The answers that are no refusals, by status.
     pub answers: Vec<Answer>,
     /// Statuses of refusals besides [`ALWAYS`].
     pub refusals: Vec<u16>,
-    /// Whether it asks who is calling.
+    /// Whether the route needs no authentication.
     pub is_open: bool,
 }
 
-/// What a route reads.
+/// The request body that a route reads.
 pub struct Body {
     pub description: String,
     pub forms: Vec<Form>,
 }
 
-/// A media type that a body may have.
+/// A media type that a body may have, with its schema.
 pub struct Form {
     pub media_type: &'static str,
     pub schema: Value,
-    /// One that no page of the documentation has.
+    /// An example that is on no page of the documentation.
     pub example: Option<Value>,
 }
 
@@ -61,11 +62,11 @@ pub struct Form {
 pub struct Answer {
     pub status: u16,
     pub description: &'static str,
-    /// None where there is no body.
+    /// The forms of the answer's body; empty where there is none.
     pub forms: Vec<Form>,
-    /// Names of headers of `components`.
+    /// The headers of the answer, by their names among the document's `components`.
     pub headers: Vec<&'static str>,
-    /// What may be asked for next of what was made: ids of operations.
+    /// Ids of the operations that use what the answer tells, such as the id of a new record.
     pub links: Vec<&'static str>,
 }
 
@@ -153,7 +154,7 @@ impl Operation {
         self.taking(["per_page", "cursor", "order"].map(parameter))
     }
 
-    /// Every status that is a refusal, in order.
+    /// Lists every status that is a refusal, in order.
     pub fn all_refusals(&self) -> Vec<u16> {
         let always: &[u16] = if self.is_open { &[] } else { &ALWAYS };
         let mut statuses: Vec<u16> = always.iter().chain(&self.refusals).copied().collect();
@@ -194,7 +195,7 @@ impl Answer {
     }
 }
 
-/// Every route, in the order in which it is told.
+/// Lists every operation, in the order of the document.
 pub fn all() -> Vec<Operation> {
     [jobs(), service(), object_types(), object_records(), relationship_types(), relationship_records()]
         .into_iter()

@@ -1,4 +1,5 @@
-//! The document as one page of HTML, whose style is `docs/reference.css`: no script, nothing from elsewhere, and readable without its style.
+//! The document as one page of HTML, with the style of `docs/reference.css`: it needs no script and nothing from
+//! elsewhere, and can be read without the style.
 
 use std::fmt::Write;
 
@@ -6,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::operations::ALWAYS;
 
-/// The page of a document.
+/// Renders a document as HTML.
 pub fn render(document: &Value) -> String {
     let page = Page { document, html: String::with_capacity(200_000) };
     page.written()

@@ -1,4 +1,4 @@
-//! Answers of 400 and above: the same for every route.
+//! Answers of 400 and above, which are the same for every route.
 
 use domain::problem::Code;
 use serde_json::{Map, Value, json};
@@ -13,7 +13,7 @@ fn code_of(status: u16) -> Option<Code> {
     Code::ALL.into_iter().find(|code| code.status() == text)
 }
 
-/// A reference to the response of a status.
+/// Makes a reference to the response of a status.
 pub fn reference(status: u16) -> Value {
     json!({"$ref": format!("#/components/responses/{}", name_of(status))})
 }
@@ -22,7 +22,7 @@ fn name_of(status: u16) -> &'static str {
     code_of(status).map_or("Unauthenticated", Code::name)
 }
 
-/// A response for each status, by its name.
+/// Definitions of a response for each status, by its name.
 pub fn all(examples: &[Example]) -> Map<String, Value> {
     const WHEN: [(u16, &str); 11] = [
         (400, "The body is not JSON, a parameter is wrong, or the head of the request is too large."),

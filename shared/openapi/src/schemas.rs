@@ -1,4 +1,4 @@
-//! Schemas of everything that has a body, in JSON Schema (draft 2020-12), with the code's own names and limits.
+//! Schemas of all request and answer bodies, in JSON Schema (draft 2020-12), with the code's own names and limits.
 
 mod errors;
 mod job_requests;
@@ -19,7 +19,7 @@ use self::queries::queries;
 use self::records::records;
 use self::types::types;
 
-/// A reference to one of [`all`].
+/// Makes a reference to one of [`all`].
 pub fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
@@ -41,7 +41,7 @@ fn with_optional(mut object: Value, members: Value) -> Value {
     object
 }
 
-/// A number as people read it: 10,000.
+/// Writes a number with commas for people: `10,000`.
 pub fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();
@@ -54,12 +54,12 @@ pub fn grouped(number: usize) -> String {
     grouped
 }
 
-/// `{"data": …}`, which every answer is wrapped in, and every body but that of a job and a query.
+/// The schema of `{"data": …}`, which every answer is wrapped in, and every request body but that of a job and a query.
 pub fn data(schema: &Value) -> Value {
     json!({"type": "object", "properties": {"data": schema}, "required": ["data"]})
 }
 
-/// A page of a list.
+/// The schema of a page of a list.
 pub fn list(item: &Value) -> Value {
     json!({
         "type": "object",
@@ -137,7 +137,7 @@ fn names(of: impl IntoIterator<Item = &'static str>) -> Vec<&'static str> {
     names
 }
 
-/// Every schema, by its name.
+/// Definitions of all schemas, by name.
 pub fn all() -> Map<String, Value> {
     let mut all = Map::new();
     for group in [errors(), jobs(), requests_of_jobs(), types(), records(), queries(), others()] {

@@ -1,4 +1,5 @@
-//! Who may call: accounts, users and tokens, and what is noted of their calls.
+//! Accounts, users and tokens: who may call, and the last use, failed passwords and request counts that are kept of
+//! callers.
 //!
 //! Everything in a partition with `#ACCESS` in its name is written by [`operator`] alone, which no function uses.
 
@@ -19,15 +20,15 @@ use crate::{StoreError, keys};
 /// The SHA-256 of a token's text.
 pub type Digest = [u8; 32];
 
-/// A user with what a password is compared with.
+/// A user, with the hash that a presented password is compared with.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoredUser {
     pub user: User,
-    /// A PHC string; none when the user has no password.
+    /// The password's hash; `None` when the user has no password.
     pub password: Option<PasswordHash>,
 }
 
-/// A PHC string. Nothing prints it.
+/// The hash of a password, as a PHC string. Nothing prints it.
 #[derive(Clone, Eq, PartialEq)]
 pub struct PasswordHash(pub String);
 
@@ -37,24 +38,24 @@ impl std::fmt::Debug for PasswordHash {
     }
 }
 
-/// A token, as far as it is kept.
+/// A token as the database keeps it: by its digest, without its text.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoredToken {
     pub digest: Digest,
     pub kind: TokenKind,
-    /// Whose it is.
+    /// The email of the token's user.
     pub user: Email,
-    /// What the operator calls it.
+    /// The name that the operator gave the token.
     pub label: String,
     pub created_at: Timestamp,
-    /// From when on it is refused, by itself.
+    /// The time from which the token is refused by itself; `None` when it does not expire.
     pub expires_at: Option<Timestamp>,
-    /// From when on it is refused, because the operator said so; may be in the future.
+    /// The time from which the token is refused because the operator revoked it; may be in the future.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl StoredToken {
-    /// Whether it lets anybody in at that moment.
+    /// Whether the token is neither expired nor revoked at `now`.
     #[must_use]
     pub fn is_good_at(&self, now: Timestamp) -> bool {
         self.expires_at.is_none_or(|end| now < end) && self.revoked_at.is_none_or(|end| now < end)

@@ -1,4 +1,4 @@
-//! For tests: a database that answers as a test wants it to.
+//! A database for tests, which gives prepared answers.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,13 +10,13 @@ use crate::Store;
 use crate::clients::{self, AwsSettings};
 use crate::tables::TableNames;
 
-/// A store on a database that gives these answers, one after the other, and never another.
+/// A store on a database that gives these answers in turn, and no further one.
 pub(crate) async fn answering<Text: Into<String>>(answers: impl IntoIterator<Item = (u16, Text)>) -> Store {
     let (aws, _) = listening(answers).await;
     Store::open(&aws, clients::http_client(), TableNames::with_prefix("test"), Clock::system())
 }
 
-/// Where such a database is, and the bodies of the requests that it has answered.
+/// Starts such a database; gives its address, and the bodies of the requests that it has answered.
 pub(crate) async fn listening<Text: Into<String>>(
     answers: impl IntoIterator<Item = (u16, Text)>,
 ) -> (AwsSettings, Arc<Mutex<Vec<String>>>) {

@@ -12,7 +12,7 @@ use crate::StoreError;
 /// A row as the SDK has it.
 pub(crate) type Attributes = HashMap<String, AttributeValue>;
 
-/// The value of an attribute that is to be written, borrowed from what it is of where it can be.
+/// The value of an attribute that is to be written, borrowed from its source where possible.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value<'row> {
     Text(Cow<'row, str>),
@@ -61,7 +61,7 @@ pub(crate) fn millis(at: Timestamp) -> AttributeValue {
     number(at.as_millis())
 }
 
-/// A row that is being read.
+/// Typed reading of a row's attributes.
 pub(crate) struct Reader<'row>(pub(crate) &'row Attributes);
 
 impl<'row> Reader<'row> {
@@ -69,7 +69,7 @@ impl<'row> Reader<'row> {
         self.optional_text(name)?.ok_or_else(|| broken(name))
     }
 
-    /// `None` where the attribute is absent or null.
+    /// The text of an attribute; `None` where it is absent or null.
     pub(crate) fn optional_text(&self, name: &'static str) -> Result<Option<&'row str>, StoreError> {
         match self.0.get(name) {
             None | Some(AttributeValue::Null(_)) => Ok(None),
@@ -90,7 +90,7 @@ impl<'row> Reader<'row> {
         }
     }
 
-    /// A number that may be below nothing.
+    /// A number that may be negative.
     pub(crate) fn optional_signed(&self, name: &'static str) -> Result<Option<i64>, StoreError> {
         match self.0.get(name) {
             None => Ok(None),
@@ -128,7 +128,7 @@ impl<'row> Reader<'row> {
     }
 }
 
-/// A row that is not as this code writes it. Names the attribute, never its value.
+/// The error for a row that is not as this code writes it. Names the attribute, never its value.
 pub(crate) fn broken(name: &str) -> StoreError {
     StoreError::UnreadableRow(format!("its attribute {name} is missing or of the wrong kind"))
 }

@@ -1,4 +1,4 @@
-//! Object types and relationship types.
+//! Definitions of object types and relationship types.
 
 mod deletion;
 
@@ -20,20 +20,20 @@ use crate::{Catalog, StoreError, keys};
 /// How often the replacement of a schema with indexes is begun anew because somebody else was faster.
 const REPLACEMENTS: usize = 8;
 
-/// What came of defining a type.
+/// The outcome of defining a type.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Defined {
     Done,
-    /// The account has a type with this key, in whatever case.
+    /// Nothing was written: the account has a type with this key, in whatever case.
     KeyTaken,
-    /// The account has as many types of the kind as it may.
+    /// Nothing was written: the account has as many types of this kind as it may.
     TooMany,
-    /// An object type that it names was deleted a moment ago.
+    /// Nothing was written: an object type that a relationship type names was deleted a moment ago.
     EndMissing,
 }
 
 impl Catalog {
-    /// The secret that this deployment signs cursors with. The first call of all makes it.
+    /// The secret that this deployment signs cursors with, 32 bytes. The first call of all makes it.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -59,6 +59,8 @@ impl Catalog {
         secret_of(&row.ok_or_else(|| broken("secret"))?)
     }
 
+    /// Defines an object type, unless its key is taken or the account has as many types as it may.
+    ///
     /// # Errors
     /// When the outcome is not known.
     pub async fn define_object_type(
@@ -80,6 +82,9 @@ impl Catalog {
         self.define(account, TypeKind::Object, &object_type.key, row, &[]).await
     }
 
+    /// Defines a relationship type, as [`define_object_type`](Self::define_object_type) does; its object types have to
+    /// exist.
+    ///
     /// # Errors
     /// When the outcome is not known.
     pub async fn define_relationship_type(
@@ -169,8 +174,8 @@ impl Catalog {
             .expression_attribute_values(":one", number(1_u64))
     }
 
-    /// Gives an object type a new schema and answers with it as it then stands; `None` when there is no such type. Indexes that the
-    /// type did not have in the same place are noted as to be filled.
+    /// Replaces the schema of an object type and answers with the type as it then is; `None` when it does not exist.
+    /// Indexes that the type did not have in the same place are noted as to be filled.
     ///
     /// # Errors
     /// When the outcome is not known, or others change the type again and again.
@@ -226,8 +231,8 @@ impl Catalog {
         Err(StoreError::Unavailable { call: "UpdateItem", reason })
     }
 
-    /// How often types of the account were defined or deleted. What was read of them after this holds as long as it
-    /// stands.
+    /// The revision of the account's types: it changes with each type that is defined or deleted. What was read of the
+    /// types after it holds while it stays the same.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -236,6 +241,8 @@ impl Catalog {
         Ok(row.map_or(Ok(None), |row| Reader(&row).optional_number("revision"))?.unwrap_or(0))
     }
 
+    /// Reads the definition of an object type, its schema not compiled; `None` when it is not defined.
+    ///
     /// # Errors
     /// When the database does not answer.
     pub async fn object_type(
@@ -248,6 +255,8 @@ impl Catalog {
         row.map(|row| object_type_from_row(&row)).transpose()
     }
 
+    /// Reads the definition of a relationship type; `None` when it is not defined.
+    ///
     /// # Errors
     /// When the database does not answer.
     pub async fn relationship_type(
@@ -262,7 +271,7 @@ impl Catalog {
         row.map(|row| relationship_type_from_row(&row)).transpose()
     }
 
-    /// These object types, their schemas not compiled; types that are not defined are missing.
+    /// Reads object types by their keys, without compiling their schemas; types that are not defined are missing.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -276,7 +285,7 @@ impl Catalog {
         rows.iter().map(object_type_from_row).collect()
     }
 
-    /// Every object type of the account, oldest first: at most 50.
+    /// Lists every object type of the account, oldest first: at most 50.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -287,7 +296,7 @@ impl Catalog {
         Ok(types)
     }
 
-    /// Every relationship type of the account, oldest first: at most 50.
+    /// Lists every relationship type of the account, oldest first: at most 50.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -343,7 +352,7 @@ fn deletion_of(reader: &Reader<'_>) -> Result<Option<DeletionMark>, StoreError> 
 /// Compiles a schema that was stored.
 ///
 /// # Errors
-/// When it does not compile: it did when it was stored, unless that was before a bound that it is beyond.
+/// When it does not compile, as a schema stored before a stricter bound was set may not.
 pub fn compiled(schema: &str) -> Result<Schema, StoreError> {
     let schema = serde_json::from_str(schema).map_err(|_| broken("schema"))?;
     Schema::parse(&schema).map_err(|_| broken("schema"))

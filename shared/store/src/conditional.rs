@@ -1,4 +1,4 @@
-//! Single writes on a condition.
+//! Conditional writes of single rows.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemOutput;
@@ -27,7 +27,8 @@ impl Database {
         Ok(self.held("DeleteItem", answer, DeleteItemOutput::consumed_capacity)?.is_some())
     }
 
-    /// Updates a row if its condition holds, and answers with the row as it then stands. `None` when it does not hold.
+    /// Updates a row if its condition holds, and answers with the whole row after it; `None` when the condition does
+    /// not hold.
     pub(crate) async fn update_if(&self, update: UpdateItemFluentBuilder) -> Result<Option<Attributes>, StoreError> {
         let update =
             update.return_values(ReturnValue::AllNew).return_consumed_capacity(ReturnConsumedCapacity::Indexes);

@@ -1,4 +1,4 @@
-//! The database beneath the rooms of the store: its client, its tables, and the calls that several of them make.
+//! The database client that all parts of the store share: its tables, and the calls that several parts make.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub struct Database {
 }
 
 impl Database {
-    /// One row by its key, consistently.
+    /// Reads one row by its key, strongly consistent.
     pub(crate) async fn read_row(&self, table: &str, key: Attributes) -> Result<Option<Attributes>, StoreError> {
         let answer = self
             .client
@@ -44,7 +44,7 @@ impl Database {
         Ok(answer.item)
     }
 
-    /// Rows by their keys, consistently, in any order and without those that are not there.
+    /// Reads rows by their keys, strongly consistent: in any order, without those that do not exist.
     pub(crate) async fn read_rows(&self, table: &str, keys: Vec<Attributes>) -> Result<Vec<Attributes>, StoreError> {
         let batches = keys.chunks(KEYS_PER_READ).map(|keys| self.read_batch(table, keys.to_vec()));
         Ok(try_join_all(batches).await?.into_iter().flatten().collect())
@@ -56,8 +56,8 @@ impl Database {
         Ok(rows.remove(table).unwrap_or_default())
     }
 
-    /// Rows of several tables by their keys, of which there may be [`KEYS_PER_READ`], in one request where the database answers
-    /// it whole.
+    /// Reads at most [`KEYS_PER_READ`] rows of several tables by their keys: in one request, unless the database
+    /// answers only a part of it.
     pub(crate) async fn read_tables(
         &self,
         mut wanted: HashMap<String, KeysAndAttributes>,
@@ -120,7 +120,7 @@ impl Database {
         Err(StoreError::Unavailable { call: "BatchWriteItem", reason: "rows stayed unprocessed".to_owned() })
     }
 
-    /// Every row of a partition of a table whose sort key begins so, in the order of the keys.
+    /// Reads every row of a partition whose sort key begins with a prefix, in the order of the keys.
     pub(crate) async fn rows_that_begin(
         &self,
         table: &str,
@@ -156,7 +156,7 @@ impl Database {
     }
 }
 
-/// What a builder was given is what this code always gives it.
+/// Unwraps what an SDK builder made: it fails only for a required field that this code always sets.
 pub(crate) fn built<Built>(built: Result<Built, aws_sdk_dynamodb::error::BuildError>) -> Result<Built, StoreError> {
     built.map_err(|error| StoreError::Refused { call: "building a request", reason: error.to_string() })
 }

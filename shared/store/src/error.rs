@@ -1,4 +1,4 @@
-//! Why the database or the queue did not do what was asked.
+//! Errors of the database and the queue.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 

@@ -1,4 +1,5 @@
-//! Filling the indexes of a type that has records: what is noted as to be filled, and entries for records that were written before.
+//! Filling the indexes of a type that has records already: which types are to be filled, and the entries of older
+//! records.
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use domain::account::AccountId;
@@ -15,21 +16,21 @@ use crate::rows::{entries_of, entries_to_remove};
 use crate::statements::Statement;
 use crate::{Catalog, Records, StoreError, keys};
 
-/// A type with an index that is to be filled, and how far that has come.
+/// A type with an index that is to be filled, and how far the filling has come.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Filling {
     pub account: AccountId,
     pub key: TypeKey,
     /// The version of the type whose indexes are filled.
     pub version: u64,
-    /// When it was noted.
+    /// The time at which it was noted that the type is to be filled.
     pub since: Timestamp,
-    /// The place of the last record that has its entries; none before the first.
+    /// The place of the last record that was filled; `None` before the first.
     pub from: Option<String>,
 }
 
 impl Catalog {
-    /// Notes that indexes of a type are to be filled, of this version, from the beginning.
+    /// Notes that indexes of this version of a type are to be filled, from the beginning.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -52,7 +53,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// The types that have an index to be filled: as many as one answer of the database holds, which is some thousands.
+    /// Lists types that have an index to be filled: as many as one answer of the database holds, which is some
+    /// thousands.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -72,7 +74,7 @@ impl Catalog {
         answer.items().iter().map(filling_of).collect()
     }
 
-    /// Notes how far the filling has come. Answers whether it is still wanted as it was.
+    /// Notes how far a filling has come. Answers `false` when its note was replaced or removed meanwhile.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -93,7 +95,7 @@ impl Catalog {
         Ok(self.database.update_if(update).await?.is_some())
     }
 
-    /// Takes a note away, if it is of that version still.
+    /// Removes the note of a filling, unless it is for another version of the type.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -112,7 +114,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// Says of a type that its indexes have an entry of each record. Answers whether it was that type, at that version, still.
+    /// Marks the indexes of a type as complete: each record has its entry. Answers `false` when the type has another
+    /// version, or is gone.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -137,8 +140,8 @@ impl Catalog {
         Ok(self.database.update_if(update).await?.is_some())
     }
 
-    /// Gives rows of object records the entries that they are to have, 25 to a request; nothing else of them changes, not even their
-    /// version. The answers are in the order of `changes`: a row that was written meanwhile is `Lost`.
+    /// Writes the index entries of existing object records, 25 to a request; nothing else of them changes, not even
+    /// their version. The answers are in the order of `changes`: a row that was written meanwhile is `Lost`.
     ///
     /// # Errors
     /// When the outcome of some write is not known.

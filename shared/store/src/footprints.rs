@@ -1,4 +1,4 @@
-//! What closing a chunk asks of the records: how far its writes came, and that they come no further.
+//! Reads and writes for closing a chunk: how far its writes came, and preventing further ones.
 
 use std::collections::HashMap;
 
@@ -13,8 +13,9 @@ use crate::rows::record_to_row;
 use crate::{Records, StoreError, keys};
 
 impl Records {
-    /// What the rows with these ids say of the writes that were made to them; those that are not there are missing from the
-    /// answer. A row that cannot be read is one of the reasons why a chunk is not finished, so it fails nothing here.
+    /// Reads the version and the marks of the rows with these ids; rows that do not exist are missing from the answer.
+    /// A row that cannot be read is [`Footprint::Unreadable`] and no error, as it may be why the chunk was not
+    /// finished.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -33,8 +34,9 @@ impl Records {
             .collect()
     }
 
-    /// Takes a row one version on, or makes a tombstone where there is none, if it still stands at `base`. Nothing else of
-    /// it changes; but no write that depends on `base` can be made any more. Answers whether it stood there.
+    /// Fences a row: adds one to its version if it still is `base`, or writes a tombstone where `base` is 0 and there
+    /// is no row. Nothing else of it changes; but no write that depends on `base` can be made any more. Answers whether
+    /// the version was `base`.
     ///
     /// # Errors
     /// When the outcome is not known.

@@ -49,27 +49,28 @@ struct Ending<'job> {
     why: Option<&'job Problem>,
 }
 
-/// What is noted of a chunk on its job.
+/// The results of a chunk, as they are noted on its job.
 #[derive(Clone, Copy, Debug)]
 pub struct Results<'chunk> {
     pub plan: &'chunk Plan,
-    /// By how many records the account grows with it: see [`Plan::growth`].
+    /// The number of records by which the account grows with the chunk; negative where it shrinks: see
+    /// [`Plan::growth`].
     pub growth: i64,
-    /// Why the job will end `failed`.
+    /// The reason for which the job is to end `failed`, if there is one.
     pub trouble: Option<&'chunk Problem>,
 }
 
-/// What came of noting a chunk on its job.
+/// The outcome of noting a chunk on its job.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Recorded {
-    /// Whether this call counted the chunk: no call before it did, and the job was still processing.
+    /// Whether this call counted the chunk: no call before it had, and the job was still processing.
     pub counted: bool,
-    /// The job's row as it then stands.
+    /// The job's row after the call.
     pub job: Option<JobRow>,
 }
 
 impl Jobs {
-    /// What stands under a job's key now, expired or not.
+    /// Reads the row under a job's key, expired or not.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -78,7 +79,7 @@ impl Jobs {
         row.map(|row| job_from_row(&row)).transpose()
     }
 
-    /// The job, if it is there and has not expired.
+    /// Reads a job; `None` when it does not exist or has expired.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -89,8 +90,9 @@ impl Jobs {
         })
     }
 
-    /// A job that is processing and may make records of this type. It is found by the index, so one that began a moment ago may be missing;
-    /// what is found is as it is in the table. At most a thousand jobs are looked at, as many as may be active.
+    /// Finds a job that is processing and may make records of this type. The search goes by the index, so a job that
+    /// began a moment ago may be missing; jobs that are found are read from the table. At most a thousand jobs are
+    /// looked at, as many as may be active.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -111,7 +113,7 @@ impl Jobs {
         Ok(processing.into_iter().find(|job| job.may_be_making(kind, key)).map(|job| job.id))
     }
 
-    /// Takes a job from `queued` to `processing` and answers with it as it then stands.
+    /// Takes a job from `queued` to `processing` and answers with its row after the call.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -146,7 +148,8 @@ impl Jobs {
         self.end(job, ending, now).await
     }
 
-    /// Asks for what is left of a job that is processing not to be begun, and answers with it as it then stands.
+    /// Stops a job that is processing: what has not begun of it is not to be begun. Answers with its row after the
+    /// call.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -245,8 +248,8 @@ impl Jobs {
         Ok(matches!(self.database.transact(writes).await?, Transacted::Done))
     }
 
-    /// Notes that a chunk's results are recorded, and answers with the job as it then stands. Counts the chunk once,
-    /// however often it is called. With trouble the job is marked: it will end `failed`, for that reason.
+    /// Notes a chunk's results on its job, and answers with the job after it. A chunk is counted once, however often
+    /// this is called. With [`Results::trouble`] the job is marked: it will end `failed`, for that reason.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -1,4 +1,4 @@
-//! Every key of every table, spelled here and nowhere else.
+//! Keys of all tables: each is spelled in this module and nowhere else.
 //!
 //! Each key of an account's rows begins with the account, so no request can reach another account's. Rows of the deployment
 //! begin with `SYSTEM`, which no account is called. Account ids and type keys have no `#` in them.
@@ -9,11 +9,12 @@ use domain::record::{End, RecordId};
 use domain::time::Timestamp;
 use domain::types::TypeKey;
 
-/// Parts that the records of one type are spread over, so that a busy type is not bound to one partition's writes.
+/// Shards over which the records of one type are spread in an index, so that a busy type is not bound to one
+/// partition's writes.
 pub const SHARDS: u8 = 8;
 
-/// Parts that the relationships of one end are spread over: as many times a thousand writes a second does one end take in the
-/// indexes, and as many queries does a page of its relationships cost.
+/// Shards over which the relationships of one end are spread in an index. One end takes that many times a thousand
+/// writes a second, and a page of its relationships costs that many queries.
 pub const END_SHARDS: u8 = 4;
 
 /// The partition of an account's jobs, its active count and its idempotency keys.
@@ -22,7 +23,7 @@ pub fn account(account: &AccountId) -> String {
     account.to_string()
 }
 
-/// A job in its account's partition. Sorted by creation, as its id is.
+/// The key of a job in its account's partition: keys sort by creation, as job ids do.
 #[must_use]
 pub fn job(id: JobId) -> String {
     format!("JOB#{id}")
@@ -34,26 +35,26 @@ pub fn job_of(key: &str) -> Option<JobId> {
     key.strip_prefix("JOB#").and_then(JobId::parse)
 }
 
-/// Sorts after every job of an account.
+/// A key that sorts after every job of an account.
 #[must_use]
 pub const fn after_all_jobs() -> &'static str {
     "JOB#~"
 }
 
-/// How many jobs of the account are active.
+/// The key of the account's count of active jobs.
 #[must_use]
 pub const fn slots() -> &'static str {
     "SLOTS"
 }
 
-/// Partition of the index `by_status` that has the active count of every account that ever had a job. No account id has
-/// an upper-case letter in it.
+/// The partition of the index `by_status` that holds the active count of every account that ever had a job. No account
+/// id has an upper-case letter in it.
 #[must_use]
 pub const fn counters() -> &'static str {
     "SLOTS"
 }
 
-/// An idempotency key, by the hex of its hash.
+/// The key of an idempotency key, by the hex of its hash.
 #[must_use]
 pub fn idempotency(hash: &str) -> String {
     format!("KEY#{hash}")
@@ -65,45 +66,45 @@ pub fn chunks_of(job: JobKey<'_>) -> String {
     format!("{}#{}", job.account, job.id)
 }
 
-/// What comes before the index in every [`results`] key.
+/// The prefix of every [`results`] key, before the chunk's index.
 pub const RESULTS_PREFIX: &str = "RESULT#";
 
-/// A chunk's plan, which becomes its results.
+/// The key of a chunk's plan, which becomes its results.
 #[must_use]
 pub fn results(chunk: u32) -> String {
     format!("{RESULTS_PREFIX}{chunk:05}")
 }
 
-/// A chunk that waits for the one before it.
+/// The key of a chunk that waits for the one before it in its chain.
 #[must_use]
 pub fn stashed(chunk: u32) -> String {
     format!("CHUNK#{chunk:05}")
 }
 
-/// Partition of the index `by_status`.
+/// The partition of an account's jobs in one state, in the index `by_status`.
 #[must_use]
 pub fn by_status(account: &AccountId, status: JobStatus) -> String {
     format!("{account}#{}", status.as_str())
 }
 
-/// A row of the records table.
+/// The key of a record's row in the records table.
 #[must_use]
 pub fn record(account: &AccountId, id: RecordId) -> String {
     format!("{account}#{id}")
 }
 
-/// Parts that an account's counts of records are spread over: writes of single records meet at each, so many times some hundred
-/// a second are counted.
+/// Shards over which an account's count of records is spread. Writes of single records meet at a shard, so they are
+/// counted at that many times some hundred a second.
 pub const COUNT_SHARDS: u8 = 4;
 
-/// A part of how many records of each kind an account has, in the records table. No id of a record is spelled so.
+/// The key of one shard of an account's counts of records, in the records table. No id of a record is spelled so.
 #[must_use]
 pub fn record_count(account: &AccountId, shard: u8) -> String {
     format!("{account}#COUNT#{shard}")
 }
 
-/// What an idempotency key of a write of one record was used for, by the hex of its hash, in the records table. No id of a record
-/// is spelled so.
+/// The key of an idempotency key of a single record's write, by the hex of its hash, in the records table. No id of a
+/// record is spelled so.
 #[must_use]
 pub fn record_idempotency(account: &AccountId, hash: &str) -> String {
     format!("{account}#KEY#{hash}")
@@ -115,13 +116,14 @@ pub fn record_of(key: &str) -> Option<RecordId> {
     key.split_once('#').and_then(|(_, id)| RecordId::parse(id))
 }
 
-/// The partition of the catalog that belongs to no account. No account id has an upper-case letter in it.
+/// The catalog's partition of the deployment itself, which belongs to no account. No account id has an upper-case
+/// letter in it.
 #[must_use]
 pub const fn deployment() -> &'static str {
     "SYSTEM"
 }
 
-/// What cursors are signed with.
+/// The key of the secret that cursors are signed with.
 #[must_use]
 pub const fn cursor_secret() -> &'static str {
     "CURSOR_SECRET"
@@ -136,14 +138,14 @@ pub fn access(account: &AccountId) -> String {
     format!("{account}#ACCESS")
 }
 
-/// What [`access`] is for an account that nobody knows: there is never a row, and it takes as long to find that out.
+/// A stand-in for [`access`] when the account is not known: no row has it, and reading it takes as long.
 #[must_use]
 pub const fn access_of_nobody() -> &'static str {
     "NOBODY#ACCESS"
 }
 
-/// The partition of how many records an account may have: the operator writes it, and functions that write records read it, as they
-/// may not read the rest of what the operator wrote.
+/// The partition of the number of records that an account may have. The operator writes it; functions that write
+/// records read it, as they may not read the rest of what the operator wrote.
 #[must_use]
 pub fn limits_of(account: &AccountId) -> String {
     format!("{account}#LIMITS")
@@ -155,24 +157,25 @@ pub const fn limits_row() -> &'static str {
     "LIMITS"
 }
 
-/// The account's settings, in its partition of access.
+/// The key of the account's settings, in its [`access`] partition.
 #[must_use]
 pub const fn account_row() -> &'static str {
     "ACCOUNT"
 }
 
-/// A user, in the account's partition of access.
+/// The key of a user, in the account's [`access`] partition.
 #[must_use]
 pub fn user(email: &Email) -> String {
     format!("{}{email}", users_prefix())
 }
 
+/// The prefix of every [`user`] key.
 #[must_use]
 pub const fn users_prefix() -> &'static str {
     "USER#"
 }
 
-/// A token, by the SHA-256 of its text, in the account's partition of access.
+/// The key of a token, by the SHA-256 of its text, in the account's [`access`] partition.
 #[must_use]
 pub fn token(digest: &[u8; 32], kind: TokenKind) -> String {
     format!("{}{}#{}", tokens_prefix(), hex::encode(digest), kind.as_str())
@@ -186,19 +189,19 @@ pub fn token_of(key: &str) -> Option<([u8; 32], TokenKind)> {
     Some((hex::decode(digest).ok()?.try_into().ok()?, kind))
 }
 
-/// What comes before the digest in every [`token`] key.
+/// The prefix of every [`token`] key, before the digest.
 #[must_use]
 pub const fn tokens_prefix() -> &'static str {
     "TOKEN#"
 }
 
-/// The partition that lists the accounts of a deployment. Each is a row of its own.
+/// The partition that lists the accounts of a deployment, one row each.
 #[must_use]
 pub const fn accounts() -> &'static str {
     "SYSTEM#ACCESS"
 }
 
-/// The partition of which account an email's password is of, where no host name says so.
+/// The partition that leads from an email to the account of its password, where no host name names the account.
 #[must_use]
 pub fn login(email: &Email) -> String {
     format!("SYSTEM#ACCESS#{email}")
@@ -210,19 +213,19 @@ pub const fn login_row() -> &'static str {
     "LOGIN"
 }
 
-/// The partition of when an account's tokens were last used, each under the token's own key.
+/// The partition of the last uses of an account's tokens, each under the token's own key.
 #[must_use]
 pub fn last_uses(account: &AccountId) -> String {
     format!("{account}#USE")
 }
 
-/// The partition of how many requests an account was granted.
+/// The partition of an account's counts of granted requests.
 #[must_use]
 pub fn rate_limits(account: &AccountId) -> String {
     format!("{account}#RATE")
 }
 
-/// A minute since the epoch, in an account's partition of rate limits.
+/// The key of a minute's count, in the [`rate_limits`] partition; `minute` counts from the epoch.
 #[must_use]
 pub fn rate_limit_minute(minute: u64) -> String {
     format!("{minute:010}")
@@ -240,7 +243,8 @@ pub const fn guard_row() -> &'static str {
     "GUARD"
 }
 
-/// Whether a type is of object records or of relationship records: their keys are apart.
+/// The kind of records that a type defines: object records or relationship records. Types of the two kinds have
+/// separate keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TypeKind {
     Object,
@@ -256,33 +260,33 @@ impl TypeKind {
     }
 }
 
-/// The part of its type that a record is listed in.
+/// The shard of its type that a record is listed in.
 #[must_use]
 pub const fn shard_of(id: RecordId) -> u8 {
     // The last byte: a UUIDv8's first bytes are hash too, but other versions start with their time.
     id.as_bytes()[15] % SHARDS
 }
 
-/// Partition of the index `by_type`.
+/// The partition of one shard of a type's records, in the index `by_type`.
 #[must_use]
 pub fn by_type(account: &AccountId, kind: TypeKind, key: &TypeKey, shard: u8) -> String {
     format!("{account}#{}#{}#{shard}", kind.name(), key.folded())
 }
 
-/// The part of an end's relationships that a relationship is listed in.
+/// The shard of an end's relationships that a relationship is listed in.
 #[must_use]
 pub const fn end_shard_of(id: RecordId) -> u8 {
     id.as_bytes()[15] % END_SHARDS
 }
 
-/// Partition of the indexes `by_source` and `by_target`: relationships of one type that have this end there.
+/// The partition of one shard of an end's relationships of one type, in the indexes `by_source` and `by_target`.
 #[must_use]
 pub fn by_end(account: &AccountId, relationship_type: &TypeKey, end: &End, shard: u8) -> String {
     format!("{account}#{}#{end}#{shard}", relationship_type.folded())
 }
 
-/// A record's place among those of its type: by creation, then by the position of the item that made it, because all that
-/// one chunk makes is made at one moment; then by id.
+/// The sort key of a record in the list of its type: by creation, then by the position of the item that made it,
+/// because all records that one chunk makes have one creation time; then by id.
 #[must_use]
 pub fn listed_at(created_at: Timestamp, position: Option<u32>, id: RecordId) -> String {
     let millis = created_at.as_millis();
@@ -292,19 +296,19 @@ pub fn listed_at(created_at: Timestamp, position: Option<u32>, id: RecordId) -> 
     }
 }
 
-/// A record's place among those of its type by its last update.
+/// The sort key of a record in the list of its type by last update.
 #[must_use]
 pub fn updated_at(updated_at: Timestamp, id: RecordId) -> String {
     format!("{:013}#{id}", updated_at.as_millis())
 }
 
-/// The partition of the types that have an index to be filled, one row a type.
+/// The partition of the types that have an index to be filled, one row each.
 #[must_use]
 pub const fn fillings() -> &'static str {
     "SYSTEM#FILLING"
 }
 
-/// A type in the partition of [`fillings`].
+/// The key of a type in the partition of [`fillings`].
 #[must_use]
 pub fn filling(account: &AccountId, key: &TypeKey) -> String {
     format!("{account}#{}", key.folded())
@@ -317,7 +321,7 @@ pub fn filling_of(key: &str) -> Option<(AccountId, TypeKey)> {
     Some((AccountId::parse(account).ok()?, TypeKey::parse(key).ok()?))
 }
 
-/// What [`listed_at`] made of a position and an id. `None` when it made no such text.
+/// Reads the position and the id from a [`listed_at`] key; `None` when the text is no such key.
 #[must_use]
 pub fn read_place(listed_at: &str) -> Option<(Option<u32>, RecordId)> {
     let (before, id) = listed_at.rsplit_once('#')?;
@@ -325,18 +329,19 @@ pub fn read_place(listed_at: &str) -> Option<(Option<u32>, RecordId)> {
     Some((position, RecordId::parse(id)?))
 }
 
-/// A type in its account's partition of the catalog. Types of one kind share what comes before their keys.
+/// The key of a type in its account's partition of the catalog; begins with [`types_prefix`].
 #[must_use]
 pub fn type_row(kind: TypeKind, key: &TypeKey) -> String {
     format!("{}{}", types_prefix(kind), key.folded())
 }
 
+/// The prefix of the keys of all types of one kind.
 #[must_use]
 pub fn types_prefix(kind: TypeKind) -> String {
     format!("{}_TYPE#", kind.name())
 }
 
-/// How many types of each kind the account has.
+/// The key of the account's counts of types, by kind.
 #[must_use]
 pub const fn type_counts() -> &'static str {
     "COUNTS"

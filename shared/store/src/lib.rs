@@ -1,8 +1,9 @@
-//! The tables and the queue: the only crate that knows DynamoDB and SQS.
+//! The store: reads and writes of the tables, and sending to the queue. The only crate that knows DynamoDB and SQS.
 //!
-//! The database is seen through rooms, each with what its callers need and no more: [`Jobs`], [`Records`], [`Usages`], [`Catalog`]
-//! and [`AccessRows`]. A [`Store`] has one of each. Their methods are named after what a caller wants, not after the SDK's calls, and SDK types
-//! stay in here. There is no trait over the database: tests run against a real local engine.
+//! It has a part for each subject, with the methods that its callers need and no more: [`Jobs`], [`Records`],
+//! [`Usages`], [`Catalog`] and [`AccessRows`]. A [`Store`] has one of each. Methods are named after what a caller
+//! wants, not after the SDK's calls, and SDK types stay in here. There is no trait over the database: tests run against
+//! a real local engine.
 
 pub mod access;
 #[cfg(test)]
@@ -50,8 +51,8 @@ pub use crate::error::StoreError;
 use crate::meter::Meter;
 use crate::tables::TableNames;
 
-/// Declares a room: a part of what the database holds, with the methods that its module gives it. Cheap to clone.
-macro_rules! room {
+/// Declares a part of the store, with the methods that its module gives it. Cheap to clone.
+macro_rules! part {
     ($(#[$what:meta])* $name:ident) => {
         $(#[$what])*
         #[derive(Clone, Debug)]
@@ -64,7 +65,7 @@ macro_rules! room {
                 Self { database: Arc::clone(database) }
             }
 
-            /// The clock and the randomness that everything around this database goes by.
+            /// The clock and the source of randomness that this store uses.
             #[must_use]
             pub fn clock(&self) -> &Clock {
                 &self.database.clock
@@ -73,28 +74,28 @@ macro_rules! room {
     };
 }
 
-room!(
+part!(
     /// Jobs, their chunks and plans, and an account's slots: see [`jobs`].
     Jobs
 );
-room!(
-    /// Records and their links, written on condition and listed: see [`records`].
+part!(
+    /// Object records and relationship records: conditional writes, reads and lists: see [`records`].
     Records
 );
-room!(
-    /// How many records, types and jobs an account has and may have: see [`usage`].
+part!(
+    /// Numbers of records, types and jobs that an account has and may have: see [`usage`].
     Usages
 );
-room!(
-    /// Types, and what filling their indexes has come to: see [`catalog`].
+part!(
+    /// Definitions of types, and the progress of filling their indexes: see [`catalog`].
     Catalog
 );
-room!(
-    /// Accounts, users, tokens and what guards them: see [`access`].
+part!(
+    /// Accounts, users and tokens, with counts of failed passwords and of granted requests: see [`access`].
     AccessRows
 );
 
-/// The database, as the functions see it. Cheap to clone.
+/// A client of the database, with all its parts. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub jobs: Jobs,
@@ -106,7 +107,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// With a client of its own: what a function that is about to start has to do least for.
+    /// Opens a store with an SDK client of its own, configured by `aws` alone, which keeps the start of a function
+    /// short.
     #[must_use]
     pub fn open(aws: &AwsSettings, http_client: SharedHttpClient, tables: TableNames, clock: Clock) -> Self {
         let meter = Meter::default();
@@ -114,7 +116,7 @@ impl Store {
         Self::over(Database { client, tables, clock, meter })
     }
 
-    /// With the settings of a client that is there already.
+    /// Makes a store with the configuration of an existing client.
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "nothing but the store asks the database")]
     pub fn new(client: Client, tables: TableNames, clock: Clock) -> Self {
@@ -134,20 +136,20 @@ impl Store {
         }
     }
 
-    /// The same database by another way: calls of the one count with those of the other.
+    /// Makes a store for the same database over another HTTP client; both count their calls in one [`Meter`].
     #[must_use]
     pub fn through(&self, http_client: SharedHttpClient) -> Self {
         let config = self.database.client.config().to_builder().http_client(http_client).build();
         Self::over(Database { client: Client::from_conf(config), ..Database::clone(&self.database) })
     }
 
-    /// The clock and the randomness that everything around this store goes by.
+    /// The clock and the source of randomness that this store uses.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.database.clock
     }
 
-    /// What this store's calls have consumed so far.
+    /// Counts what this store's calls have consumed so far.
     #[must_use]
     pub fn meter(&self) -> &Meter {
         &self.database.meter

@@ -1,4 +1,4 @@
-//! What the calls consumed, by the database's own account of it.
+//! Measurement of what database calls consume, by the database's own count.
 
 use std::ops::Sub;
 use std::sync::Arc;
@@ -33,17 +33,17 @@ struct Counters {
     index_units: AtomicU64,
 }
 
-/// A [`Meter`] at one moment, or what was added between two.
+/// Counts of a [`Meter`] at one moment, or the difference between two moments.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reading {
     pub reads: Consumed,
     pub writes: Consumed,
-    /// What the database throttled: each attempt of a request, whether or not the SDK made another one; and within a
-    /// request that it answered, each row that it left out.
+    /// Throttled attempts and rows: each attempt of a request that the database throttled, whether or not the SDK made
+    /// another one; and each row that it left out of a request that it answered.
     pub throttles: u64,
 }
 
-/// What requests of one kind consumed.
+/// The requests of one kind (reads or writes), and what they consumed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Consumed {
     /// Requests answered.
@@ -55,7 +55,7 @@ pub struct Consumed {
 }
 
 impl Reading {
-    /// Requests of both kinds.
+    /// The number of requests of both kinds.
     #[must_use]
     pub const fn requests(&self) -> u64 {
         self.reads.requests + self.writes.requests
@@ -87,26 +87,27 @@ impl Sub for Consumed {
 }
 
 impl Meter {
-    /// One request that reads, and what its answer says it consumed.
+    /// Counts one read request, and what its answer says that it consumed.
     pub(crate) fn count_read<'answer>(&self, consumed: impl IntoIterator<Item = &'answer ConsumedCapacity>) {
         self.0.reads.count(consumed);
     }
 
-    /// One request that writes, and what its answer says it consumed.
+    /// Counts one write request, and what its answer says that it consumed.
     pub(crate) fn count_write<'answer>(&self, consumed: impl IntoIterator<Item = &'answer ConsumedCapacity>) {
         self.0.writes.count(consumed);
     }
 
-    /// So many rows that the database left out of a request because it throttles.
+    /// Counts rows that the database left out of a request because it throttles.
     pub(crate) fn count_throttles(&self, rows: usize) {
         self.0.throttles.fetch_add(u64::try_from(rows).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// A client that counts here every attempt of its requests that the database throttles.
+    /// Makes a client whose attempts are counted here when the database throttles them.
     pub(crate) fn watching(&self, config: Builder) -> Client {
         Client::from_conf(config.interceptor(ThrottledAttempts(self.clone())).build())
     }
 
+    /// Reads the present counts.
     #[must_use]
     pub fn read(&self) -> Reading {
         Reading {
@@ -129,7 +130,8 @@ pub(crate) fn is_throttle(code: &str) -> bool {
     )
 }
 
-/// Sees the answer to each attempt, those that the SDK repeats by itself included: a caller sees only the last.
+/// An interceptor that sees the answer to each attempt, those that the SDK repeats by itself included: a caller sees
+/// only the last.
 #[derive(Debug)]
 struct ThrottledAttempts(Meter);
 

@@ -1,5 +1,5 @@
-//! Writes of one record together with what has to be there exactly when it was made: the counts of its ends, the account's count
-//! of records, and the request's idempotency key, in one transaction.
+//! Transactional writes of one record together with the rows that have to agree with it: the counts of its ends, the
+//! account's count of records, and the request's idempotency key.
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use domain::account::AccountId;
@@ -16,28 +16,28 @@ use crate::records::link_changes;
 use crate::transaction::Transacted;
 use crate::{Records, StoreError, keys};
 
-/// The write that a request with the same idempotency key has made.
+/// The write that an earlier request with the same idempotency key made.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EarlierWrite {
     pub record: RecordId,
-    /// Whether it made the record, rather than change or delete it.
+    /// Whether that write created the record; otherwise it changed or deleted it.
     pub created: bool,
     /// Hash of the request.
     pub request: Vec<u8>,
 }
 
-/// What came of a write with an idempotency key.
+/// The outcome of a write with an idempotency key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum WrittenOnce {
     Done,
     /// The row was not where the write expected it: nothing was written.
     Lost,
-    /// A request with the same key was first, or this one, whose answer was lost: nothing was written now.
+    /// Nothing was written now: a request with the same key was first, or it was this one, and its answer was lost.
     KeyTaken,
 }
 
 impl Records {
-    /// What the idempotency key was used for within the last day, among writes of one record.
+    /// Reads the write of one record that the idempotency key was used for within the last day.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -60,9 +60,9 @@ impl Records {
         }))
     }
 
-    /// Makes one write of a record with the counts of its ends where it is a relationship, the account's count of records where it
-    /// changes, and the request's idempotency key if there is one; or nothing. It costs two write units for each row, and those of
-    /// the indexes.
+    /// Writes a record together with the counts of its ends where it is a relationship, the account's count of records
+    /// where that changes, and the request's idempotency key if there is one: all or nothing. It costs two write units
+    /// for each row, and those of the indexes.
     ///
     /// # Errors
     /// When the outcome is not known.

@@ -1,15 +1,16 @@
-//! One page of a list.
+//! Pages of lists, as the store reads them.
 
-/// Which page is wanted.
+/// A request for one page of a list.
 #[derive(Clone, Debug)]
 pub struct PageQuery {
     /// The place in the list to go on from, as an item of an earlier page gave it; `None` for the first page.
     pub from: Option<String>,
-    /// Towards the start of the list instead of its end. The items come in the list's order all the same.
+    /// Whether to read towards the start of the list instead of its end. The items come in the list's order all the
+    /// same.
     pub backwards: bool,
-    /// Newest first.
+    /// Whether the list begins with the newest item.
     pub descending: bool,
-    /// Items of a page, at least 1.
+    /// The most items of the page, at least 1.
     pub limit: usize,
 }
 
@@ -31,14 +32,14 @@ pub struct Page<Item> {
 }
 
 impl<Item> Page<Item> {
-    /// From what was read in reading order, up to one more than the limit.
+    /// Makes a page of what was read in reading order, up to one item more than the limit.
     pub(crate) fn of(query: &PageQuery, mut read: Vec<Item>) -> Self {
         let more = read.len() > query.limit;
         read.truncate(query.limit);
         Self::cut(query, read, more)
     }
 
-    /// From what was read in reading order, when it is known whether there is more.
+    /// Makes a page of what was read in reading order, when it is known whether there is more.
     pub(crate) fn cut(query: &PageQuery, mut read: Vec<Item>, more: bool) -> Self {
         // Where a reader came from there is something, or was.
         let behind = query.from.is_some() && !read.is_empty();

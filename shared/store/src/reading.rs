@@ -1,4 +1,4 @@
-//! Reading the answer of a `BatchGetItem`: rows by their keys, which is most of what is read.
+//! Deserializing the answer to a `BatchGetItem`: rows by their keys, which is most of what is read.
 //!
 //! The SDK reads an answer by asking what comes next at each of its letters, and took two fifths of a list of jobs. Here serde does it,
 //! into the same types. Everything else stays the SDK's: signing, sending, repeating, and the reading of errors. A test holds what is
@@ -21,7 +21,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 
-/// Has the answers to one `BatchGetItem` read here.
+/// An SDK interceptor that has the answers to `BatchGetItem` deserialized here.
 #[derive(Debug)]
 pub(crate) struct ReadsRows;
 
@@ -61,7 +61,7 @@ impl DeserializeResponse for Rows {
     }
 }
 
-/// An answer that is not as the database writes it. What it has in it is a client's, and not shown.
+/// The error for an answer that is not as the database writes it. The answer holds a client's data, so it is not shown.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer cannot be read at line {}, column {}", .0.line(), .0.column())]
 struct Unreadable(serde_json::Error);

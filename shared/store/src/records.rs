@@ -1,4 +1,4 @@
-//! Object records, relationship records and their tombstones.
+//! Object records, relationship records and their tombstones: reads and conditional writes.
 
 mod lists;
 
@@ -28,19 +28,20 @@ const STATEMENTS_PER_BATCH: usize = 25;
 /// Writes in one `TransactWriteItems`.
 const WRITES_PER_TRANSACTION: usize = 100;
 
-/// What came of one conditional write.
+/// The outcome of one conditional write.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Written {
-    /// It is there.
+    /// The write was made.
     Done,
-    /// The row was not where the write expected it, or an end of the relationship is gone: read again and decide anew.
-    /// (A write whose answer was lost and that was sent again ends here too, and finds its own mark.)
+    /// Nothing was written: the row has another version than the write expected, or an end of the relationship is gone.
+    /// Read again and decide anew. (A write whose answer was lost and that was sent again ends here too, and finds its
+    /// own mark.)
     Lost,
 }
 
 impl Records {
-    /// The rows with these ids, none of which may be named twice; those that are not there are missing from the answer.
-    /// Consistent.
+    /// Reads the rows with these ids, none of which may be named twice; rows that do not exist are missing from the
+    /// answer. Strongly consistent.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -54,7 +55,7 @@ impl Records {
         rows.iter().map(record_from_row).collect()
     }
 
-    /// The row with this id.
+    /// Reads the row with this id, strongly consistent; `None` when there is none.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -201,7 +202,7 @@ impl Records {
         }
     }
 
-    /// The change of how many relationships an end has, as a member of a transaction.
+    /// Builds the change of an end's count of relationships, as a member of a transaction.
     pub(crate) fn update_of_end(
         &self,
         account: &AccountId,
@@ -220,7 +221,7 @@ impl Records {
         Ok(TransactWriteItem::builder().update(built(update.build())?).build())
     }
 
-    /// A write as a member of a transaction.
+    /// Builds a conditional write of a record, as a member of a transaction.
     pub(crate) fn put_of_record(&self, account: &AccountId, write: &Write, now: Timestamp) -> Result<Put, StoreError> {
         let mut put = Put::builder()
             .table_name(&self.database.tables.records)
@@ -239,14 +240,14 @@ impl Records {
 
 enum TransactedRelationships {
     Done,
-    /// Places of the writes whose own row was not where they expected it, and ends that are gone.
+    /// Indexes of the writes whose own row was not where they expected it, and the ends that are gone.
     Refused {
         rows: Vec<usize>,
         ends: Vec<RecordId>,
     },
 }
 
-/// The change of each end's count, all writes of a transaction together: it may name a row only once.
+/// Sums the changes of each end's count over all writes of a transaction, which may name a row only once.
 pub(crate) fn link_changes<'write>(writes: impl IntoIterator<Item = &'write Write>) -> BTreeMap<RecordId, i64> {
     let mut changes = BTreeMap::new();
     for link in writes.into_iter().flat_map(|write| &write.links) {

@@ -1,11 +1,11 @@
-//! Waiting before a call is made again.
+//! Exponential backoff between attempts of a call.
 
 use std::time::Duration;
 
 use domain::clock::Clock;
 
-/// Waits that double, each somewhere between half and the whole of its length, so that callers who were refused
-/// together do not come back together.
+/// A sequence of waits that double up to a longest, each shortened at random by up to half, so that callers who were
+/// refused together do not come back together.
 #[derive(Debug)]
 pub struct Backoff {
     next: Duration,
@@ -13,12 +13,13 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// Starts with a wait of `first`.
     #[must_use]
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self { next: first, longest }
     }
 
-    /// How long to wait this time.
+    /// The length of the next wait.
     pub fn next_wait(&mut self, clock: &Clock) -> Duration {
         let whole = self.next;
         self.next = (whole * 2).min(self.longest);
@@ -26,7 +27,7 @@ impl Backoff {
         whole.mul_f64(0.5 + fraction / 2.0)
     }
 
-    /// Waits.
+    /// Sleeps for the next wait.
     pub async fn wait(&mut self, clock: &Clock) {
         tokio::time::sleep(self.next_wait(clock)).await;
     }

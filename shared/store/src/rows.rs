@@ -1,4 +1,4 @@
-//! Domain values as rows, and back.
+//! Conversion of domain values to rows, and back.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::AccountId;
@@ -16,11 +16,11 @@ use crate::attributes::{Attributes, Reader, Value, broken, number, seconds, text
 use crate::keys::{self, TypeKind};
 use crate::tables::{SLOT_ENTRIES, UPDATE_ENTRY};
 
-/// What stands under a job's key.
+/// The row under a job's key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum JobRow {
     Job(Job),
-    /// The job was given up before it was committed, and never will be.
+    /// A fence: the job was given up before it was committed, and never will be.
     Void,
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn job_to_row(account: &AccountId, job: &Job) -> Attributes {
     row
 }
 
-/// A row that keeps the key of a job from ever being taken.
+/// Makes the fence of a job: a row that keeps the job's key from ever being taken.
 pub(crate) fn void_job_row(job: JobKey<'_>) -> Attributes {
     let expires_at = job.id.made_at().plus_millis(limits::JOB_LIFETIME_SECONDS * 1_000);
     Attributes::from([
@@ -190,7 +190,7 @@ pub(crate) fn record_to_row<'row>(
     attributes
 }
 
-/// What the row of a record has of the indexes of its type, where it has these entries: the entries, and that it has any.
+/// The attributes that a record's row has for the indexes of its type: its entries, and a mark that there are some.
 pub(crate) fn entries_of<'record>(
     record: &'record ObjectRecord,
     entries: Option<&'record Entries>,
@@ -206,10 +206,10 @@ pub(crate) fn entries_of<'record>(
     })
 }
 
-/// Says that a row has entries in indexes of its type.
+/// The attribute that marks a row with entries in indexes of its type.
 pub(crate) const INDEXED: &str = "x_indexed";
 
-/// The entries that are to be taken off a row that `held` some and is to have those of `entries`.
+/// The names of the entries to remove from a row that has those of `held` and is to have those of `entries`.
 pub(crate) fn entries_to_remove(held: Held, entries: Option<&Entries>) -> impl Iterator<Item = &'static str> {
     let is_indexed = entries.is_some();
     let kept = entries.map_or_else(Held::default, Entries::held);

@@ -1,6 +1,6 @@
-//! What a function reads from its environment. An error names the variable, and never its value.
+//! Reading a function's environment. An error names the variable, and never its value.
 
-/// The environment is not as a function needs it.
+/// A variable is missing, or has a value that cannot be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum SettingError {
     #[error("the environment variable {0} is not set")]
@@ -9,7 +9,7 @@ pub enum SettingError {
     Unreadable { name: &'static str, expected: &'static str },
 }
 
-/// The value of a variable that has to be set.
+/// Reads a variable that has to be set.
 ///
 /// # Errors
 /// When it is not, or is not Unicode.

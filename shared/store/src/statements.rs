@@ -16,7 +16,7 @@ use crate::attributes::Value;
 /// The name of the call.
 pub(crate) const CALL: &str = "BatchExecuteStatement";
 
-/// One conditional write.
+/// One conditional write, as a `PartiQL` statement and its parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Statement<'row> {
     text: String,
@@ -27,7 +27,7 @@ pub(crate) struct Statement<'row> {
 const NAMES_BYTES: usize = 256;
 
 impl<'row> Statement<'row> {
-    /// An insert of a row that is not there: one with a key that is there is refused.
+    /// Builds an insert; the database refuses it when the key exists.
     pub(crate) fn insert(table: &str, key: String, attributes: Vec<(&'static str, Value<'row>)>) -> Self {
         let mut text = String::with_capacity(NAMES_BYTES);
         text.extend(["INSERT INTO \"", table, "\" VALUE {'pk':?"]);
@@ -41,7 +41,7 @@ impl<'row> Statement<'row> {
         Self { text, parameters }
     }
 
-    /// An update of a row that stands at a version.
+    /// Builds an update on condition that the row has a given version.
     pub(crate) fn update(
         table: &str,
         key: String,

@@ -11,12 +11,12 @@ use crate::rows::{JobRow, job_from_row};
 use crate::tables::BY_STATUS;
 use crate::{Jobs, StoreError, keys};
 
-/// A place in the list of accounts from which it goes on.
+/// A position in the list of accounts, from which the next page goes on.
 #[derive(Clone, Debug)]
 pub struct After(Attributes);
 
 impl Jobs {
-    /// Some of the accounts that have active jobs now, and where the others begin.
+    /// Lists accounts that have active jobs now, a page at a time, with the position of the next page.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -48,8 +48,8 @@ impl Jobs {
         Ok((busy, answer.last_evaluated_key.map(After)))
     }
 
-    /// Jobs of the account that are in this state and were made before `before`, expired ones included: at most 1 MB of
-    /// index entries, oldest first. A row that cannot be read is an error of its own and hides no other.
+    /// Lists jobs of the account in this state that were created before `before`, expired ones included: at most 1 MB
+    /// of index entries, oldest first. A row that cannot be read is an error of its own and hides no other.
     ///
     /// # Errors
     /// When the database does not answer.

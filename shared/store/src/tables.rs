@@ -13,7 +13,7 @@ use domain::types::indexes::SLOTS;
 use crate::StoreError;
 use crate::settings::{SettingError, required};
 
-/// What the tables are called in this deployment.
+/// Names of the three tables of a deployment.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TableNames {
     pub jobs: String,
@@ -22,7 +22,7 @@ pub struct TableNames {
 }
 
 impl TableNames {
-    /// `{prefix}-jobs`, `{prefix}-records` and `{prefix}-catalog`.
+    /// Names the tables `{prefix}-jobs`, `{prefix}-records` and `{prefix}-catalog`.
     #[must_use]
     pub fn with_prefix(prefix: &str) -> Self {
         Self {
@@ -54,21 +54,21 @@ pub const BY_SOURCE: &str = "by_source";
 /// Index of relationship records by account, type, target and shard.
 pub const BY_TARGET: &str = "by_target";
 
-/// Indexes of records by account, type, shard and the value of an attribute that their type has indexed, one for each slot.
+/// Indexes of records by account, type, shard and the value of an indexed attribute, one index for each slot.
 pub const BY_SLOT: [&str; SLOTS] = ["by_x1", "by_x2", "by_x3", "by_x4", "by_x5"];
 /// Index of records by account, type, shard and last update, where their type has it.
 pub const BY_UPDATE: &str = "by_update";
 
-/// The entry of a record in each of [`BY_SLOT`].
+/// The attribute that holds a record's entry in each of [`BY_SLOT`].
 pub(crate) const SLOT_ENTRIES: [&str; SLOTS] = ["x1", "x2", "x3", "x4", "x5"];
-/// The entry of a record in [`BY_UPDATE`].
+/// The attribute that holds a record's entry in [`BY_UPDATE`].
 pub(crate) const UPDATE_ENTRY: &str = "x_updated";
 
 /// Name and key attributes of an index. Only keys are projected: rows are read from the table, where a read can be
 /// consistent, and a write that leaves the keys alone costs nothing in the index.
 type Index = (&'static str, [&'static str; 2]);
 
-/// An index that types ask for.
+/// An index that is needed only by types whose schema asks for it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TypeIndex {
     pub name: &'static str,
@@ -78,7 +78,7 @@ pub struct TypeIndex {
     pub entry: &'static str,
 }
 
-/// The indexes that types ask for: one for each slot, and that of the last update.
+/// Lists the indexes that types ask for: one for each slot, and that of the last update.
 pub fn type_indexes() -> impl Iterator<Item = TypeIndex> {
     let slots = BY_SLOT.into_iter().zip(SLOT_ENTRIES);
     slots.chain([(BY_UPDATE, UPDATE_ENTRY)]).map(|(name, entry)| TypeIndex { name, partition: "type_shard", entry })
@@ -98,7 +98,8 @@ pub async fn create_missing(client: &Client, names: &TableNames) -> Result<(), S
     create_all(client, names, type_indexes().map(|index| (index.name, [index.partition, index.entry]))).await
 }
 
-/// The same without the indexes that types ask for: whoever writes a type that does has to make them before.
+/// Makes the missing tables without the indexes that types ask for: these have to be made before such a type is
+/// written.
 ///
 /// # Errors
 /// When the database refuses or cannot be reached.

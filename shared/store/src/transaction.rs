@@ -16,7 +16,7 @@ const CALL: &str = "TransactWriteItems";
 /// How often a transaction is tried again when it collides with another.
 const ATTEMPTS: u32 = 12;
 
-/// What came of a transaction.
+/// The outcome of a transaction.
 #[derive(Debug)]
 pub(crate) enum Transacted {
     Done,
@@ -25,7 +25,7 @@ pub(crate) enum Transacted {
 }
 
 impl Database {
-    /// Runs a transaction, again where it collides with another one.
+    /// Runs a transaction, and tries again where it collides with another one.
     ///
     /// Two accepts of one account meet at its active count, and so do an accept and the end of a job: a collision is
     /// ordinary and says nothing about the conditions.

@@ -1,4 +1,4 @@
-//! The types that items name, with schemas compiled once per container.
+//! Loading of the types that items name, with schemas compiled once per container.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -46,9 +46,10 @@ impl SchemaCache {
     }
 }
 
-/// Reads the types of one chunk or one request, each once: what it is judged by does not change under it.
+/// A loader of the types of one chunk or one request: each is read once, so it does not change while items are judged
+/// by it.
 ///
-/// Where records are to be made of what it reads, no type is taken that is being deleted: it waits for what comes of that.
+/// Where records are to be made of a type that is being deleted, loading it waits for the end of the deletion.
 #[derive(Debug)]
 pub struct TypeLoader<'function> {
     catalog: &'function Catalog,
@@ -65,7 +66,7 @@ const DELETION_PATIENCE: Duration = Duration::from_secs(6);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 impl<'function> TypeLoader<'function> {
-    /// Reads types of `account`, and compiles none that `schemas` has.
+    /// Makes a loader for the types of `account`, which takes compiled schemas from `schemas` where they are there.
     #[must_use]
     pub fn new(
         catalog: &'function Catalog,
@@ -102,13 +103,13 @@ impl<'function> TypeLoader<'function> {
         }
     }
 
-    /// The types that were read so far.
+    /// The types that were loaded so far.
     #[must_use]
     pub const fn types(&self) -> &Types {
         &self.types
     }
 
-    /// Sees to it that the object types among `keys` are there, if they are defined.
+    /// Loads the object types among `keys` that are defined and not loaded yet.
     ///
     /// # Errors
     /// When the database does not answer, or a stored schema cannot be read.
@@ -132,7 +133,7 @@ impl<'function> TypeLoader<'function> {
         Ok(())
     }
 
-    /// Sees to it that the relationship types among `keys` are there, if they are defined.
+    /// Loads the relationship types among `keys` that are defined.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -1,4 +1,4 @@
-//! How many records an account has and may have.
+//! Numbers of records that an account has and may have.
 //!
 //! Counts are kept in a few rows of the records table, each a part of the sum. A job's growth is noted on the job with each of its
 //! chunks, once, and added in the transaction that ends it; a request's own in the transaction of its write. So the sum is
@@ -19,7 +19,8 @@ use crate::keys::{self, TypeKind};
 use crate::tables::BY_TYPE;
 use crate::{Catalog, Jobs, StoreError, Usages};
 
-/// How many records accounts have, as it was a moment ago: for who asks again and again, and only of accounts that have much room.
+/// A cache of accounts' usage for a second, for callers that ask again and again. Only accounts that have much room are
+/// kept.
 #[derive(Debug, Default)]
 pub struct UsageCache(Mutex<HashMap<AccountId, (Instant, Usage)>>);
 
@@ -34,7 +35,7 @@ const MUCH_ROOM: u64 = 100_000;
 const ACCOUNTS: usize = 1_000;
 
 impl UsageCache {
-    /// How many records the account has and may have.
+    /// Reads how many records the account has and may have, from the cache where it has them.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -61,10 +62,11 @@ impl UsageCache {
     }
 }
 
-/// The counts of an account's records as they are kept. When two of them are equal and no job was active at either, nothing was made or
-/// deleted between them.
+/// An account's stored counts of records. When two readings are equal and no job was active at either, no record was
+/// made or deleted between them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct KeptCounts {
+    /// Records of each kind.
     pub sums: PerKind<i64>,
     /// How often they have changed.
     moves: u64,
@@ -88,8 +90,8 @@ fn count_key(account: &AccountId, shard: u8) -> Attributes {
 }
 
 impl Database {
-    /// A change of how many records the account has, as a member of a transaction. It has no condition. Which part it goes to is
-    /// left to chance, so that writers seldom meet.
+    /// Builds a change of the account's count of records, as an unconditional member of a transaction. The shard is
+    /// chosen at random, so that writers seldom meet.
     pub(crate) fn count_records(
         &self,
         account: &AccountId,
@@ -110,7 +112,7 @@ impl Database {
 }
 
 impl Usages {
-    /// How many records of each kind the account has and may have, in one request, consistently.
+    /// Reads how many records of each kind the account has and may have: one request, strongly consistent.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -135,7 +137,7 @@ impl Usages {
         Ok(usage)
     }
 
-    /// How many types of each kind the account has.
+    /// Reads how many types of each kind the account has.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -149,7 +151,7 @@ impl Usages {
         })
     }
 
-    /// How many records the account may have.
+    /// Reads how many records of each kind the account may have.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -159,8 +161,8 @@ impl Usages {
         row.map_or(Ok(usual), |row| Ok(limits_from_row(&row)?.or(usual)))
     }
 
-    /// Changes how many records the account may have; what is none stays, and `Some(None)` is the usual limit again. The
-    /// operator's alone.
+    /// Changes how many records the account may have; what is `None` stays, and `Some(None)` is the usual limit again.
+    /// For the operator alone.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -189,7 +191,7 @@ impl Usages {
         Ok(())
     }
 
-    /// The counts as they are kept, and whether anything is under way.
+    /// Reads the stored counts, and how many jobs are active.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -204,8 +206,8 @@ impl Usages {
         Ok(KeptCounts { sums: sums_of(&rows)?, moves, active })
     }
 
-    /// Counts the account's records of a kind in the index that lists them, which trails the table by a moment: half a read unit for about
-    /// forty.
+    /// Counts the account's records of a kind in the index that lists them, which trails the table by a moment. It
+    /// costs half a read unit for about forty records.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -254,7 +256,7 @@ impl Usages {
         }
     }
 
-    /// Adds to the counts what they are found to be off by.
+    /// Corrects the stored counts by adding `change` to them.
     ///
     /// # Errors
     /// When the outcome is not known.

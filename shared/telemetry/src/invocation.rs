@@ -1,4 +1,4 @@
-//! One invocation of a function, from the event to its answer.
+//! Observation of one invocation of a function, from the event to its answer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,9 +10,9 @@ use tracing::Instrument;
 
 use crate::{Telemetry, TraceContext};
 
-/// What a handler is given: it knows which invocation it is.
+/// An input of a handler, from which the invocation's ids are read.
 pub trait Invocation {
-    /// What Lambda says of the invocation. `None` where there is no Lambda.
+    /// The Lambda context of the invocation; `None` where there is no Lambda.
     fn context(&self) -> Option<&Context>;
 }
 
@@ -30,8 +30,9 @@ impl<Body> Invocation for http::Request<Body> {
 }
 
 impl Telemetry {
-    /// Puts a span with `invocation.id` and `trace.id` around each invocation of a handler, and writes out the metrics when
-    /// it ends, with what `store` consumed. For what `lambda_runtime::run` or `lambda_http::run` is given.
+    /// Wraps a handler: each invocation has a span with `invocation.id` and `trace.id`, and the metrics are written
+    /// when it ends, with what `store` consumed. The result is to be given to `lambda_runtime::run` or
+    /// `lambda_http::run`.
     #[must_use]
     pub fn observe<Handler>(&self, store: &Store, handler: Handler) -> Observed<Handler> {
         Observed { telemetry: self.clone(), store: store.clone(), handler }

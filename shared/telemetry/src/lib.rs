@@ -1,4 +1,4 @@
-//! What an operator sees of the service: log lines, metrics and traces.
+//! Telemetry for the operator: log lines, metrics and traces.
 //!
 //! - **Log lines** are JSON objects on standard output, one each. Their members have dotted names (`job.id`), and those
 //!   of the spans around them are among them, so that each line of a request has its `request.id` and `trace.id`. A

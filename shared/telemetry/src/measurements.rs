@@ -1,4 +1,4 @@
-//! Every metric, spelled once.
+//! Metrics of the service, each spelled once.
 //!
 //! Each has the dimension `Function`; those of items also have `Action`. Times are in milliseconds, all else are counts.
 //! What is counted in whole numbers is a counter, whose value is what was added since the last flush. The rest are
@@ -30,7 +30,7 @@ const SERVER_ERRORS: &str = "ServerErrors";
 
 const ACTION: &str = "Action";
 
-/// Tells the recorder the unit of each metric.
+/// Tells the metrics recorder the unit of each metric.
 pub(crate) fn describe() {
     for name in [
         JOBS_ACCEPTED,
@@ -56,17 +56,18 @@ pub(crate) fn describe() {
     }
 }
 
-/// A job exists that did not before, whatever state it was made in.
+/// Counts a job that was made, in whatever state.
 pub fn jobs_accepted() {
     counter!(JOBS_ACCEPTED).increment(1);
 }
 
-/// A job was made as failed, because its body has an encoding that nobody reads: a client's mistake, and no trouble of ours.
+/// Counts a job that was made as failed because its body has an encoding that is not read: a client's mistake, and no
+/// trouble of the service's.
 pub fn job_unreadable() {
     counter!(JOBS_UNREADABLE).increment(1);
 }
 
-/// A job has reached its last state. To be called by whoever took it there, and by nobody who found it there.
+/// Counts a job that has reached its last state. To be called only by whoever took it there.
 pub fn job_ended(last: JobStatus) {
     match last {
         JobStatus::Completed => counter!(JOBS_COMPLETED).increment(1),
@@ -76,12 +77,13 @@ pub fn job_ended(last: JobStatus) {
     }
 }
 
-/// A job has ended `failed` because its client stopped it, or set the failures at which it stops: that is no trouble of the service's, and no alarm is raised.
+/// Counts a job that ended `failed` because its client stopped it, or because it reached the number of failures that
+/// its client set: no trouble of the service's, and no alarm is raised.
 pub fn job_stopped() {
     counter!(JOBS_ABORTED).increment(1);
 }
 
-/// So many items have their results.
+/// Counts items that have their results.
 pub fn items(operation: Operation, succeeded: u64, failed: u64) {
     let action = action(operation);
     if succeeded > 0 {
@@ -92,34 +94,34 @@ pub fn items(operation: Operation, succeeded: u64, failed: u64) {
     }
 }
 
-/// A delivery of a chunk was processed, in this time.
+/// Records how long the processing of one delivery of a chunk took.
 pub fn chunk_processed(duration: Duration) {
     histogram!(CHUNK_DURATION).record(milliseconds(duration));
 }
 
-/// A message was received for the first time, so long after it was sent.
+/// Records how long after its sending a message was received for the first time.
 pub fn queue_waited(wait: Duration) {
     histogram!(QUEUE_WAIT).record(milliseconds(wait));
 }
 
-/// A message was received again.
+/// Counts a message that was received again.
 pub fn redelivered() {
     counter!(REDELIVERIES).increment(1);
 }
 
-/// A chunk ended in the dead-letter queue and was settled from there.
+/// Counts a chunk that ended in the dead-letter queue and was closed from there.
 pub fn chunk_buried() {
     counter!(CHUNKS_BURIED).increment(1);
 }
 
-/// The database throttled so many calls, or rows of a batch: see [`Reading::throttles`].
+/// Counts calls, or rows of a batch, that the database throttled: see [`Reading::throttles`].
 pub fn dynamodb_throttled(count: u64) {
     if count > 0 {
         counter!(DYNAMODB_THROTTLES).increment(count);
     }
 }
 
-/// Capacity units, those of tables and of indexes together. They may be fractions.
+/// Records the capacity units that were consumed, those of tables and of indexes together. They may be fractions.
 pub fn capacity_consumed(reading: &Reading) {
     for (name, consumed) in [(CONSUMED_READ_UNITS, reading.reads), (CONSUMED_WRITE_UNITS, reading.writes)] {
         let units = consumed.table_units + consumed.index_units;
@@ -129,7 +131,7 @@ pub fn capacity_consumed(reading: &Reading) {
     }
 }
 
-/// An HTTP request was answered with this status.
+/// Counts an HTTP request that was answered with this status.
 pub fn request_answered(status: u16) {
     counter!(REQUESTS).increment(1);
     if status >= 500 {

@@ -1,4 +1,4 @@
-//! Setting up the log and the metrics of a function, and writing the metrics out.
+//! Setup of a function's log and metrics, and the writing of its metrics.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,12 +24,12 @@ const NAMESPACE: &str = "Sundial";
 /// The span that the runtime puts around each invocation, with names of its own: [`Observed`](crate::Observed) has ours.
 const RUNTIME_SPAN: &str = "lambda_runtime::layers::trace";
 
-/// The log or the metrics cannot be set up: this process did so before.
+/// The error when the log or the metrics of this process were set up before.
 #[derive(Debug, thiserror::Error)]
 #[error("telemetry cannot be started: {0}")]
 pub struct StartError(String);
 
-/// The telemetry of a function. Cheap to clone.
+/// The running telemetry of a function. Cheap to clone.
 #[derive(Clone)]
 pub struct Telemetry {
     collector: &'static Collector,
@@ -63,13 +63,13 @@ impl Telemetry {
         Ok(Self { collector, flushed: Arc::default() })
     }
 
-    /// Writes what was measured since the last time to standard output, and what `store` consumed. Writes nothing if there
-    /// is nothing. [`observe`](Self::observe) does so at the end of each invocation.
+    /// Writes the metrics that were measured since the last time to standard output, with what `store` consumed. Writes
+    /// nothing if there is nothing. [`observe`](Self::observe) does so at the end of each invocation.
     pub fn flush(&self, store: &Store) {
         self.flush_invocation(store, None, None);
     }
 
-    /// Flushes, with lines that name the invocation.
+    /// Writes the metrics as [`flush`](Self::flush) does, in lines that name the invocation.
     pub(crate) fn flush_invocation(&self, store: &Store, invocation: Option<&str>, trace: Option<TraceContext>) {
         let lines = self.lines(store.meter().read(), invocation, trace);
         // One write for all, so that no other line gets between. Where it fails there is nobody to tell.
@@ -125,11 +125,11 @@ const OURS: [&str; 15] = [
     "wire",
 ];
 
-/// What `directives` ask for, in the syntax of `RUST_LOG` without spans: `info`, or `warn,store=debug`. `None` when they cannot be
-/// read.
+/// Reads log directives, in the syntax of `RUST_LOG` without spans: `info`, or `warn,store=debug`. `None` when they
+/// cannot be read.
 ///
-/// Only our own crates are ever more talkative than `info`: the libraries beneath them log whole requests then, and in those are
-/// password hashes, the cursor secret and what clients keep here.
+/// Only the crates of this workspace are ever more talkative than `info`: the libraries beneath them log whole requests
+/// then, and with them password hashes, the cursor secret and clients' data.
 #[must_use]
 pub fn log_filter(directives: &str) -> Option<Targets> {
     // Cheaper than `EnvFilter`, which brings regular expressions for what nobody asks of a function.

@@ -68,7 +68,7 @@ impl TraceContext {
         })
     }
 
-    /// A trace that begins here. Whether it is recorded is left to whoever comes next.
+    /// Begins a new trace. Whether it is recorded is left to whoever comes next.
     #[must_use]
     pub fn begin(clock: &Clock) -> Self {
         // The format has room for seconds until 2106.
@@ -77,7 +77,7 @@ impl TraceContext {
         Self { id: TraceId { began, unique }, parent: None, sampled: None }
     }
 
-    /// The trace.
+    /// The trace's id.
     #[must_use]
     pub const fn id(&self) -> TraceId {
         self.id

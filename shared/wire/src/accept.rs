@@ -1,12 +1,12 @@
-//! Which of several forms an answer has: `Accept`.
+//! Content negotiation: the form of an answer, by `Accept`.
 
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue};
 
 use crate::answer::Links;
 
-/// The media type among `offered` that the request likes best: the first of those that it likes as much as any. One that likes none of them, or
-/// says nothing, gets the first: an answer in another form says more than none.
+/// Chooses the media type among `offered` that the request's `Accept` prefers; of equals, the first. A request that
+/// accepts none of them, or says nothing, gets the first, as an answer in another form is of more use than none.
 #[must_use]
 pub fn preferred<const N: usize>(headers: &HeaderMap, offered: [&'static str; N]) -> &'static str {
     let ranges: Vec<(&str, u16)> = headers

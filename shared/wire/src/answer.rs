@@ -1,4 +1,4 @@
-//! Every answer that is a success.
+//! Success answers.
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use crate::failure::Failure;
 /// What every answer with a body is.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-/// `{"data": value}`.
+/// An answer with the JSON body `{"data": value}`.
 #[derive(Clone, Copy, Debug)]
 pub struct Data<T>(pub StatusCode, pub T);
 
@@ -25,7 +25,7 @@ impl<T: Serialize> IntoResponse for Data<T> {
     }
 }
 
-/// A body that already is the whole JSON text, `{"data": …}` included.
+/// An answer whose body is given as JSON text, `{"data": …}` included.
 #[derive(Clone, Debug)]
 pub struct Rendered(pub StatusCode, pub Bytes);
 
@@ -35,14 +35,14 @@ impl IntoResponse for Rendered {
     }
 }
 
-/// Where the pages beside this one are: root-relative paths, null at an end of the list.
+/// Links to the pages beside a page of a list: root-relative paths, null at an end of the list.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Links {
     pub next: Option<String>,
     pub previous: Option<String>,
 }
 
-/// 200 `{"data": [item, …], "links": {…}}`.
+/// A page of a list, as an answer: 200 with `{"data": [item, …], "links": {…}}`.
 #[derive(Clone, Debug)]
 pub struct List<T> {
     pub items: Vec<T>,
@@ -60,7 +60,7 @@ impl<T: Serialize> IntoResponse for List<T> {
     }
 }
 
-/// A [`List`] whose items already are JSON text.
+/// An answer like [`List`], whose items are given as JSON text.
 #[derive(Clone, Debug)]
 pub struct RenderedList {
     /// The whole array, brackets included.

@@ -1,4 +1,4 @@
-//! No route is answered before it is known who asks.
+//! Authentication in front of all routes, and the roles that handlers ask for.
 
 use access::{Access, Admitted, RateLimit, Refusal, Source, TrustedProxy};
 use axum::extract::{FromRequestParts, Request, State};
@@ -20,7 +20,8 @@ const X_RATE_LIMIT_REMAINING: HeaderName = HeaderName::from_static("x-rate-limit
 /// When to come back where the database did not say who is calling, in seconds.
 const RETRY: u32 = 1;
 
-/// Who may call, and which proxies say where a request comes from. Made of an [`Access`] alone it trusts none.
+/// The settings of authentication: who may call, and which proxies may say where a request comes from. Made of an
+/// [`Access`] alone it trusts no proxy.
 #[derive(Clone, Debug)]
 pub struct Entrance {
     access: Access,
@@ -74,8 +75,8 @@ pub(crate) async fn authenticate(State(entrance): State<Entrance>, mut request: 
     response
 }
 
-/// Says what is left to the source where an answer does not say yet what is left to the account: because it was given before
-/// anybody asked who is calling.
+/// Adds the rate limit of the source to an answer that does not have the account's, because it was given before it was
+/// known who is calling.
 pub(crate) async fn tell_rate_limit_of_every_answer(
     State(entrance): State<Entrance>,
     request: Request,

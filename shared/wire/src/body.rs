@@ -1,4 +1,4 @@
-//! Reading request bodies, never more of them than is wanted.
+//! Reading of request bodies, up to a limit.
 
 use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 use crate::content_type::check_content_type;
 use crate::failure::Failure;
 
-/// The whole body, of at most `limit` bytes. One that says beforehand that it is longer is refused without reading it.
+/// Reads the whole body, of at most `limit` bytes. One that says beforehand that it is longer is refused without
+/// reading it.
 ///
 /// # Errors
 /// 413 naming the limit when it is longer, 400 when it breaks off.
@@ -66,7 +67,7 @@ fn whole(body: &[u8]) -> Result<&RawValue, Failure> {
     serde_json::from_slice(json::without_byte_order_mark(body)).map_err(|error| not_json(&error))
 }
 
-/// The text of the object `data` in a body `{"data": {…}}`.
+/// Finds the object `data` in a body `{"data": {…}}`, as the text that was sent.
 ///
 /// # Errors
 /// 400 when the body is not JSON, saying where; or when it has no `data`, or two, or one that is not an object.

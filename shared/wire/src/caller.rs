@@ -1,4 +1,4 @@
-//! Whose request it is, for the log line that is written when it is answered.
+//! The caller's account, for the log line that is written when the request is answered.
 
 use std::sync::{Arc, OnceLock};
 

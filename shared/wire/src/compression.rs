@@ -1,4 +1,4 @@
-//! When an answer is compressed.
+//! Compression of answers with gzip.
 //!
 //! The compression of `tower-http` does the work, but it answers 406 after the fact to a client that refuses every
 //! encoding it has: a job would be made and its 201 would turn into an error. So who asks for what is decided here, and
@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
 
-/// Compresses the answer to a request that [`plainly`] let ask for it, however small: who asks gets it.
+/// The layer that compresses the answer to each request that [`plainly`] left asking for gzip, however small.
 pub(crate) fn layer() -> CompressionLayer<SizeAbove> {
     CompressionLayer::new().compress_when(SizeAbove::new(1))
 }

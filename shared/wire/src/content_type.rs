@@ -1,4 +1,4 @@
-//! Which request bodies are read.
+//! Content types of request bodies that are read.
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
@@ -25,7 +25,8 @@ fn essence(value: &str) -> &str {
     value.split(';').next().unwrap_or_default().trim()
 }
 
-/// Passes a body that says it is JSON, or a form, or says nothing; it is read as JSON in any case. For routes that read a body: others may be sent any type.
+/// Accepts a body of type JSON or form, or of no stated type; it is read as JSON in any case. Only for routes that read
+/// a body: others may be sent any type.
 ///
 /// # Errors
 /// 415 for any other type.
@@ -36,16 +37,16 @@ pub fn check_content_type(headers: &HeaderMap) -> Result<(), Failure> {
     }
 }
 
-/// What the body of a route is that also reads lines.
+/// The form of a body, for a route that reads lines of JSON too.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BodyForm {
-    /// One value.
+    /// One JSON value.
     Json,
-    /// A value on each line.
+    /// A JSON value on each line.
     Lines,
 }
 
-/// The form of a body that says that it is lines of JSON, or what [`check_content_type`] passes.
+/// Reads the form of a body: lines where its type says lines of JSON, else what [`check_content_type`] accepts.
 ///
 /// # Errors
 /// 415 for any other type.

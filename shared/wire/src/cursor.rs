@@ -1,4 +1,4 @@
-//! Where a client is in a list: opaque to it, and of use to nobody else.
+//! Cursors: places in a list that a client hands back to turn the page, signed for its account and list.
 //!
 //! A cursor on the wire is base64url, without padding, of
 //!
@@ -27,7 +27,7 @@ const SIGNATURE_BYTES: usize = 32;
 const BACKWARDS: u8 = 1;
 const DESCENDING: u8 = 2;
 
-/// Which way a client turns the pages.
+/// The direction in which a client turns the pages.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Direction {
     /// The items after the position, in the list's order.
@@ -36,13 +36,13 @@ pub enum Direction {
     Previous,
 }
 
-/// A place in a list, and the way onwards from it.
+/// A place in a list, and the direction in which to read on from it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Cursor {
     pub direction: Direction,
-    /// The order of the list that it is a place in.
+    /// The order of the list when the cursor was made.
     pub order: Order,
-    /// The item at the edge of the page it came from, in whatever words the route finds it again by.
+    /// The item at the edge of the page that the cursor came from, in a form by which the route finds it again.
     pub position: String,
 }
 
@@ -51,13 +51,14 @@ pub struct Cursor {
 pub struct CursorKey([u8; 32]);
 
 impl CursorKey {
+    /// Makes a key of its 32 bytes.
     #[must_use]
     pub const fn new(secret: [u8; 32]) -> Self {
         Self(secret)
     }
 
-    /// Of one account and one list. `list` names the route with every parameter that decides what is in the list, such
-    /// as `jobs?status=queued`; a cursor of another list is refused.
+    /// Makes the scope of one account and one list. `list` names the route with every parameter that decides what is in
+    /// the list, such as `jobs?status=queued`; a cursor of another list is refused.
     #[must_use]
     pub const fn scope<'a>(&'a self, account: &'a AccountId, list: &'a str) -> CursorScope<'a> {
         CursorScope { key: self, account, list }
@@ -70,8 +71,8 @@ impl fmt::Debug for CursorKey {
     }
 }
 
-/// The key of a deployment, which its database keeps: read at the first use, and made when there is none. So it is nobody's
-/// task to make a secret, and it is in no function's settings.
+/// A holder of the deployment's cursor key, which the database keeps: read at the first use, and made when there is
+/// none. So nobody has to make a secret, and it is in no function's settings.
 #[derive(Clone, Debug)]
 pub struct CursorKeys {
     catalog: Catalog,
@@ -79,11 +80,14 @@ pub struct CursorKeys {
 }
 
 impl CursorKeys {
+    /// Makes a holder of the key that is kept in `catalog`.
     #[must_use]
     pub fn of(catalog: Catalog) -> Self {
         Self { catalog, key: Arc::default() }
     }
 
+    /// The key, read from the database unless it was read before.
+    ///
     /// # Errors
     /// When the database does not answer, and never did.
     pub async fn get(&self) -> Result<&CursorKey, StoreError> {
@@ -95,7 +99,7 @@ impl CursorKeys {
     }
 }
 
-/// Whose cursors, of which list.
+/// The account and the list whose cursors are made and read, with the key.
 #[derive(Clone, Copy, Debug)]
 pub struct CursorScope<'a> {
     key: &'a CursorKey,
@@ -104,7 +108,7 @@ pub struct CursorScope<'a> {
 }
 
 impl CursorScope<'_> {
-    /// The cursor as the client carries it.
+    /// Signs a cursor and encodes it, as the client carries it.
     #[must_use]
     pub fn seal(&self, cursor: &Cursor) -> String {
         let mut flags = 0;
@@ -119,7 +123,7 @@ impl CursorScope<'_> {
         URL_SAFE_NO_PAD.encode([&signature[..], &payload].concat())
     }
 
-    /// The cursor that [`seal`](Self::seal) made.
+    /// Checks and decodes a cursor that [`seal`](Self::seal) made.
     ///
     /// # Errors
     /// 400 naming `cursor` for any other text, and for what another account or list was given. Nothing tells which.

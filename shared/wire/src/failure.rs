@@ -1,4 +1,4 @@
-//! Every answer that is not a success.
+//! Error answers: statuses of 400 and above.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -15,7 +15,7 @@ use store::StoreError;
 use crate::answer::JSON;
 use crate::request_id::RequestId;
 
-/// An answer of 400 or above: what the client reads, and apart from it what only the log may know.
+/// An answer of 400 or above: the text that the client reads, and apart from it what only the log may know.
 ///
 /// The status is that of the first problem's code. Its body is `{"errors":[…]}`, but for 401.
 #[derive(Clone, Debug)]
@@ -56,13 +56,14 @@ impl Cause {
 }
 
 impl Failure {
-    /// One problem, with the status of its code.
+    /// An answer with one problem, and the status of its code.
     #[must_use]
     pub fn new(problem: Problem) -> Self {
         Self { body: Body::Problems(vec![problem]), headers: Vec::new(), cause: None }
     }
 
-    /// Several problems, with the status of the first one's code. None at all is a mistake of ours, so a 500.
+    /// An answer with several problems, and the status of the first one's code. An empty list is a defect of this
+    /// program, so a 500.
     #[must_use]
     pub fn of(problems: Vec<Problem>) -> Self {
         if problems.is_empty() {
@@ -90,31 +91,31 @@ impl Failure {
         Self::new(Problem::new(Code::Forbidden, detail))
     }
 
-    /// 404: nothing here for this account.
+    /// 404: nothing of the account is found there.
     #[must_use]
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Problem::not_found(detail))
     }
 
-    /// The 404 for a path that is not spelled as any route is.
+    /// 404: the path is not spelled as any route is.
     #[must_use]
     pub(crate) fn no_route() -> Self {
         Self::not_found("There is no such route")
     }
 
-    /// 405. The router that knows the path's methods adds `Allow`.
+    /// 405: the path has no such method. The router that knows the path's methods adds `Allow`.
     #[must_use]
     pub fn method_not_allowed(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Problem::new(Code::MethodNotAllowed, detail))
     }
 
-    /// 409: what it acts on is in a state that does not allow it.
+    /// 409: the state of what the request acts on does not allow it.
     #[must_use]
     pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Problem::new(Code::Conflict, detail))
     }
 
-    /// 413; `detail` names the limit.
+    /// 413: the body is too large; `detail` names the limit.
     #[must_use]
     pub fn payload_too_large(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Problem::new(Code::PayloadTooLarge, detail))
@@ -126,33 +127,33 @@ impl Failure {
         Self::new(Problem::new(Code::UnsupportedMediaType, detail))
     }
 
-    /// 422: well-formed, but not acceptable.
+    /// 422: the request is well-formed, but not acceptable.
     #[must_use]
     pub fn unprocessable(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Problem::unprocessable(detail))
     }
 
-    /// 429: over a limit; worth another try after so many seconds.
+    /// 429: a limit is exceeded; another try is worth it after so many seconds.
     #[must_use]
     pub fn too_many(detail: impl Into<Cow<'static, str>>, retry_after_seconds: u32) -> Self {
         Self::new(Problem::new(Code::TooManyRequests, detail))
             .with_header(RETRY_AFTER, HeaderValue::from(retry_after_seconds))
     }
 
-    /// 503: a dependency is down or throttles us; nothing was done, and it is worth another try after so many seconds.
+    /// 503: a dependency is down or throttles; nothing was done, and another try is worth it after so many seconds.
     #[must_use]
     pub fn unavailable(retry_after_seconds: u32) -> Self {
         Self::new(Problem::new(Code::ServiceUnavailable, "The service is busy; send the request again"))
             .with_header(RETRY_AFTER, HeaderValue::from(retry_after_seconds))
     }
 
-    /// 500. The log gets `cause` with everything it came from; the client gets the request id to ask about.
+    /// 500: `cause`, with everything it came from, goes to the log; the client gets the request id to ask about.
     #[must_use]
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(Problem::internal()).because(cause)
     }
 
-    /// Adds what only the log may know. It is logged once, with the request id, when the answer leaves.
+    /// Adds a cause that only the log may know. It is logged once, with the request id, when the answer leaves.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.cause = Some(Cause::of(&*cause.into()));
@@ -178,7 +179,7 @@ impl Failure {
         }
     }
 
-    /// What the client reads; none on a 401.
+    /// Sets a user's password, whether or not it is fit.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         match &self.body {

@@ -1,4 +1,4 @@
-//! What a request may take up before anybody looks into it, and that its path is the one that was sent.
+//! Limits of a request's headers and query, and checks of its path, before anything else is read.
 
 use axum::extract::{OriginalUri, Request};
 use axum::middleware::Next;

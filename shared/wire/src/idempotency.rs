@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: the same key and request within a day have their effect once.
+//! `Idempotency-Key`: a request that is sent again with the same key within a day has its effect once.
 
 use domain::limits::IDEMPOTENCY_KEY_CHARACTERS;
 use http::HeaderMap;
@@ -9,7 +9,7 @@ use crate::failure::Failure;
 
 const HEADER: &str = "idempotency-key";
 
-/// The key that a request carries, if it carries one.
+/// Reads the request's idempotency key, if it carries one.
 ///
 /// # Errors
 /// When it is not 1–255 printable ASCII characters.
@@ -27,8 +27,8 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<&[u8]>, Failure> {
     Ok(Some(key))
 }
 
-/// What is kept of a key and the request it came with: hashes. Of a request with several `parts`, the hash is that of all of
-/// them put together.
+/// Hashes a key and its request, which is all that is kept of them. A request is given as `parts`, whose hash is that
+/// of all of them put together.
 #[must_use]
 pub fn hashed_key<'parts>(key: &[u8], parts: impl IntoIterator<Item = &'parts [u8]>) -> IdempotencyKey {
     let mut request = Sha256::new();

@@ -1,4 +1,4 @@
-//! What every HTTP route shares, so that a function's router says only what is its own.
+//! HTTP behaviour that all routes share, so that a function's router holds only its own.
 //!
 //! A function registers its [`Routes`] and hands them to [`with_middleware`], which authenticates every request, names it,
 //! answers what no route answers, and turns a panic into the same 500 that any other unexpected error gives. Handlers take
@@ -49,5 +49,5 @@ pub use routes::{Caller, ChecksRole, Methods, Route, Routes, delete, get, patch,
 /// The trace of a request, which a handler takes as `Extension<TraceContext>`.
 pub use telemetry::TraceContext;
 
-/// What every route's path starts with.
+/// The beginning of every route's path.
 pub const BASE: &str = "/api/sunshine";

@@ -31,7 +31,7 @@ use crate::query::cut;
 use crate::request_id::{RequestId, X_REQUEST_ID};
 use crate::routes::Routes;
 
-/// What every answer says to whoever shows it: it is data of one account, never a page.
+/// Headers of every answer of the API, which tell browsers that it is data of one account, and never a page.
 const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -41,9 +41,8 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains")),
 ];
 
-/// Gives routes what they share: a request id, a trace, bounds, what browsers are told about pages of other origins,
-/// authentication, JSON answers where no route answers (404, 405 with `Allow`), a 500 for a panic, gzip, security headers, and
-/// one log line.
+/// Puts the shared middleware around routes: a request id, a trace, bounds, CORS, authentication, JSON answers where no
+/// route answers (404, 405 with `Allow`), a 500 for a panic, gzip, security headers, and one log line.
 ///
 /// `entrance` is an [`Access`](access::Access), or that and the [`TrustedProxy`](access::TrustedProxy) in front of it.
 pub fn with_middleware(routes: Routes, entrance: impl Into<Entrance>, origins: AllowedOrigins, clock: Clock) -> Router {
@@ -70,7 +69,7 @@ pub fn with_middleware(routes: Routes, entrance: impl Into<Entrance>, origins: A
         .layer(map_response(secured))
 }
 
-/// Gives pages that anybody may read what they share with the API: gzip and the security headers, but for those that they set themselves.
+/// Adds gzip and security headers to pages that need no authentication; headers that they set themselves stay.
 pub fn for_anybody(pages: Router) -> Router {
     pages.layer(compression::layer()).layer(map_request(compression::plainly)).layer(map_response(secured))
 }

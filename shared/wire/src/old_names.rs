@@ -1,4 +1,4 @@
-//! The names that routes had before, in an earlier version of the API.
+//! Redirects from the paths of an earlier version of the API.
 
 use axum::response::{IntoResponse, Response};
 use http::header::LOCATION;
@@ -21,8 +21,8 @@ const SEGMENTS: [(&str, &str); 7] = [
     ("jobs", "jobs"),
 ];
 
-/// Answers what no route does: 308 to the route of today where the path is an earlier name of one, else 404. A client sends
-/// the same request there again, its method, its body and its query kept.
+/// Answers a path that no route has: 308 to the present route where it is the earlier path of one, else 404. A client
+/// sends the same request there again, with its method, body and query.
 pub(crate) async fn moved(uri: Uri) -> Response {
     match route_of_today(&uri) {
         Some(location) => (StatusCode::PERMANENT_REDIRECT, [(LOCATION, location)]).into_response(),

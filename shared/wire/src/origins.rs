@@ -30,17 +30,17 @@ const EXPOSED: HeaderValue =
 /// Seconds for which a browser does not ask again: two hours, the most that any keeps to.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 
-/// The origins whose pages may call, such as `https://app.example.com`. None unless they are named.
+/// The origins whose pages may call from a browser, such as `https://app.example.com`. None unless they are named.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AllowedOrigins(Arc<[HeaderValue]>);
 
-/// A text that is no origin.
+/// An error for a text that is not an origin as a browser writes it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0:?} is no origin: write it as a browser does, https://app.example.com, without a path")]
 pub struct NoOrigin(String);
 
 impl AllowedOrigins {
-    /// Reads origins with commas between them; blanks around one say nothing, and an empty text names none.
+    /// Reads origins with commas between them; blanks around one are ignored, and an empty text names none.
     ///
     /// # Errors
     /// When one of them is not written as a browser writes it, so that it could never be that of a request.
@@ -51,7 +51,7 @@ impl AllowedOrigins {
         Ok(Self(origins?.into()))
     }
 
-    /// Reads `ALLOWED_ORIGINS`. None when it is missing or empty.
+    /// Reads `ALLOWED_ORIGINS`, as [`parse`](Self::parse) does. No origin is allowed when it is missing or empty.
     ///
     /// # Errors
     /// When it is not origins with commas between them.

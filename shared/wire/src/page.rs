@@ -1,4 +1,4 @@
-//! Which page of a list a request asks for.
+//! Requests for a page of a list, and the links of an answer.
 
 use domain::limits::ITEMS_PER_PAGE;
 use domain::query::Order;
@@ -9,18 +9,18 @@ use crate::cursor::{Cursor, CursorScope, Direction};
 use crate::failure::Failure;
 use crate::query::{Query, bad_parameter};
 
-/// What `per_page`, `order` and `cursor` say together.
+/// A request for a page, from the parameters `per_page`, `order` and `cursor`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PageRequest {
-    /// 1 to [`ITEMS_PER_PAGE`].
+    /// The most items of the page, from 1 to [`ITEMS_PER_PAGE`].
     pub per_page: usize,
     pub order: Order,
-    /// The first page when there is none.
+    /// The place to go on from; `None` for the first page.
     pub cursor: Option<Cursor>,
 }
 
 impl PageRequest {
-    /// Reads the request's page. The order of a request that gives none is the cursor's, and without one
+    /// Reads the requested page from a query. The order of a request that gives none is the cursor's, and without one
     /// `default_order`.
     ///
     /// # Errors
@@ -29,7 +29,7 @@ impl PageRequest {
         Self::parse_with(query, scope, default_order, ITEMS_PER_PAGE)
     }
 
-    /// As [`parse`](Self::parse), of a list whose pages have so many items unless the request says otherwise.
+    /// Reads a page as [`parse`](Self::parse) does, of a list that has another default for `per_page`.
     ///
     /// # Errors
     /// As there.
@@ -55,7 +55,7 @@ impl PageRequest {
         Ok(Self { per_page, order, cursor })
     }
 
-    /// The same page, as the store asks for it.
+    /// The same request, as the store takes it.
     #[must_use]
     pub fn query(&self) -> PageQuery {
         PageQuery {
@@ -66,8 +66,8 @@ impl PageRequest {
         }
     }
 
-    /// Links to the pages beside `page`: `next` goes on after its last item and `previous` before its first one, where
-    /// there is more. `position` says where an item stands in the list.
+    /// The links of a page that the store read: `next` goes on after its last item and `previous` before its first one,
+    /// where there is more. `position` gives an item's position in the list.
     #[must_use]
     pub fn links_of<Item>(
         &self,
@@ -81,9 +81,9 @@ impl PageRequest {
         self.links(query, scope, next, previous)
     }
 
-    /// Links to the pages beside what was found on the way from the cursor: `ahead` is where the way goes on, if it does, and `first`
-    /// the position of the first item that was found. Where a reader came from, by a cursor, there is something behind that one, or
-    /// was.
+    /// The links of a page that was searched for: `ahead` is the position to go on from in the direction of reading, if
+    /// there may be more, and `first` the position of the first item that was found. In the other direction there is a
+    /// link where the request had a cursor.
     #[must_use]
     pub fn links_of_walk(
         &self,
@@ -100,8 +100,8 @@ impl PageRequest {
         }
     }
 
-    /// Links to the pages beside this one: `next` goes on after the page's last item, `previous` before its first one,
-    /// each given as that item's position when there are items beyond it.
+    /// The links of a page by positions: `next` goes on after that of its last item, `previous` before that of its
+    /// first one; each is given only when there are items beyond it.
     #[must_use]
     pub fn links(
         &self,

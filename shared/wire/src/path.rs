@@ -1,4 +1,4 @@
-//! The variable parts of a path.
+//! Parameters in a path.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 
 use crate::failure::Failure;
 
-/// The path's captures, as [`axum::extract::Path`] reads them. A path that cannot be read is the same 404 as an unknown
-/// one: a malformed id names nothing.
+/// Extracts the path's parameters, as [`axum::extract::Path`] does. A path whose parameters cannot be read is answered
+/// 404, like an unknown one: a malformed id names nothing.
 #[derive(Clone, Debug)]
 pub struct PathParameters<T>(pub T);
 

@@ -1,4 +1,4 @@
-//! The part of the URI after the question mark.
+//! Query parameters of a request.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use http::request::Parts;
 
 use crate::failure::Failure;
 
-/// The query's parameters, decoded, in the order they were given; and the path, for links to other pages.
+/// The parameters of a query, decoded, in the order they were given; and the path, for links to other pages.
 ///
 /// Parameters that a route does not know are ignored; links carry them on all the same.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,18 +18,18 @@ pub struct Query {
 }
 
 impl Query {
-    /// Reads whatever is there: only a parameter that a route asks for can be wrong.
+    /// Reads a query. This never fails: only a parameter that a route asks for can be wrong.
     #[must_use]
     pub fn parse(uri: &Uri) -> Self {
         let pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
         Self { path: uri.path().to_owned(), pairs }
     }
 
-    /// The value of the parameter of that name. An empty one is none, and the same one again says nothing new: published
-    /// clients send both.
+    /// The value of a parameter; `None` when it is missing or empty. The same value given twice counts once, as
+    /// published clients send that.
     ///
     /// # Errors
-    /// 400 when it is given with different values: which one counts is anybody's guess.
+    /// 400 when it is given with different values, since none of them has precedence.
     pub fn get(&self, name: &str) -> Result<Option<&str>, Failure> {
         let mut values = self
             .pairs
@@ -43,7 +43,7 @@ impl Query {
         }
     }
 
-    /// What a parameter says that is `true` or `false`; `None` where it is not given.
+    /// The value of a parameter that is `true` or `false`; `None` where it is not given.
     ///
     /// # Errors
     /// 400 for any other value, and as [`get`](Self::get).
@@ -56,7 +56,7 @@ impl Query {
         }
     }
 
-    /// The same path and parameters with `cursor` in place of the present one, or last when there is none.
+    /// The path with all parameters, and `cursor` in place of the present one, or last when there is none.
     pub(crate) fn with_cursor(&self, cursor: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let mut placed = false;
@@ -82,13 +82,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
     }
 }
 
-/// The 400 for a parameter whose value is not among the `allowed` ones, which it names.
+/// A 400 for a parameter whose value `given` is not one of `allowed`: its detail has both.
 #[must_use]
 pub fn bad_parameter(name: &str, allowed: &str, given: &str) -> Failure {
     Failure::bad_request(format!("`{name}` must be {allowed}, not {:?}", cut(given)))
 }
 
-/// A client's own words, short enough to be said back.
+/// A client's own text, cut short enough to be repeated in an answer.
 pub(crate) fn cut(text: &str) -> Cow<'_, str> {
     const LONGEST: usize = 100;
     match text.char_indices().nth(LONGEST) {

@@ -1,4 +1,4 @@
-//! The name of one request, which its answer and its log lines share.
+//! The id of a request, which its answer and its log lines share.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 /// The header that carries the request's id on every answer.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Ours, never the client's. Every request has it in its extensions.
+/// The id of a request, made by the service and never taken from the client. Every request has it in its extensions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct RequestId(Uuid);
 
@@ -18,7 +18,7 @@ impl RequestId {
         Self(uuid::Builder::from_random_bytes(clock.random()).into_uuid())
     }
 
-    /// As the value of [`X_REQUEST_ID`].
+    /// The id as the value of the header [`X_REQUEST_ID`].
     pub(crate) fn header(self) -> Option<HeaderValue> {
         HeaderValue::try_from(self.to_string()).ok()
     }

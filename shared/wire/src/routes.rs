@@ -1,7 +1,7 @@
-//! The routes of a function: each of them asks for a role.
+//! The routes of a function, each of which checks the caller's role.
 //!
-//! [`Routes`] is all that [`with_middleware`](crate::with_middleware) takes, and nothing comes into it but through the functions
-//! below. They take handlers whose first parameter is a [`Caller`], so a route that lets everybody in does not compile.
+//! [`Routes`] is all that [`with_middleware`](crate::with_middleware) takes, and only the functions below add to it.
+//! They take handlers whose first parameter is a [`Caller`], so a route without a role check does not compile.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -15,10 +15,10 @@ use http::Method;
 use crate::BASE;
 use crate::authentication::Agent;
 
-/// A method and a path that are answered.
+/// A method and a path that a function answers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Route {
-    /// Where it is `GET`, `HEAD` is answered too, without being listed.
+    /// The method. Where it is `GET`, `HEAD` is answered too, without being listed.
     pub method: Method,
     /// The whole path as a template: `/api/sunshine/jobs/{id}`.
     pub path: Arc<str>,
@@ -57,7 +57,7 @@ impl fmt::Display for Route {
 /// let routes: Routes = Routes::new().route("/jobs", get(list)).with_state("Hello".to_owned());
 /// ```
 ///
-/// Nor is one that asks later than its first parameter, or takes a refusal for an answer:
+/// Nor is one that asks in a later parameter, or takes a refused role for an argument:
 ///
 /// ```compile_fail,E0277
 /// use axum::extract::State;
@@ -88,13 +88,13 @@ pub struct Routes<S = ()> {
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
-    /// No routes yet.
+    /// Makes an empty set of routes.
     pub fn new() -> Self {
         Self { router: Router::new(), table: Vec::new() }
     }
 
-    /// Adds the methods of one path. It is given beneath [`BASE`]: `/jobs/{id}`. Methods of a path that is there already
-    /// are added to those it has.
+    /// Adds the methods of one path, which is given beneath [`BASE`]: `/jobs/{id}`. Methods of a path that is there
+    /// already are added to those it has.
     ///
     /// # Panics
     /// When the path is no template, or one of the methods is there already.
@@ -121,7 +121,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         Routes { router: self.router.with_state(state), table: self.table }
     }
 
-    /// Every route, in the order in which they were added.
+    /// Lists every route, in the order in which they were added.
     #[must_use]
     pub fn table(&self) -> &[Route] {
         &self.table

@@ -1,4 +1,4 @@
-//! How the tests of this crate talk to a router.
+//! Helpers for the tests of this crate, which send requests to a router.
 
 use std::sync::{LazyLock, mpsc};
 

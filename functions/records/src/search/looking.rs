@@ -1,4 +1,4 @@
-//! A search that looks at records: what it has found, and how much more it may read.
+//! The reading part of a search: the records that a page has found, and how many more it may look at.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -24,29 +24,30 @@ use super::{
 use crate::object_records::READ_AT_ONCE;
 use crate::paging::PAGE_BYTES;
 
-/// A page on its way.
+/// A page of a search that is being read.
 pub(super) struct Looking<'request> {
     pub(super) stored: &'request store::Records,
     pub(super) account: &'request AccountId,
     pub(super) search: &'request Search,
-    /// The place to go on from.
+    /// The place to go on from; `None` for the first page.
     pub(super) from: Option<String>,
     /// Whether later places are read first.
     pub(super) descending: bool,
     pub(super) limit: usize,
     pub(super) began: Instant,
     pub(super) looked_at: usize,
-    /// With their places, in the order of reading.
+    /// The records found, with their places, in the order of reading.
     pub(super) found: Vec<(String, ObjectRecord)>,
     pub(super) bytes: usize,
     /// The place of the last record that was looked at.
     pub(super) last: Option<String>,
-    /// Where to go on, where there may be more.
+    /// The place to go on from, where there may be more.
     pub(super) ahead: Option<String>,
 }
 
 impl Looking<'_> {
-    /// The places of the records that have such entries; `None` when there are more than `most`.
+    /// The places of the records whose entries are within these ranges of indexes; `None` when there are more than
+    /// `most`.
     pub(super) async fn places(&self, within: &[Within], most: usize) -> Result<Option<Vec<String>>, StoreError> {
         let mut places = Vec::new();
         for Within { key, slot, beginnings } in within {
@@ -65,7 +66,8 @@ impl Looking<'_> {
         Ok(Some(places))
     }
 
-    /// The records that were updated within the range of `_updated_at`; `None` when there are more than a page looks at.
+    /// The ids of the records that were updated within the search's range of `_updated_at`; `None` when there are more
+    /// than a page looks at.
     pub(super) async fn updated_within(&self, types: &[TypeKey]) -> Result<Option<Vec<RecordId>>, StoreError> {
         let Window { start, end } = self.search.updated_at;
         let at = |time: Option<Timestamp>, otherwise: &str| {
@@ -100,7 +102,7 @@ impl Looking<'_> {
         Ok(())
     }
 
-    /// Goes through records whose places are known, in the order of their creation.
+    /// Looks at the records with these places, in the order of their creation.
     pub(super) async fn by_place(&mut self, places: &[String]) -> Result<(), Failure> {
         let is_ahead = |place: &&String| {
             self.from.as_ref().is_none_or(|from| if self.descending { *place < from } else { *place > from })
@@ -136,8 +138,8 @@ impl Looking<'_> {
         Ok(())
     }
 
-    /// Takes a record to the page if it matches. Answers whether the page is done; then it is known where to go on, if anything is left
-    /// after a record that is not the last.
+    /// Looks at a record, and takes it to the page if it matches. Answers whether the page is done; then it is known
+    /// where to go on, if anything is left after a record that is not the last.
     pub(super) async fn take(&mut self, place: String, record: ObjectRecord, is_last: bool) -> Result<bool, Failure> {
         if self.is_beyond(&record) {
             self.ahead = None;
@@ -163,7 +165,7 @@ impl Looking<'_> {
         Ok(is_done)
     }
 
-    /// Goes through lists that have the order of the search together.
+    /// Looks at the records of lists that have the order of the search, merging the lists.
     pub(super) async fn in_order(&mut self, types: &[TypeKey], lists: &[Listed]) -> Result<(), Failure> {
         let from = self.from.clone().or_else(|| self.edge());
         let by = self.search.sort.by;
@@ -193,7 +195,7 @@ impl Looking<'_> {
         }
     }
 
-    /// The span of the time by which the search is sorted.
+    /// The range of the time by which the search is sorted.
     pub(super) const fn window(&self) -> Window {
         match self.search.sort.by {
             SortBy::CreatedAt => self.search.created_at,
@@ -201,7 +203,7 @@ impl Looking<'_> {
         }
     }
 
-    /// The place where that span begins, in the order of reading.
+    /// The place at which that range begins, in the order of reading.
     pub(super) fn edge(&self) -> Option<String> {
         let Window { start, end } = self.window();
         let (by, lowest) = (self.search.sort.by, RecordId::from_bytes([0; 16]));
@@ -212,7 +214,7 @@ impl Looking<'_> {
         if self.descending { end.map(before) } else { start.and_then(|at| after_all_before(by, at)) }
     }
 
-    /// Whether neither this record, nor any that is read after it, is within that span.
+    /// Whether this record is behind that range in the order of reading, so that all later ones are too.
     pub(super) fn is_beyond(&self, record: &ObjectRecord) -> bool {
         let Window { start, end } = self.window();
         let at = match self.search.sort.by {
@@ -245,7 +247,8 @@ impl Looking<'_> {
         Ok(())
     }
 
-    /// Adds those that match, and are ahead of where the page begins, to `matching`: no more of them than a page has.
+    /// Adds the records that match, and come after the place where the page begins, to `matching`: no more of them than
+    /// a page has.
     pub(super) async fn match_all(
         &mut self,
         records: Vec<ObjectRecord>,
@@ -271,7 +274,7 @@ impl Looking<'_> {
         records.sort_by(|(left, _), (right, _)| if self.descending { right.cmp(left) } else { left.cmp(right) });
     }
 
-    /// Cuts the page out of what matches.
+    /// Cuts the page out of all records that match.
     pub(super) fn cut(&mut self, mut matching: Vec<(String, ObjectRecord)>) {
         self.sort(&mut matching);
         for (place, record) in matching {
@@ -285,7 +288,7 @@ impl Looking<'_> {
         }
     }
 
-    /// Where a record stands in the order of the search.
+    /// The place of a record in the order of the search.
     pub(super) fn place_of(&self, record: &ObjectRecord) -> String {
         place_of(record, self.search.sort.by)
     }

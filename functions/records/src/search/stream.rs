@@ -13,7 +13,7 @@ use store::page::PageQuery;
 use super::{Listed, object, place_of};
 use crate::paging::PAGE_BYTES;
 
-/// The records of one list on their way.
+/// A reader of one list of records, a page at a time.
 pub(super) struct Stream<'search> {
     pub(super) key: &'search TypeKey,
     pub(super) listed: &'search Listed,

@@ -1,4 +1,4 @@
-//! Which way a search goes: by id, through an index, by last update, or through the types in order.
+//! The choice of how a search finds records: by id, through an index, by last update, or through the types in order.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,9 @@ use wire::Failure;
 use super::{ENTRIES_SORTED, Looking, ROWS_LOOKED_AT, TYPES};
 use crate::object_records::READ_AT_ONCE;
 
-/// How the records that can match are come by.
+/// A way to find the records that can match.
 pub(super) struct Way {
-    /// Of which they can be.
+    /// The types whose records can match.
     pub(super) types: Vec<TypeKey>,
     /// The path of the attribute whose index is used, or `_updated_at`.
     pub(super) index: Option<String>,
@@ -24,21 +24,21 @@ pub(super) struct Way {
 
 pub(super) enum Route {
     Ids(Vec<RecordId>),
-    /// Lists that have the order of the search, each of one of the types.
+    /// Lists in the order of the search, each of the records of one type.
     InOrder(Vec<Listed>),
-    /// Places of records in the order of their creation, in no order.
+    /// Places of records in the order of their creation; the places themselves are unordered.
     Places(Vec<String>),
-    /// Everything of the types, which is not in the order of the search.
+    /// All records of the types, which have to be sorted.
     Sorted,
 }
 
 /// A list of records of one type.
 pub(super) enum Listed {
-    /// All of them, by creation.
+    /// All records, by creation.
     Everything,
-    /// Those with entries in the index of this slot that begin so, by creation.
+    /// The records whose entries in the index of this slot begin with one of `beginnings`, by creation.
     Indexed { slot: usize, beginnings: Vec<String> },
-    /// All of them, by update.
+    /// All records, by last update.
     Updates,
 }
 
@@ -95,7 +95,7 @@ impl Way {
         Ok(Self { types, index: None, route })
     }
 
-    /// The way through indexes, if it is short enough.
+    /// Finds the way through indexes; `None` when it would be too long.
     pub(super) async fn through(looking: &Looking<'_>, plan: IndexPlan) -> Result<Option<Self>, StoreError> {
         let by = looking.search.sort.by;
         Ok(match plan {

@@ -1,4 +1,4 @@
-//! What a write of one record has come to, and how that is answered.
+//! The outcome of a write of one record, and its answer.
 
 use axum::response::{IntoResponse, Response};
 use domain::plan::decide::Write;
@@ -7,7 +7,7 @@ use http::StatusCode;
 use http::header::LOCATION;
 use wire::{BASE, Data};
 
-/// A record of either kind, as it is answered.
+/// A record of either kind, as an answer shows it.
 pub(super) enum Record {
     Object(ObjectRecord),
     Relationship(RelationshipRecord),
@@ -23,9 +23,9 @@ impl Record {
     }
 }
 
-/// What a request has done, by itself or when it was sent before.
+/// The write that a request has made, now or when it was sent before.
 pub(super) struct Applied {
-    /// As it was written; `None` when it was deleted.
+    /// The record as it was written; `None` when it was deleted.
     pub(super) record: Option<Record>,
     pub(super) created: bool,
 }

@@ -1,10 +1,11 @@
-//! Results as a table that a spreadsheet opens.
+//! Results as CSV, for spreadsheets.
 
 use domain::plan::{Entry, Outcome};
 
 const HEADER: &str = "position,client_ref,success,id,code,title,detail\r\n";
 
-/// A row for each item, as RFC 4180 has it. An item with several errors has the code and the title of the first, and the details of all.
+/// Writes a row for each item, as RFC 4180 has it. An item with several errors has the code and the title of the first,
+/// and the details of all.
 /// With the header only where the table begins, so that pages can be put one after the other.
 ///
 /// What a client wrote may begin with a character that makes a spreadsheet take it for a formula, and run it. Such a cell begins with an

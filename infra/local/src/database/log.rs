@@ -1,4 +1,4 @@
-//! When what was written is safe from a power cut.
+//! Durability of the database: no answer leaves it before what was written is safe from a power cut.
 //!
 //! SQLite appends each commit to a log, its WAL, and by itself would make the disk write it out each time: once for each record of a batch.
 //! Here it does not. Instead no answer leaves the database while the log has anything that the disk may not have: one thread makes the disk
@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::turns::Answer;
 
-/// The log of a database in a file. Ends, with its thread, when it is dropped.
+/// The log of a database in a file. It ends, with its thread, when it is dropped.
 pub(super) struct Log {
     shared: Arc<Shared>,
 }
@@ -42,7 +42,7 @@ struct Waiting {
 }
 
 impl Log {
-    /// The log of the database in the file at `path`.
+    /// Watches the log of the database in the file at `path`.
     ///
     /// # Errors
     /// When there can be no thread for it.
@@ -64,13 +64,13 @@ impl Log {
         Ok(Self { shared })
     }
 
-    /// Notes that the database is about to be asked for something that may write, until what comes back is dropped.
+    /// Notes that the database is about to carry out a request that may write, until the returned value is dropped.
     pub(super) fn writing(&self) -> Writing<'_> {
         self.shared.writing.fetch_add(1, Ordering::SeqCst);
         Writing(&self.shared)
     }
 
-    /// Answers once the disk has what was written so far.
+    /// Gives an answer once the disk has what was written so far.
     pub(super) fn answer(&self, answer: Answer) {
         let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.is_broken {
@@ -84,7 +84,7 @@ impl Log {
     }
 }
 
-/// A request that may write, while it is with the database.
+/// A note that a request which may write is with the database; it is removed when this is dropped.
 pub(super) struct Writing<'log>(&'log Shared);
 
 impl Drop for Writing<'_> {

@@ -1,8 +1,8 @@
-//! In which order requests have their turn.
+//! The order in which requests reach the database.
 //!
-//! SQLite lets one in at a time, and a job of 10,000 items brings hundreds. So whoever waits for an answer goes first, then what
-//! a chunk asks besides its records, then the batches of records: a request of a person waits for the one that is running and no more,
-//! and a small job of one account is not kept by a large one of another.
+//! SQLite lets one in at a time, and a job of 10,000 items brings hundreds. So requests of persons who wait for an
+//! answer go first, then small requests of chunks, then batches of records: a person's request waits for no more than
+//! the one that is running, and a small job of one account is not kept waiting by a large one of another.
 
 use std::collections::VecDeque;
 use std::io;
@@ -26,12 +26,12 @@ const LEAST_SHARE: u32 = 16;
 /// A batch of records: requests with more bytes than this. One statement and what belongs to it have some hundred.
 const BATCH_BYTES: usize = 4 * 1024;
 
-/// On whose behalf the database is asked.
+/// On whose behalf a request is made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Asker {
-    /// Somebody who waits for an answer.
+    /// A person, who waits for an answer.
     Person,
-    /// A function that consumes a queue, or runs by the clock.
+    /// A function that consumes a queue, or runs by a schedule.
     Worker,
 }
 
@@ -42,7 +42,7 @@ struct Request {
     to: oneshot::Sender<(u16, String)>,
 }
 
-/// An answer that is to be given.
+/// An answer that is ready, with where it goes.
 pub(super) struct Answer {
     status: u16,
     body: String,
@@ -56,12 +56,12 @@ impl Answer {
         (Self { status, body: body.to_owned(), to }, given)
     }
 
-    /// Who asked may have gone.
+    /// Gives the answer; who asked may have gone.
     pub(super) fn give(self) {
         drop(self.to.send((self.status, self.body)));
     }
 
-    /// Says in its place that nobody knows what came of the request.
+    /// Gives, in its place, the answer that the outcome of the request is not known.
     pub(super) fn refuse(self) {
         drop(self.to.send((500, r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#.to_owned())));
     }
@@ -105,13 +105,14 @@ struct Shared {
     arrived: Condvar,
 }
 
-/// The threads that ask the database, and who waits for them. They end with it, or before.
+/// The threads that ask the database, and the requests that wait for them. The threads end when this is dropped, or at
+/// [`end`](Self::end).
 pub(super) struct Turns {
     shared: Arc<Shared>,
 }
 
 impl Turns {
-    /// Starts the threads. With a log, what is answered is safe from a power cut.
+    /// Starts the threads. With a log, no answer is given before it is safe from a power cut.
     ///
     /// # Errors
     /// When there can be no threads.
@@ -127,7 +128,7 @@ impl Turns {
         Ok(Self { shared })
     }
 
-    /// Asks, and answers with a status and a body when the request has had its turn. `None` when the database has ended.
+    /// Carries out a request in its turn, and answers with a status and a body; `None` when the database has ended.
     pub(super) async fn ask(&self, asker: Asker, target: String, body: Bytes) -> Option<(u16, String)> {
         let (to, answered) = oneshot::channel();
         let is_batch = body.len() > BATCH_BYTES;
@@ -147,7 +148,8 @@ impl Turns {
         answered.await.ok()
     }
 
-    /// Ends the threads once what they are at is done. Whoever waits, or asks later, is told that the database has ended.
+    /// Ends the threads after the requests that they are at. Requests that wait, or come later, are told that the
+    /// database has ended.
     pub(super) fn end(&self) {
         let mut lines = self.shared.lines.lock().unwrap_or_else(PoisonError::into_inner);
         *lines = Lines { is_over: true, ..Lines::default() };

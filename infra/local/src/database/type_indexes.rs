@@ -1,4 +1,4 @@
-//! Indexes that types ask for, made when the first one does.
+//! Lazy creation of the indexes that types ask for: with the first type that does.
 //!
 //! On AWS an index that no row is in costs nothing. This engine looks at each of a table's indexes with each write: the six that types may ask
 //! for take a fifth more of the time of a record, so who has no use for them does without.
@@ -15,19 +15,19 @@ use super::ask;
 /// What a write of a type with indexes has in its body, by whichever request it is made. The SDK escapes no name.
 const MARKS: [&str; 2] = [r#""x_indexes":{"#, r#"":indexes":{"#];
 
-/// The indexes of one table.
+/// The indexes that types ask for, of one table, and whether they exist.
 pub(super) struct TypeIndexes {
     table: String,
     are_there: AtomicBool,
 }
 
 impl TypeIndexes {
-    /// Those of the table of records with this name.
+    /// Makes the value for the table of records with this name.
     pub(super) fn of(table: String) -> Self {
         Self { table, are_there: AtomicBool::new(false) }
     }
 
-    /// Makes them, if they are missing and this request is the first of a type that asks for some.
+    /// Makes the indexes, if they are missing and this request is the first to write a type that asks for some.
     ///
     /// # Errors
     /// When the database refuses.

@@ -1,4 +1,4 @@
-//! Which message comes next: the part of the queue that needs neither a file nor a clock.
+//! The order of messages: the part of the queue that needs neither a file nor a clock.
 //!
 //! The index knows every message of one lane by its row, but not its body. A message is either waiting or in flight;
 //! whatever is in flight comes back when its visibility ends, unless it is removed before.
@@ -12,23 +12,24 @@ use domain::time::Timestamp;
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(super) struct RowId(pub(super) i64);
 
-/// What the index knows of one message.
+/// A message, as the index keeps it: without its body.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     /// The account, as `MessageGroupId` names it.
     pub(super) group: Arc<str>,
     /// How often the message has been handed out.
     pub(super) receives: u32,
-    /// How often the process died while it was.
+    /// How often the process died while the message was in flight.
     pub(super) deaths: u32,
     state: State,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
-    /// May be handed out. Leaves by [`Index::take`].
+    /// The message may be handed out. Left by [`Index::take`].
     Waiting,
-    /// Handed out; comes back at this time. Leaves by [`Index::bring_back`], [`Index::release`] or [`Index::remove`].
+    /// The message was handed out; it comes back at this time. Left by [`Index::bring_back`], [`Index::release`] or
+    /// [`Index::remove`].
     InFlight(Timestamp),
 }
 
@@ -39,12 +40,12 @@ impl Entry {
 }
 
 impl Entry {
-    /// As it is after the process died so often with it.
+    /// The same message after the process died so often with it.
     pub(super) fn after_deaths(self, deaths: u32) -> Self {
         Self { deaths, ..self }
     }
 
-    /// How often it was handed out and failed, or was lost, by itself: the process lived.
+    /// How often it was handed out and failed, or was lost, while the process lived.
     pub(super) const fn failures(&self) -> u32 {
         self.receives.saturating_sub(self.deaths)
     }
@@ -62,7 +63,7 @@ struct Group {
 /// A place in the order in which groups are served: fewest in flight first, then the one that waited longest.
 type Turn = (usize, u64, Arc<str>);
 
-/// Every message of one lane, and whose turn it is.
+/// An index of all messages of one lane, by whose turn it is.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     entries: HashMap<RowId, Entry>,
@@ -75,7 +76,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Adds a message, or puts back one that [`remove`](Self::remove) gave, in the state it was in.
+    /// Adds a message, or puts back one that [`remove`](Self::remove) returned, in the state it was in.
     pub(super) fn add(&mut self, row: RowId, entry: Entry) {
         let state = entry.state;
         self.change_group(&entry.group.clone(), |group| match state {
@@ -94,8 +95,8 @@ impl Index {
         self.entries.get(&row)
     }
 
-    /// Hands out one message until `until`: the oldest of the group with the fewest in flight, so that an account
-    /// that keeps the consumers busy waits behind one that does not.
+    /// Hands out one message until `until`: the oldest of the group with the fewest in flight, so that an account that
+    /// keeps the consumers busy waits behind one that does not.
     pub(super) fn take(&mut self, until: Timestamp) -> Option<RowId> {
         let (_, _, name) = self.turns.first()?.clone();
         let row = *self.groups.get(&name)?.waiting.first()?;
@@ -114,7 +115,7 @@ impl Index {
         Some(row)
     }
 
-    /// Undoes a [`take`](Self::take) that could not be written down.
+    /// Undoes a [`take`](Self::take) that could not be committed.
     pub(super) fn release(&mut self, row: RowId) {
         self.come_back(row);
         if let Some(entry) = self.entries.get_mut(&row) {
@@ -137,7 +138,7 @@ impl Index {
         Some(entry)
     }
 
-    /// Lets every message whose visibility has ended wait again, and names them.
+    /// Makes every message whose visibility timeout has ended wait again, and names them.
     pub(super) fn bring_back(&mut self, now: Timestamp) -> Vec<RowId> {
         let mut back = Vec::new();
         while let Some(&(until, row)) = self.returns.first()
@@ -157,7 +158,7 @@ impl Index {
         self.returns.len()
     }
 
-    /// When the next message in flight comes back.
+    /// The time at which the next message in flight comes back.
     pub(super) fn next_return(&self) -> Option<Timestamp> {
         self.returns.first().map(|(until, _)| *until)
     }

@@ -1,4 +1,4 @@
-//! The queue's file: one table, spelled here only.
+//! The queue's file: one table, whose SQL is in this module only.
 //!
 //! Bodies are kept compressed: a request of 50 KB may hold 32 MiB of items that are all alike, and a thousand such jobs may wait.
 
@@ -44,7 +44,7 @@ const SINCE_LAYOUT_3: &str = "
     ALTER TABLE messages ADD COLUMN hold INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE messages ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0";
 
-/// What `hold` says of a message: that it waits, that it is handed out, that it was when the process died.
+/// Values of `hold`: the message waits, is handed out, or was handed out when the process died.
 const WAITING: i64 = 0;
 const HELD: i64 = 1;
 const SUSPECT: i64 = 2;
@@ -55,7 +55,7 @@ const COMPRESSION: i32 = 1;
 /// No message is longer: SQS takes 1 MiB.
 const MOST_BODY_BYTES: usize = 1024 * 1024;
 
-/// A message as it stands in the file when the queue is opened. Nothing is in flight then: whoever held it is gone.
+/// A message that the file holds when the queue is opened. None is in flight then: whoever held one is gone.
 pub(super) struct Kept {
     pub(super) row: RowId,
     pub(super) lane: Lane,
@@ -134,8 +134,8 @@ fn unpack(packed: &[u8]) -> rusqlite::Result<String> {
     String::from_utf8(body).map_err(|error| failed(Box::new(error)))
 }
 
-/// Every message. Whatever was handed out of the main lane was so when the last process ended, and it has died with it once more;
-/// a dead letter is left where it is however often it is handed out.
+/// Reads every message. One of the main lane that is marked as handed out was so when the last process ended, and
+/// counts one death more; a dead letter stays where it is however often it is handed out.
 pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Kept>> {
     connection.execute(
         "UPDATE messages SET hold = ?1, deaths = deaths + 1 WHERE hold = ?2 AND lane = ?3",
@@ -196,7 +196,7 @@ pub(super) fn receive(transaction: &Transaction<'_>, row: RowId, now: Timestamp)
         .optional()
 }
 
-/// Notes that a message is no longer handed out: its visibility has ended.
+/// Notes that a message is no longer handed out: its visibility timeout has ended.
 pub(super) fn let_go(transaction: &Transaction<'_>, row: RowId) -> rusqlite::Result<()> {
     transaction.prepare_cached("UPDATE messages SET hold = ?2 WHERE row = ?1")?.execute(params![row.0, WAITING])?;
     Ok(())

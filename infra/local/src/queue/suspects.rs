@@ -1,4 +1,4 @@
-//! Messages that were in flight when the process died: one of them may be why.
+//! Suspects: messages that were in flight when the process died, one of which may be why.
 //!
 //! Its neighbours are not to blame, and nobody can tell them apart. So none of those receives counts towards the dead letters, and
 //! each of them is handed out alone the next time: nothing else is in flight then. What dies alone is likely to be the cause, so
@@ -23,7 +23,7 @@ fn not_before(start: Timestamp, deaths: u32) -> Timestamp {
     start.plus_millis((u64::from(deaths.saturating_sub(1)) * LONGER_MILLIS).min(LONGEST_MILLIS))
 }
 
-/// The suspects of the main lane.
+/// The suspects of the main lane, waiting or handed out.
 #[derive(Debug, Default)]
 pub(super) struct Suspects {
     entries: HashMap<RowId, Entry>,
@@ -33,25 +33,25 @@ pub(super) struct Suspects {
     in_flight: Option<(Timestamp, RowId)>,
 }
 
-/// Who may be handed out next.
+/// A decision of what may be handed out next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Turn {
-    /// This one, alone.
+    /// This suspect, alone.
     Suspect(RowId),
-    /// Nobody: a suspect is handed out, or waits until nothing else is.
+    /// Nothing: a suspect is handed out, or waits until nothing else is.
     Nobody,
-    /// Whoever is no suspect.
+    /// Any message that is no suspect.
     Others,
 }
 
 impl Suspects {
-    /// Adds one that was found when the process started.
+    /// Adds a suspect that was found when the process started.
     pub(super) fn add(&mut self, row: RowId, entry: Entry, start: Timestamp) {
         self.waiting.insert((not_before(start, entry.deaths), row));
         self.entries.insert(row, entry);
     }
 
-    /// Whose turn it is, when so many others are in flight.
+    /// Decides what may be handed out next, when so many other messages are in flight.
     pub(super) fn turn(&self, now: Timestamp, others_in_flight: usize) -> Turn {
         match self.waiting.first() {
             _ if self.in_flight.is_some() => Turn::Nobody,
@@ -62,7 +62,7 @@ impl Suspects {
         }
     }
 
-    /// Hands it out until `until`.
+    /// Hands a suspect out until `until`.
     pub(super) fn take(&mut self, row: RowId, until: Timestamp) {
         self.waiting.retain(|(_, waiting)| *waiting != row);
         self.in_flight = Some((until, row));
@@ -71,7 +71,7 @@ impl Suspects {
         }
     }
 
-    /// Undoes a [`take`](Self::take) that could not be written down.
+    /// Undoes a [`take`](Self::take) that could not be committed.
     pub(super) fn release(&mut self, row: RowId, now: Timestamp) {
         self.in_flight = None;
         self.waiting.insert((now, row));
@@ -84,7 +84,7 @@ impl Suspects {
         self.entries.get(&row)
     }
 
-    /// Forgets one, whatever its state.
+    /// Forgets a suspect, whatever its state.
     pub(super) fn remove(&mut self, row: RowId) -> Option<Entry> {
         let entry = self.entries.remove(&row)?;
         self.waiting.retain(|(_, waiting)| *waiting != row);
@@ -92,7 +92,8 @@ impl Suspects {
         Some(entry)
     }
 
-    /// The one whose visibility has ended. It failed by itself and the process lives: from now on it is like any other.
+    /// Takes out the suspect whose visibility timeout has ended. It failed by itself and the process lives: from now on
+    /// it is like any other message.
     pub(super) fn bring_back(&mut self, now: Timestamp) -> Option<(RowId, Entry)> {
         let (_, row) = self.in_flight.filter(|(until, _)| *until <= now)?;
         self.remove(row).map(|entry| (row, entry))
@@ -106,7 +107,7 @@ impl Suspects {
         usize::from(self.in_flight.is_some())
     }
 
-    /// When it has to be looked again whose turn it is, if nothing else happens.
+    /// The time at which [`turn`](Self::turn) may change, if nothing else happens.
     pub(super) fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         match self.in_flight {
             Some((until, _)) => Some(until),

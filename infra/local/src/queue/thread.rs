@@ -19,7 +19,7 @@ const COMMANDS_PER_TRANSACTION: usize = 64;
 
 pub(super) type Reply<Answer> = oneshot::Sender<Result<Answer, QueueUnavailable>>;
 
-/// What the thread is asked to do. Each is answered once it is committed.
+/// A request to the queue's thread. It is answered once it is committed.
 pub(super) enum Command {
     Send { messages: Vec<Outgoing>, reply: Reply<()> },
     Receive { lane: Lane, at_most: usize, sharers: usize, reply: Reply<Vec<Received>> },
@@ -50,7 +50,7 @@ struct Buried {
     message_id: String,
 }
 
-/// Both lanes of the queue.
+/// The two lanes of the queue: its messages and its dead letters.
 pub(super) struct Lanes {
     main: Index,
     /// Of the main lane.
@@ -121,7 +121,7 @@ impl Lanes {
     }
 }
 
-/// Where those who wait for a message look.
+/// The prospects of receivers that wait for a message, by lane.
 pub(super) struct Outlooks {
     pub(super) main: watch::Sender<Outlook>,
     pub(super) dead: watch::Sender<Outlook>,
@@ -136,7 +136,7 @@ pub(super) struct QueueThread {
 }
 
 impl QueueThread {
-    /// Works until it is told to close, or until nobody is left to ask for anything.
+    /// Carries out commands until it is told to close, or until nobody is left to send any.
     pub(super) fn run(mut self, commands: &mpsc::Receiver<Command>) {
         self.publish();
         while let Ok(first) = commands.recv() {

@@ -1,4 +1,4 @@
-//! Opening what a local run keeps its data in: the data directory, the queue and the database.
+//! Opening of a local run's storage: the data directory, the queue and the database.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::data_directory::DataDirectory;
 use crate::database::{Asker, LocalDatabase};
 use crate::queue::LocalQueue;
 
-/// What is opened before the functions can start.
+/// The storage that is opened before the functions can start.
 pub(super) struct Opened {
     pub(super) data: Option<DataDirectory>,
     pub(super) queue: SendingTo,
@@ -32,7 +32,7 @@ impl Dynamodb {
         }
     }
 
-    /// The clients that lead there.
+    /// HTTP clients for the database.
     pub(super) fn http_clients(&self) -> DynamodbClients {
         match self {
             Self::Own(database) => DynamodbClients {

@@ -1,4 +1,4 @@
-//! What a local run is started with.
+//! Options of a local run.
 
 use std::path::PathBuf;
 
@@ -10,47 +10,47 @@ use crate::poller::Polling;
 use crate::queue::QueueOptions;
 use crate::source::sqs::SqsOptions;
 
-/// What a local run is started with.
+/// Options of a local run.
 #[derive(Clone)]
 pub struct LocalOptions {
-    /// `ADDRESS:PORT`; port 0 picks a free one.
+    /// The address to listen at, `ADDRESS:PORT`; port 0 picks a free one.
     pub listen: String,
     pub storage: Storage,
-    /// Where another DynamoDB is served, to be used instead of the local one.
+    /// The URL of another DynamoDB, to be used instead of the local one.
     pub endpoint_url: Option<String>,
     pub queue: QueueHome,
     pub polling: Polling,
-    /// Who may call.
+    /// The settings of authentication and rate limits.
     pub access: access::Settings,
-    /// Whose pages may call from a browser.
+    /// The origins whose pages may call from a browser.
     pub origins: AllowedOrigins,
     pub clock: Clock,
-    /// Wraps the HTTP client of each function (`accept`, `consume`, `status`, `records`, `bury`, `sweep`), and of what
-    /// stands before the routes (`access`), so that a test can see or disturb what that one asks
-    /// of AWS. Without it all share one client.
+    /// Wraps the HTTP client of each function (`accept`, `consume`, `status`, `records`, `bury`, `sweep`) and of
+    /// authentication (`access`), so that a test can see or disturb what that one asks of AWS. Without it all share one
+    /// client.
     pub http_clients: Option<HttpClients>,
 }
 
-/// Which queue the chunks of jobs go through.
+/// The queue that the chunks of jobs go through.
 #[derive(Clone, Debug)]
 pub enum QueueHome {
-    /// One in this process, kept where everything else is kept.
+    /// A queue in this process, kept where everything else is kept.
     Own(QueueOptions),
-    /// SQS, or what is served in its place. It keeps its own visibility timeout and counts of receives.
+    /// SQS, or an emulator of it. It has its own visibility timeout and counts of receives.
     Sqs(SqsOptions),
 }
 
-/// Where everything is kept.
+/// The place where all data is kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Storage {
-    /// In this process, and gone with it.
+    /// In this process, and lost when it ends.
     Memory,
     /// In files of this directory, which no other process may use meanwhile.
     Directory(PathBuf),
 }
 
 impl LocalOptions {
-    /// In memory, on a free port, with the local account.
+    /// Options for a run in memory, on a free port, with the local account.
     #[must_use]
     pub fn in_memory() -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! SQS as a source: what Lambda's event source mapping asks of it.
+//! SQS as a source of messages, with the calls that Lambda's event source mapping makes.
 
 use std::time::Duration;
 
@@ -23,11 +23,12 @@ const MOST_PER_DELETE: usize = 10;
 /// An SQS queue that the local run uses instead of its own.
 #[derive(Clone, Debug)]
 pub struct SqsOptions {
-    /// Where SQS is and who is calling.
+    /// The region and the endpoint of SQS, and the credentials.
     pub aws: AwsSettings,
-    /// The queue of chunks.
+    /// The URL of the queue of chunks.
     pub url: String,
-    /// The queue to which SQS moves what was received too often; without it nobody buries dead letters.
+    /// The URL of the dead-letter queue, to which SQS moves what was received too often; without it nobody buries dead
+    /// letters.
     pub dead_letters_url: Option<String>,
 }
 
@@ -37,12 +38,12 @@ pub struct SqsSource {
     client: Client,
     url: String,
     region: String,
-    /// As an event names the queue.
+    /// The queue's ARN, as an event names it.
     arn: String,
 }
 
 impl SqsSource {
-    /// The queue at `url` in `region`.
+    /// Makes a source of the queue at `url` in `region`.
     #[must_use]
     pub fn new(client: Client, url: String, region: String) -> Self {
         let arn = arn(&url, &region);

@@ -3,7 +3,7 @@
 use crate::limits;
 use crate::problem::{Code, Problem};
 
-/// The two kinds of records, each of which an account may have so many of.
+/// The two kinds of records: an account has a count and a limit of each.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum RecordKind {
     Object,
@@ -13,7 +13,7 @@ pub enum RecordKind {
 impl RecordKind {
     pub const ALL: [Self; 2] = [Self::Object, Self::Relationship];
 
-    /// What they are called on the wire, all of them together.
+    /// The name of the kind on the wire, in the plural.
     #[must_use]
     pub const fn plural(self) -> &'static str {
         match self {
@@ -22,14 +22,14 @@ impl RecordKind {
         }
     }
 
-    /// The problem that the account has as many as it may.
+    /// The problem (429) that an account has as many records of the kind as it may.
     #[must_use]
     pub fn over_limit(self) -> Problem {
         over_limit(self.plural())
     }
 }
 
-/// The problem that an account has as many of something as it may, as published.
+/// The problem (429) that an account has as many of something as it may, in the published words.
 #[must_use]
 pub fn over_limit(plural: &str) -> Problem {
     let detail = format!("You have exceeded the maximum number of {plural} for this account");
@@ -68,14 +68,14 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// How many more there may be of a kind.
+    /// How many more records of a kind the account may have.
     #[must_use]
     pub const fn room(&self, kind: RecordKind) -> u64 {
         self.limits.of(kind).saturating_sub(self.counts.of(kind))
     }
 }
 
-/// What an account may have where its operator said nothing.
+/// The usage of an account without records for which its operator set no limits.
 impl Default for Usage {
     fn default() -> Self {
         let limits = PerKind { objects: limits::RECORDS_PER_ACCOUNT, relationships: limits::RECORDS_PER_ACCOUNT };

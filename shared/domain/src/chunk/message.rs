@@ -1,4 +1,4 @@
-//! What travels through the queue: a chunk as text, which any worker can read.
+//! The message of a chunk: the text that travels through the queue, which any worker can read.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -12,7 +12,7 @@ use crate::job::{ChunkKey, JobId, JobKey, Operation};
 use crate::problem::{Code, Problem};
 use crate::request::item::client_ref;
 
-/// One element of `data` on its way.
+/// One item of a chunk.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ChunkItem<'json> {
     /// Its index in `data`, and in `results`.
@@ -22,11 +22,12 @@ pub struct ChunkItem<'json> {
     pub client_ref: Option<Cow<'json, str>>,
 }
 
+/// The content of an item in a chunk.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Content<'json> {
     /// Raw JSON that [`Item::parse`](crate::request::item::Item::parse) reads.
     Raw(Cow<'json, str>),
-    /// Known to fail already: only its result travels.
+    /// The problem of an item that is known to fail already: only its result travels.
     Refused(Problem),
 }
 
@@ -42,7 +43,7 @@ pub struct Chunk<'json> {
     pub total: u32,
     /// The chunk that goes on with the same record, to be sent once this one is recorded.
     pub then: Option<u32>,
-    /// Nothing of it is to be written: see [`crate::job::JobOptions::validate_only`].
+    /// Whether nothing of the chunk is to be written: see [`crate::job::JobOptions::validate_only`].
     pub validate_only: bool,
     pub items: Vec<ChunkItem<'json>>,
 }
@@ -86,19 +87,19 @@ struct Spelled<'json> {
 }
 
 impl<'json> Chunk<'json> {
-    /// What names its job.
+    /// The key of the chunk's job.
     #[must_use]
     pub const fn job_key(&self) -> JobKey<'_> {
         self.job.of(&self.account)
     }
 
-    /// What names it, wherever something of it is kept.
+    /// The key of the chunk.
     #[must_use]
     pub const fn key(&self) -> ChunkKey<'_> {
         self.job_key().chunk(self.index)
     }
 
-    /// The message: JSON that SQS carries as it is.
+    /// The chunk as a message: JSON that SQS carries unchanged.
     #[must_use]
     pub fn to_message(&self) -> String {
         let raw_bytes: usize = self.items.iter().map(cost).sum();
@@ -160,6 +161,8 @@ impl<'json> Chunk<'json> {
         carried_by_sqs(text.into()).into_owned()
     }
 
+    /// Reads a chunk from its message.
+    ///
     /// # Errors
     /// When the message is no chunk of a version this code knows.
     pub fn from_message(message: &'json str) -> Result<Self, UnreadableChunk> {

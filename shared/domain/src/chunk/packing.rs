@@ -12,11 +12,11 @@ use crate::types::TypesMade;
 
 use super::message::{Chunk, ChunkItem, Content, carried_by_sqs, cost};
 
-/// How much a chunk may hold.
+/// Limits on what one chunk may hold.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Packing {
     pub items: usize,
-    /// Of its items' text, about.
+    /// Bytes of its items' text, approximately.
     pub bytes: usize,
 }
 
@@ -33,13 +33,13 @@ impl Packing {
     }
 }
 
-/// A request as it travels.
+/// A request, packed into chunks.
 #[derive(Debug)]
 pub struct Packed<'body> {
     pub chunks: Vec<Chunk<'body>>,
     /// The types whose records its items may make.
     pub makes: TypesMade,
-    /// What every `client_ref` takes, as they stand in an answer.
+    /// Bytes that all `client_ref`s of the request take in an answer.
     pub refs_bytes: usize,
 }
 

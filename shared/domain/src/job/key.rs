@@ -1,16 +1,16 @@
-//! What names a job and a chunk wherever they are kept, sent and asked for.
+//! Keys that name a job or a chunk wherever it is stored, sent or asked for.
 
 use crate::account::AccountId;
 use crate::job::JobId;
 
-/// A job of an account: no account has the job of another, whatever its id.
+/// The key of a job: its account and its id, so that no account can name the job of another.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct JobKey<'account> {
     pub account: &'account AccountId,
     pub id: JobId,
 }
 
-/// A chunk of a job.
+/// The key of a chunk: its job and its index.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct ChunkKey<'account> {
     pub job: JobKey<'account>,

@@ -1,9 +1,9 @@
-//! What a job does with its items: its type and action.
+//! The operation of a job: what it does with its items, as its `type` and `action` say.
 
 use crate::account::usage::RecordKind;
 use crate::problem::{Problem, quoted};
 
-/// The pairs of `type` and `action` that a job may have: the contract's table, a row each.
+/// The pairs of `type` and `action` that a job may have: all that the API has, one variant each.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Operation {
     /// `resources` `post`
@@ -49,7 +49,7 @@ impl Operation {
         }))
     }
 
-    /// The kind of record that it is about.
+    /// The kind of record that the operation acts on.
     #[must_use]
     pub const fn kind(self) -> RecordKind {
         match self {
@@ -62,7 +62,7 @@ impl Operation {
         }
     }
 
-    /// Whether an item of it may make a record.
+    /// Whether an item of the operation may make a record.
     #[must_use]
     pub const fn may_make(self) -> bool {
         match self {
@@ -73,13 +73,13 @@ impl Operation {
         }
     }
 
-    /// The `type` member.
+    /// The `type` member of a job with this operation.
     #[must_use]
     pub const fn job_type(self) -> &'static str {
         self.kind().plural()
     }
 
-    /// The `action` member.
+    /// The `action` member of a job with this operation.
     #[must_use]
     pub const fn action(self) -> &'static str {
         match self {

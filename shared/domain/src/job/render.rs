@@ -4,7 +4,8 @@ use crate::job::Job;
 use crate::plan::{Entry, Outcome, Plan, append};
 use crate::problem::Problem;
 
-/// `{"data":{…}}` of one job. `plans` are the results of its chunks, in any order; none where it shows no results.
+/// The JSON `{"data":{…}}` of one job. `plans` are the results of its chunks, in any order; empty where the job shows
+/// no results.
 ///
 /// An item without an entry (its chunk was given up before any worker agreed on it) shows a failed result that says so.
 #[must_use]

@@ -1,6 +1,6 @@
-//! Where a job stands.
+//! The status of a job.
 
-/// Where a job stands.
+/// The status of a job.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum JobStatus {
     /// Nothing has started. Left to `Processing` by the first chunk, to `Aborted` by the client, to `Failed` by the

@@ -15,18 +15,18 @@ use crate::record::RecordId;
 use crate::record::applied::AppliedWrites;
 use crate::time::Timestamp;
 
-/// What a row says of the writes that were made to it.
+/// The version and the marks of a row: what it tells of the writes that were made to it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Footprint {
     Row {
         version: u64,
         applied: AppliedWrites,
     },
-    /// There is a row, and it is not as this code writes it.
+    /// There is a row, but not in a form that this code can read.
     Unreadable,
 }
 
-/// How an agreed write stands.
+/// The standing of an agreed write: whether it was made, and whether it still can be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Standing {
     /// The row carries its mark.
@@ -49,7 +49,7 @@ pub fn agreed_writes(plan: &Plan) -> BTreeMap<RecordId, u64> {
     successes.collect()
 }
 
-/// How the write that the workers of a chunk of `job` agreed on stands, given the row that is there now.
+/// The standing of the write that the workers of a chunk of `job` agreed on, given the row that is there now.
 #[must_use]
 pub fn standing(job: JobId, plan: &Plan, base: u64, row: Option<&Footprint>, now: Timestamp) -> Standing {
     let (version, applied) = match row {
@@ -72,7 +72,7 @@ pub fn standing(job: JobId, plan: &Plan, base: u64, row: Option<&Footprint>, now
     Standing::Impossible
 }
 
-/// The last plan of a chunk.
+/// Makes the last plan of a chunk, which closes it.
 ///
 /// `plan` is what its workers have agreed, if anything; `standings` is how each of the [`agreed_writes`] stands, where one
 /// that is missing or open counts as unknown; `chunk` is the message, where there is one to tell which other items the

@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 use crate::types::indexes::{Entries, Held};
 use crate::types::{ObjectType, RelationshipType, TypeKey};
 
-/// What the items of a job are decided against.
+/// The inputs, besides rows, by which the items of a job are decided.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'types> {
     pub account: &'types AccountId,
@@ -30,7 +30,7 @@ pub struct Context<'types> {
     pub types: &'types Types,
     /// The positions of all items that are handled together, the job's chunk, in order.
     pub positions: &'types [u32],
-    /// How much of what is wrong with an item its result can hold.
+    /// How many bytes the result of one item may take.
     pub budget: Budget,
 }
 
@@ -60,16 +60,18 @@ pub struct Step<'json> {
     pub agreed: Agreed,
 }
 
-/// Whether an item's outcome is open.
+/// The outcome that workers have agreed on for an item, if any.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Agreed {
     /// No worker has decided it.
     Nothing,
-    /// It fails: final.
+    /// The item fails: final.
     Failure,
-    /// It fails as its record was after an item before it, which succeeds. Where that one is decided anew, so is this.
+    /// The item fails, judged on its record as an earlier item leaves it, which succeeds. Where that one is decided
+    /// anew, so is this.
     FailureAfter,
-    /// It succeeds by a write that depends on this version. While the row stands there, the write may be under way.
+    /// The item succeeds by a write that depends on this version. While the row stands there, the write may be under
+    /// way.
     Success { base: u64 },
 }
 
@@ -81,10 +83,10 @@ impl Agreed {
     }
 }
 
-/// What a group does.
+/// The decision on a group: the outcomes of its items, and the write that applies them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Decision {
-    /// The outcome of every item that is not left as it was agreed to fail, by position.
+    /// The outcomes of the items, by position, without those whose agreed failure stands.
     pub outcomes: Vec<(u32, Outcome)>,
     /// The one write that applies all its successes; `None` when there is nothing (more) to write.
     pub write: Option<Write>,
@@ -94,9 +96,9 @@ pub struct Decision {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Write {
     pub id: RecordId,
-    /// The version that must stand there: 0 for no row at all.
+    /// The version that the row must have: 0 for no row at all.
     pub base: u64,
-    /// What stands there now.
+    /// What the write replaces.
     pub before: Before,
     pub row: Row,
     /// Changes to how many relationships the ends have, to be made together with the write.
@@ -133,7 +135,7 @@ impl Write {
         Self { id: self.id, base: self.row.version, before, row, links: links.collect() }
     }
 
-    /// By how many records the account grows with it.
+    /// Growth of the account through the write: 1, 0 or -1 records.
     #[must_use]
     pub const fn growth(&self) -> i64 {
         match (&self.row.state, self.before) {
@@ -145,8 +147,8 @@ impl Write {
 }
 
 impl Decision {
-    /// What is decided where the account has no room for the record that this would make: what would have succeeded fails for
-    /// that, and so does what was judged after it.
+    /// The decision where the account has no room for the record that this one would make: what would have succeeded
+    /// fails for that, and so does what was judged after it.
     #[must_use]
     pub fn without_room(self, kind: RecordKind) -> Self {
         let first = self.outcomes.iter().position(|(_, outcome)| outcome.is_success()).unwrap_or(self.outcomes.len());
@@ -181,10 +183,11 @@ impl Before {
     }
 }
 
-/// One end of a relationship that is made or deleted.
+/// A change of how many relationship records have one record as an end, when one of them is made or deleted.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LinkChange {
     pub end: RecordId,
+    /// 1 or -1.
     pub change: i64,
 }
 

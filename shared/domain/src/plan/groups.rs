@@ -1,4 +1,4 @@
-//! The items of a chunk, those of one record together.
+//! Grouping the items of a chunk by the record that each touches.
 
 use std::collections::HashMap;
 
@@ -16,13 +16,13 @@ pub struct Group<'chunk> {
     pub steps: Vec<Step<'chunk>>,
 }
 
-/// Items by position.
+/// Items, each with its position.
 pub type Items<'chunk> = Vec<(u32, Item<'chunk>)>;
 
 /// Outcomes, by position, of items that fail whatever the records are.
 pub type Refused = Vec<(u32, Outcome)>;
 
-/// The items of a chunk that can be read, and the others.
+/// Reads the items of a chunk: those that can be read, and the outcomes of the others.
 #[must_use]
 pub fn items<'chunk>(chunk: &'chunk Chunk<'_>) -> (Items<'chunk>, Refused) {
     let mut items = Vec::with_capacity(chunk.items.len());

@@ -1,4 +1,4 @@
-//! What came of an item, how it is kept, and how it is shown.
+//! The outcome of an item, how it is shown, and how much of it an answer can hold.
 
 use serde::Serialize;
 
@@ -6,12 +6,13 @@ use crate::limits;
 use crate::problem::Problem;
 use crate::record::RecordId;
 
-/// What came of one item.
+/// The outcome of one item.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
     /// It was applied to this record.
     Success(RecordId),
-    /// It would make a record, of which nobody knows the id before it is made: only in the results of a job that validates.
+    /// The item would make a record, whose id is not known before it is made: only in the results of a job that
+    /// validates.
     WouldMake,
     /// It changed nothing, for these reasons. Never empty.
     Failure(Vec<Problem>),
@@ -66,13 +67,13 @@ pub(crate) fn append<Value: Serialize + ?Sized>(json: &mut Vec<u8>, value: &Valu
 pub struct Budget(pub(super) usize);
 
 impl Budget {
-    /// That of each item of a job of so many, none of which has a `client_ref`.
+    /// The budget of each item of a job of `total` items, none of which has a `client_ref`.
     #[must_use]
     pub fn of_job(total: u32) -> Self {
         Self::beside(total, 0, 0)
     }
 
-    /// That of each item of a job of so many, of which any may have a `client_ref`.
+    /// The budget of each item of a job of `total` items, any of which may have a `client_ref`.
     #[must_use]
     pub fn beside_refs(total: u32) -> Self {
         // What a reference takes besides its text: `,"client_ref":`, with the quotes counted as they are measured.
@@ -103,7 +104,7 @@ impl Budget {
     }
 }
 
-/// The problems of one item, as many as its result may hold. Work and memory are those of what is listed, however many are
+/// The problems of one item, as many as its result may hold. Work and memory grow with what is listed, not with what is
 /// pushed.
 #[derive(Debug)]
 pub struct Listing {
@@ -136,7 +137,8 @@ impl Listing {
         }
     }
 
-    /// What is listed. The first is cut where it alone is too long; where some are left out, the last says how many.
+    /// The listed problems. The first is cut where it alone is too long; where some are left out, the last says how
+    /// many.
     #[must_use]
     pub fn finish(self) -> Vec<Problem> {
         let Self { budget, mut taken, mut problems, mut unlisted } = self;
@@ -179,7 +181,7 @@ fn size_of(problem: &Problem) -> usize {
     size.0 + 1
 }
 
-/// What JSON takes where it stands in a function's answer: each quote and backslash is escaped once more.
+/// Bytes that JSON takes inside a function's answer, where each quote and backslash is escaped once more.
 #[must_use]
 pub fn size_in_answer(json: &[u8]) -> usize {
     let mut size = Size::default();

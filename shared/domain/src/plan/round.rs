@@ -101,7 +101,7 @@ impl<'chunk> Round<'chunk> {
         self.plan = plan;
     }
 
-    /// Knows a plan as its own: none of its writes was made by somebody else.
+    /// Takes over a plan of this worker's own: none of its writes was made by somebody else.
     pub fn know(&mut self, plan: Plan) {
         self.plan = Some(plan);
     }
@@ -117,7 +117,7 @@ impl<'chunk> Round<'chunk> {
         self.plan.as_ref().is_some_and(|plan| plan.closed)
     }
 
-    /// What the items are decided against.
+    /// The context in which the chunk's items are decided.
     #[must_use]
     pub fn context<'round>(&'round self, types: &'round Types, now: Timestamp) -> Context<'round> {
         Context {
@@ -136,7 +136,8 @@ impl<'chunk> Round<'chunk> {
         group(context, items, self.plan.as_ref())
     }
 
-    /// What comes of the items of a chunk that is not begun any more: those that would have failed whatever the records are, fail for that.
+    /// The entries of a chunk that is not begun any more: each item fails as not processed, but those in `refused` fail
+    /// for their own reason.
     #[must_use]
     pub fn not_processed(&self, refused: &Refused) -> Vec<Entry> {
         let mut outcomes: BTreeMap<u32, Outcome> =
@@ -164,7 +165,7 @@ impl<'chunk> Round<'chunk> {
         wanted
     }
 
-    /// What was read, for these groups to be decided by.
+    /// The rows that were read, in the form in which groups are decided by them.
     #[must_use]
     pub fn rows(&self, rows: HashMap<RecordId, Row>) -> Rows {
         let ends = match self.chunk.operation {
@@ -181,7 +182,8 @@ impl<'chunk> Round<'chunk> {
         Rows { rows, ends }
     }
 
-    /// The types of objects that are known only now that records were read.
+    /// The object types that have to be read before these groups can be decided, and are known only now that records
+    /// were read.
     #[must_use]
     pub fn types_to_read<'read>(&self, open: &'read [Group<'_>], rows: &'read Rows) -> Vec<&'read TypeKey> {
         match self.chunk.operation {
@@ -214,7 +216,7 @@ impl<'chunk> Round<'chunk> {
         Deciding::begin(self, context, open, rows, refused, stray)
     }
 
-    /// The plan that says these entries, to be put over the one that is known.
+    /// The plan with these entries, to be agreed on in place of the one that is known.
     #[must_use]
     pub fn proposal(&self, entries: Vec<Entry>, now: Timestamp) -> Plan {
         match &self.plan {
@@ -253,7 +255,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Rows of items that have no ends.
+    /// The rows for items that do not depend on the ends of relationships.
     #[must_use]
     pub fn of(rows: HashMap<RecordId, Row>) -> Self {
         Self { rows, ends: Ends::new() }

@@ -190,6 +190,23 @@ fn names_of_items_and_what_is_made_are_kept_in_a_plan_and_counted() {
     assert_eq!(plan.pack()[0], FORMAT_WITH_REFS);
 }
 
+/// What an entry has decides the format of a whole plan, so each is tried without others.
+#[test]
+fn each_entry_alone_reads_back() {
+    let failure = || Outcome::failure(Problem::unprocessable("no"));
+    for outcome in [Outcome::Success(id(1)), failure(), Outcome::WouldMake] {
+        for client_ref in [None, Some(""), Some("row")] {
+            for makes in [false, true] {
+                let makes = makes && outcome.is_success();
+                let entry =
+                    Entry { makes, client_ref: client_ref.map(Into::into), ..Entry::new(3, outcome.clone(), 0) };
+                let plan = Plan { entries: vec![entry], ..Plan::empty(Timestamp::default()) };
+                assert_eq!(Plan::unpack(plan.revision, plan.closed, &plan.pack()), Ok(plan));
+            }
+        }
+    }
+}
+
 #[test]
 fn a_result_repeats_the_clients_name_and_on_a_page_its_position() {
     let plan = rich();

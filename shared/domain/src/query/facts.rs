@@ -1,4 +1,4 @@
-//! What is true of every record that matches: where a planner need not look.
+//! Facts that are true of every record that matches a query, by which a planner knows where it need not look.
 //!
 //! Facts follow from comparisons that hold necessarily: beside each other, in `$and`, and in `$or` when every branch
 //! has one. Nothing is concluded from `$not`.
@@ -11,36 +11,35 @@ use super::value::Scalar;
 use crate::record::RecordId;
 
 impl Query {
-    /// The types, in lower case, of which every match has one; `None` when it may be of any. An empty set: nothing
-    /// matches.
+    /// The only types, in lower case, that a match can have; `None` when it can have any. Empty when nothing matches.
     #[must_use]
     pub fn types(&self) -> Option<BTreeSet<String>> {
         Some(texts(self.one_of(&Subject::Type)?).collect())
     }
 
-    /// The ids of which every match has one; `None` when it may have any. An empty set: nothing matches.
+    /// The only ids that a match can have; `None` when it can have any. Empty when nothing matches.
     #[must_use]
     pub fn ids(&self) -> Option<BTreeSet<RecordId>> {
         // What is no UUID is the id of no record.
         Some(texts(self.one_of(&Subject::Id)?).filter_map(|id| RecordId::parse(&id)).collect())
     }
 
-    /// The external ids, in lower case, of which every match has one; `None` when it may have any, or none. An empty
-    /// set: nothing matches.
+    /// The only external ids, in lower case, that a match can have; `None` when it can have any, or none. Empty when
+    /// nothing matches.
     #[must_use]
     pub fn external_ids(&self) -> Option<BTreeSet<String>> {
         Some(texts(self.one_of(&Subject::ExternalId)?).collect())
     }
 
-    /// The values of which every match has one as the attribute at `path` (see [`attribute_at`](super::attribute_at));
-    /// `None` when it may have any, or none. An empty set: nothing matches.
+    /// The only values that the attribute at `path` of a match can have (see [`attribute_at`](super::attribute_at));
+    /// `None` when it can have any, or none. Empty when nothing matches.
     #[must_use]
     pub fn equalities(&self, path: &str) -> Option<BTreeSet<Scalar>> {
         self.one_of(&Subject::Attribute(path.to_owned()))
     }
 
-    /// What the attribute at `path` of every match begins with, once both are [`folded`](super::folded): it is a text
-    /// then. `None` when nothing is known. Never empty.
+    /// The beginning that the attribute at `path` of every match has, once both are [`folded`](super::folded): it is a
+    /// text then. `None` when nothing is known. Never empty.
     #[must_use]
     pub fn prefix(&self, path: &str) -> Option<String> {
         prefix(&self.filter.condition, path).filter(|prefix| !prefix.is_empty())
@@ -52,7 +51,7 @@ impl Query {
 }
 
 impl Filter {
-    /// Whether it asks of some attribute, by name, what an index can tell.
+    /// Whether the filter compares some attribute, by name, in a way that an index can tell.
     pub(super) fn narrows_attributes(&self) -> bool {
         narrows(&self.condition)
     }

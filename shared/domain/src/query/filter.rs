@@ -8,7 +8,7 @@ use super::{COMPARISONS, LEVELS, VALUES_IN_LIST, kind_of};
 use crate::problem::{Problem, quoted};
 use crate::record::RecordId;
 
-/// Which records match, but for their times.
+/// The condition that a record must meet to match, apart from its times.
 ///
 /// What the documentation of the API leaves open is settled here:
 ///

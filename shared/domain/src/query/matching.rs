@@ -1,4 +1,4 @@
-//! Whether a record matches.
+//! Matching a record against a filter.
 
 use std::cmp::Ordering;
 
@@ -16,7 +16,7 @@ pub struct Candidate<'record> {
     pub external_id: Option<&'record str>,
     /// A UUID in lower case, with hyphens.
     pub id: &'record str,
-    /// An object.
+    /// The attributes, a JSON object.
     pub attributes: &'record Value,
 }
 

@@ -1,11 +1,11 @@
-//! In what order a search answers.
+//! The order of the records that a search finds.
 
 use serde_json::Value;
 
 use super::kind_of;
 use crate::problem::{Problem, quoted};
 
-/// A direction.
+/// The direction in which records are sorted by time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Order {
     /// Oldest first.
@@ -15,7 +15,7 @@ pub enum Order {
 }
 
 impl Order {
-    /// The word on the wire.
+    /// The word for the order on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -24,7 +24,7 @@ impl Order {
         }
     }
 
-    /// The order that `word` is on the wire.
+    /// The order that `word` stands for on the wire; `None` for any other word.
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
         [Self::Ascending, Self::Descending].into_iter().find(|order| order.as_str() == word)
@@ -39,7 +39,7 @@ pub enum SortBy {
 }
 
 impl SortBy {
-    /// The name on the wire.
+    /// The name of the time on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,10 +1,11 @@
-//! Which index of the records' types leads to the matches of a search at the least cost.
+//! Planning a search: which index of the records' types leads to its matches at the least cost.
 
 use super::{Query, SortBy, folded};
 use crate::types::indexes::{text_key, value_key};
 use crate::types::{Indexes, TypeKey};
 
-/// Values that an index is asked for. Each takes eight reads of its own, one for each part that a type is spread over.
+/// Most values that a search looks up in an index. Each takes eight reads of its own, one for each part that a type is
+/// spread over.
 pub const VALUES_LOOKED_UP: usize = 10;
 
 /// Lists of entries that a search goes through together, one for each value and type. Each is eight reads at the same time: 160 at most.
@@ -15,7 +16,7 @@ const LISTS_LOOKED_UP: usize = 20;
 pub enum IndexPlan {
     /// Records whose attribute has one of some values, in the order of their creation.
     Values { path: String, within: Vec<Within> },
-    /// Records whose attribute begins so, in the order of what they hold.
+    /// Records whose attribute begins with a text, in the order of what they hold.
     Prefix { path: String, within: Vec<Within> },
     /// All records of the types, in the order of their last update.
     Updates(Vec<TypeKey>),
@@ -27,12 +28,13 @@ pub struct Within {
     pub key: TypeKey,
     /// The slot of the attribute in that type.
     pub slot: usize,
-    /// What the entries begin with: one for each value, or one prefix. None: no record of any type matches.
+    /// The texts that the entries to be found begin with: one for each value, or one prefix. Empty when no record of
+    /// any type matches.
     pub beginnings: Vec<String>,
 }
 
 impl Query {
-    /// Whether an index of some attribute could help: if not, nobody needs to know which there are.
+    /// Whether some index could help the search: if not, the indexes of the types need not be known.
     #[must_use]
     pub fn asks_of_indexes(&self) -> bool {
         self.filter.narrows_attributes() || self.asks_of_updates()
@@ -43,8 +45,8 @@ impl Query {
         self.sort.by == SortBy::UpdatedAt || self.updated_at.start.is_some()
     }
 
-    /// The ways through the indexes that all of these types have, the most promising first: a few values before what begins alike before
-    /// a span of time.
+    /// The plans by indexes that all of these types have, the most promising first: a few values, then a prefix, then
+    /// the last update.
     #[must_use]
     pub fn index_plans(&self, types: &[(TypeKey, Indexes)]) -> Vec<IndexPlan> {
         let Some((_, first)) = types.first() else { return Vec::new() };

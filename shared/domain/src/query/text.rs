@@ -1,4 +1,4 @@
-//! Texts without regard to case.
+//! Comparing texts without regard to case.
 
 use std::borrow::Cow;
 
@@ -31,8 +31,8 @@ pub(super) fn lower(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// What is looked for in texts. Looking takes time in proportion to the text alone, whatever the needle (Knuth, Morris
-/// and Pratt), and copies nothing. A needle takes up to 12 bytes for each of its characters.
+/// A text to be looked for in others. Looking takes time in proportion to the text alone, whatever the needle (Knuth,
+/// Morris and Pratt), and copies nothing. A needle takes up to 12 bytes for each of its characters.
 #[derive(Clone, Debug)]
 pub(super) struct Needle {
     folded: Vec<char>,

@@ -15,7 +15,7 @@ pub enum Scalar {
 }
 
 impl Scalar {
-    /// `None` of null, an array and an object.
+    /// The scalar that a JSON value is; `None` for null, an array and an object.
     #[must_use]
     pub fn of(value: &Value) -> Option<Self> {
         Borrowed::of(value).map(|scalar| match scalar {
@@ -25,7 +25,7 @@ impl Scalar {
         })
     }
 
-    /// The same as JSON; of a number whichever way of writing it is shortest, so `1` of `1.0`.
+    /// The scalar as JSON, a number in its shortest form: `1` for `1.0`.
     #[must_use]
     pub fn to_value(&self) -> Value {
         match self {
@@ -63,7 +63,7 @@ impl<'json> Borrowed<'json> {
         }
     }
 
-    /// `None` when they are of different kinds.
+    /// Compares two scalars; `None` when they are of different kinds.
     pub(super) fn compare_alike(self, other: Borrowed<'_>) -> Option<Ordering> {
         match (self, other) {
             (Self::Boolean(one), Borrowed::Boolean(other)) => Some(one.cmp(&other)),
@@ -74,8 +74,8 @@ impl<'json> Borrowed<'json> {
     }
 }
 
-/// A number as it is, however it is written: `1` is `1.0`, and 2⁵³ + 1 is above `9007199254740992.0`, to which a float
-/// would round it.
+/// A number that compares by its exact value, however it is written: `1` is `1.0`, and 2⁵³ + 1 is above
+/// `9007199254740992.0`, to which a float would round it.
 #[derive(Clone, Copy, Debug)]
 pub struct Exact(Kept);
 

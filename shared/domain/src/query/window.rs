@@ -16,8 +16,8 @@ pub struct Window {
 }
 
 impl Window {
-    /// Reads `{"start"?, "end"?}`, which the problem calls `name`: other members are passed over, and null is as good
-    /// as absent.
+    /// Reads `{"start"?, "end"?}`. A problem calls it `name`; other members are passed over, and null is as good as
+    /// absent.
     ///
     /// A date is `2020-01-31 23:59:59.999` or RFC 3339: `T` or a blank between date and time, a fraction of any length
     /// or none, `Z` or an offset or neither, which is UTC. Times are kept in milliseconds, so a finer date counts as
@@ -41,7 +41,7 @@ impl Window {
         self.start.is_none_or(|start| start <= at) && self.end.is_none_or(|end| at < end)
     }
 
-    /// Whether it contains no time at all.
+    /// Whether the span contains no time at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match (self.start, self.end) {

@@ -1,4 +1,4 @@
-//! The writes that a record remembers, so that a redelivered item finds itself done.
+//! Marks of the writes that were applied to a record, by which a redelivered item is known to be done.
 
 use crate::job::JobId;
 use crate::limits;
@@ -40,13 +40,13 @@ impl AppliedWrites {
         Self(kept)
     }
 
-    /// Whether the write for this job that ended with this position is among them.
+    /// Whether the marks include that of the write for `job` whose last item has this position.
     #[must_use]
     pub fn contains(&self, job: JobId, position: u32) -> bool {
         self.0.iter().any(|mark| mark.job == job && mark.position == position)
     }
 
-    /// Where the writes for this job ended that are among them.
+    /// The positions in the marks of writes for `job`.
     pub fn positions_of(&self, job: JobId) -> impl Iterator<Item = u32> {
         self.0.iter().filter(move |mark| mark.job == job).map(|mark| mark.position)
     }
@@ -64,6 +64,7 @@ impl AppliedWrites {
                 >= limits::APPLIED_WRITES_KEPT_SECONDS - limits::CLOCK_MARGIN_SECONDS
     }
 
+    /// The marks as bytes, 24 for each: the job id, the position, and the seconds since the epoch.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.0.len() * MARK_BYTES);
@@ -76,6 +77,8 @@ impl AppliedWrites {
         bytes
     }
 
+    /// Reads the marks that [`to_bytes`](Self::to_bytes) made.
+    ///
     /// # Errors
     /// When the bytes are not whole marks.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, UnreadableAppliedWrites> {

@@ -1,5 +1,5 @@
-//! One element of a job's `data`, read as its operation wants it; and the same thing asked for by a request of its own, which
-//! names its record in the path or the query.
+//! Items: elements of a job's `data`, read as its operation wants them; and the same read from a request about one
+//! record, which names its record in the path or the query.
 //!
 //! Reading is shallow: the attributes stay raw JSON until a rule needs them. Accept reads items to group them by
 //! record, consume reads them again to apply them.
@@ -30,7 +30,7 @@ pub enum Item<'json> {
     Unrelate { id: RecordId },
 }
 
-/// What orders the items of one job: see [`Item::ordering_key`].
+/// The key that keeps the items of one job in order: see [`Item::ordering_key`].
 ///
 /// An external id stands here as it is, folded, and not as the id that follows from it: that takes a cryptographic hash, which was a
 /// fifth of what it took to accept a job. The items of one job name their object records in one of these two ways.
@@ -48,6 +48,8 @@ impl OrderingKey {
 }
 
 impl<'json> Item<'json> {
+    /// Reads an item as `operation` wants it.
+    ///
     /// # Errors
     /// When a member is missing, given twice or of the wrong kind, or when what it names cannot exist.
     pub fn parse(operation: Operation, raw: &'json str) -> Result<Self, Problem> {
@@ -117,7 +119,7 @@ impl<'json> Item<'json> {
     /// A deletion of the record of this type that has this external id.
     ///
     /// # Errors
-    /// When the type cannot be defined, or the external id is none.
+    /// When no type can have the key `object_type`, or no record the external id.
     pub fn delete_by_external_id(object_type: &str, external_id: &'json str) -> Result<Self, Problem> {
         Ok(Self::DeleteByExternalId {
             object_type: parse_object_type(object_type)?,
@@ -134,7 +136,7 @@ impl<'json> Item<'json> {
         Ok(Self::Unrelate { id })
     }
 
-    /// What orders items: those of one job with the same key apply one after the other, in the order given.
+    /// The key that orders items: those of one job with the same key apply one after the other, in the order given.
     ///
     /// It stands for the record that the item touches; for relationships for the source, which a one-to-one type makes
     /// unique. `None` for an item that touches a record of its own.
@@ -183,7 +185,7 @@ impl<'json> Item<'json> {
         }
     }
 
-    /// The type of the record that it is about, of whichever kind, if its operation has it name one.
+    /// The type that the item names, of objects or of relationships, if its operation has it name one.
     #[must_use]
     pub const fn type_key(&self) -> Option<&TypeKey> {
         match self {
@@ -238,19 +240,19 @@ pub fn parse_attributes(raw: &RawValue) -> Result<Value, Problem> {
     json::read("attributes", raw)
 }
 
-/// No object type has this key.
+/// The problem (404) that no object type has this key.
 #[must_use]
 pub fn object_type_not_found(key: &str) -> Problem {
     Problem::not_found(format!("Object type {} is not defined", quoted(key)))
 }
 
-/// No relationship type has this key.
+/// The problem (404) that no relationship type has this key.
 #[must_use]
 pub fn relationship_type_not_found(key: &str) -> Problem {
     Problem::not_found(format!("Relationship type {} is not defined", quoted(key)))
 }
 
-/// No `thing` has this id.
+/// The problem (404) that no `thing` has this id.
 #[must_use]
 pub fn no_such_id(thing: &str, id: &str) -> Problem {
     Problem::not_found(format!("No {thing} has the id {}", quoted(id)))
@@ -326,10 +328,10 @@ fn object_type_key(raw: Option<&RawValue>) -> Result<TypeKey, Problem> {
     parse_object_type(&string("type", raw)?)
 }
 
-/// What is no key is the key of no type.
+/// Reads the key of an object type.
 ///
 /// # Errors
-/// When no type can have this key.
+/// 404, as for a type that is not defined, when no type can have this key.
 pub fn parse_object_type(key: &str) -> Result<TypeKey, Problem> {
     TypeKey::parse(key).map_err(|_| object_type_not_found(key))
 }

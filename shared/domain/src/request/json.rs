@@ -1,4 +1,4 @@
-//! Reading a client's JSON as values: only what every reader reads alike.
+//! Reading a client's JSON as values, and refusing what two readers may read differently.
 //!
 //! A member that stands twice is one value to one reader and another to the next: a schema would check the one, and whoever
 //! reads the record would see the other. So it is refused, at any depth, and with it what nests too deep to be read again.
@@ -14,13 +14,13 @@ use crate::limits;
 use crate::problem::{Problem, quoted};
 use crate::request::members::{NoMembers, members};
 
-/// The text behind a byte order mark, which some clients put before their JSON.
+/// The body without the byte order mark that some clients put before their JSON.
 #[must_use]
 pub fn without_byte_order_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body)
 }
 
-/// Reads `raw`, which the problem calls `name`.
+/// Reads `raw` as a value. A problem calls it `name`.
 ///
 /// # Errors
 /// 422 when a member stands twice in one object, when it nests deeper than [`limits::JSON_LEVELS`], or when it holds

@@ -6,12 +6,12 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Why there are no members to be had.
+/// The reason why the members of a JSON text cannot be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NoMembers<'names> {
     #[error("this is not an object")]
     NotAnObject,
-    /// Which of the two counts is anybody's guess.
+    /// The member with this name is given more than once, so none of its values counts.
     #[error("{0} is given more than once")]
     Twice(&'names str),
 }

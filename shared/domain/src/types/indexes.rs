@@ -17,8 +17,8 @@ use crate::query::{Scalar, attribute_at, folded};
 /// How many attributes a type may have indexes of: as many indexes as the records table has for them.
 pub const SLOTS: usize = limits::INDEXED_ATTRIBUTES;
 
-/// Bytes of a value that an entry holds. With the attribute's name and the record's place it stays within the 1,024 bytes that the
-/// database takes for a sort key: 255 + 1 + 1 + 512 + 1 + 56 = 826.
+/// Most bytes of a value that an entry holds. With the attribute's name and the record's place it stays within the
+/// 1,024 bytes that the database takes for a sort key: 255 + 1 + 1 + 512 + 1 + 56 = 826.
 pub const VALUE_BYTES: usize = 512;
 
 /// Bytes of the path of an attribute that can be indexed.
@@ -93,31 +93,31 @@ impl Indexes {
         Ok(indexes)
     }
 
-    /// As it is kept.
+    /// The text in which the indexes are stored: JSON.
     #[must_use]
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// What [`to_text`](Self::to_text) made. `None` when it made no such text.
+    /// Reads the text that [`to_text`](Self::to_text) made; `None` for any other.
     #[must_use]
     pub fn of_text(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
 
-    /// Whether there is none.
+    /// Whether the type has no index.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether there is one of the last update.
+    /// Whether the type has an index of the last update.
     #[must_use]
     pub const fn has_updated_at(&self) -> bool {
         self.updated_at
     }
 
-    /// The slot of the attribute at `path`.
+    /// The slot of the attribute at `path`; `None` where it has no index.
     #[must_use]
     pub fn slot(&self, path: &str) -> Option<usize> {
         self.slots.iter().position(|slot| slot.as_deref() == Some(path))
@@ -128,7 +128,8 @@ impl Indexes {
         self.slots.iter().flatten().map(String::as_str)
     }
 
-    /// As a type shows them: whether searches use each, which they do once it is among the `filled`.
+    /// The indexes as a type shows them, each with whether searches use it, which they do once it is among the
+    /// `filled`.
     #[must_use]
     pub(super) fn shown(&self, filled: &Self) -> Vec<ShownIndex<'_>> {
         let attributes =
@@ -137,7 +138,7 @@ impl Indexes {
         attributes.chain(updated_at).collect()
     }
 
-    /// Those of these indexes that `wanted` has in the same place.
+    /// The indexes that `wanted` has, too, and in the same slot.
     #[must_use]
     pub fn kept_by(&self, wanted: &Self) -> Self {
         let mut kept = self.clone();
@@ -150,7 +151,7 @@ impl Indexes {
         kept
     }
 
-    /// Where a record with these attributes stands.
+    /// The entries of a record with these attributes.
     #[must_use]
     pub fn entries_of(&self, attributes: &Value) -> Entries {
         let entry = |slot: &Option<String>| {
@@ -168,36 +169,36 @@ pub(super) struct ShownIndex<'type_> {
     ready: bool,
 }
 
-/// Where a record stands in the indexes of its type.
+/// A record's entries in the indexes of its type.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Entries {
-    /// What each slot's entry begins with: the attribute and its value. None of an attribute that has no value, or an array or an
-    /// object.
+    /// The beginning of the entry in each slot: the attribute and its value. `None` where the attribute has no value,
+    /// or an array or an object.
     pub slots: [Option<String>; SLOTS],
-    /// Whether it stands in the index of the last update.
+    /// Whether the record has an entry in the index of the last update.
     pub updated_at: bool,
-    /// Whether one of them leads to another place than the record's, of a row that was read: such entries are never those that a
-    /// record is to have.
+    /// Whether one of the entries, as they were read from a row, leads to another place than the record's. Such entries
+    /// never equal those that a record is to have.
     pub are_stale: bool,
 }
 
 impl Entries {
-    /// Which of them there are.
+    /// The indexes in which the record has an entry.
     #[must_use]
     pub fn held(&self) -> Held {
         Held { slots: self.slots.each_ref().map(Option::is_some), updated_at: self.updated_at }
     }
 }
 
-/// In which indexes a record stands.
+/// The indexes in which a record has an entry, as a flag for each.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Held {
     pub slots: [bool; SLOTS],
     pub updated_at: bool,
 }
 
-/// What every entry of records begins with whose attribute at `path` has this value. It ends where the record's place begins, and other
-/// values begin with it only if they are not told from it: those that differ by case, or behind [`VALUE_BYTES`].
+/// The beginning of each entry of a record whose attribute at `path` has this value. It ends where the record's place
+/// begins, and other values share it only where they differ by case alone, or behind [`VALUE_BYTES`].
 #[must_use]
 pub fn value_key(path: &str, value: &Scalar) -> String {
     let mut key = match value.to_value() {
@@ -208,7 +209,7 @@ pub fn value_key(path: &str, value: &Scalar) -> String {
     key
 }
 
-/// What every entry of records begins with whose attribute at `path` is a text that begins so, once it is folded.
+/// The beginning of each entry of a record whose attribute at `path` is a text that, once folded, begins with `folded`.
 #[must_use]
 pub fn text_key(path: &str, folded: &str) -> String {
     let cut = &folded[..folded.floor_char_boundary(VALUE_BYTES)];
@@ -216,7 +217,7 @@ pub fn text_key(path: &str, folded: &str) -> String {
     format!("{path}{SEPARATOR}t{}", cut.replace(SEPARATOR, "\u{1e}"))
 }
 
-/// The place of a record in the list of its type, of an entry. `None` when it is none.
+/// The place that an entry gives its record in the list of its type; `None` where `entry` is no entry.
 #[must_use]
 pub fn place_of_entry(entry: &str) -> Option<&str> {
     entry.rsplit_once(SEPARATOR).map(|(_, place)| place)

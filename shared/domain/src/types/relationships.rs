@@ -10,8 +10,9 @@ use super::{DeletionMark, TypeKey};
 use crate::problem::{Problem, quoted};
 use crate::time::Timestamp;
 
-/// How many sources and targets belong together, as the brackets around either say. Only the targets of a source are limited:
-/// whether several sources have one target is said and not enforced.
+/// The cardinality of a relationship type: one or many sources, and one or many targets, where brackets around an end
+/// say many. Only the targets of a source are limited: whether several sources have one target is said and not
+/// enforced.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cardinality {
     OneToOne,
@@ -21,7 +22,7 @@ pub enum Cardinality {
 }
 
 impl Cardinality {
-    /// Of ends that are named in brackets or not.
+    /// The cardinality of a type by which of its ends are named in brackets.
     #[must_use]
     pub const fn of(many_sources: bool, many_targets: bool) -> Self {
         match (many_sources, many_targets) {
@@ -56,7 +57,7 @@ impl fmt::Display for Cardinality {
     }
 }
 
-/// What stands at one end of a relationship type.
+/// The type of one end of a relationship type: what may stand there.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum EndType {
     /// Records of this object type.
@@ -66,6 +67,8 @@ pub enum EndType {
 }
 
 impl EndType {
+    /// Reads the type of an end.
+    ///
     /// # Errors
     /// When `text` is neither `zen:` and a name nor an object type key; the problem names the `member`.
     pub fn parse(member: &str, text: &str) -> Result<Self, Problem> {
@@ -110,7 +113,7 @@ impl fmt::Display for EndType {
     }
 }
 
-/// A named pair of source and target. Immutable.
+/// A relationship type: a named pair of a source type and a target type. It never changes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RelationshipType {
     pub key: TypeKey,
@@ -118,7 +121,7 @@ pub struct RelationshipType {
     pub target: EndType,
     pub cardinality: Cardinality,
     pub created_at: Timestamp,
-    /// None of a type that nobody is deleting.
+    /// The mark of the deletion that is under way; `None` where there is none.
     pub deletion: Option<DeletionMark>,
 }
 

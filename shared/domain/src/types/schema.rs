@@ -39,6 +39,8 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// Reads a schema, checks that it is allowed, and compiles it.
+    ///
     /// # Errors
     /// When the schema is outside the subset of JSON Schema that the contract allows, or one of its bounds.
     pub fn parse(schema: &Value) -> Result<Self, Problem> {
@@ -72,7 +74,7 @@ impl Schema {
         Ok(Self { text: text.into(), validator: Arc::new(validator), bounds: Arc::new(bounds), indexes, bytes })
     }
 
-    /// Compact JSON, as it was given.
+    /// The schema as compact JSON, as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -282,7 +284,7 @@ pub fn sized(attributes: &Value) -> Result<String, Problem> {
     if text.len() > limits::ATTRIBUTES_BYTES { Err(oversized(text.len())) } else { Ok(text) }
 }
 
-/// The problem of attributes that take `bytes` as compact JSON.
+/// The problem (422) that attributes are too large: they take `bytes` as compact JSON.
 #[must_use]
 pub fn oversized(bytes: usize) -> Problem {
     Problem::unprocessable(format!(

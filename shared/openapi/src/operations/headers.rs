@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-/// References to headers, by their names.
+/// Makes references to headers, by their names.
 pub fn header_references<'name>(names: impl Iterator<Item = &'name str>) -> Map<String, Value> {
     names.map(|name| (name.to_owned(), json!({"$ref": format!("#/components/headers/{name}")}))).collect()
 }
 
-/// Headers of answers.
+/// Definitions of all headers of answers, by name.
 pub fn headers() -> Map<String, Value> {
     let header = |required: bool, description: &str, schema: Value, example: Value| json!({"description": description, "required": required, "schema": schema, "example": example});
     let text = || json!({"type": "string"});

@@ -1,4 +1,4 @@
-//! The routes of jobs.
+//! Operations on jobs.
 
 use domain::limits;
 use domain::time::Timestamp;

@@ -3,11 +3,12 @@
 use domain::limits;
 use serde_json::{Map, Value, json};
 
-/// One of the shared parameters.
+/// Makes a reference to one of the shared [`parameters`].
 pub fn parameter(name: &str) -> Value {
     json!({"$ref": format!("#/components/parameters/{name}")})
 }
 
+/// Defines an optional parameter of a query.
 pub fn in_query(name: &str, description: &str, schema: Value, example: Value) -> Value {
     let mut parameter = json!({"name": name, "in": "query", "description": description});
     parameter["schema"] = schema;
@@ -15,13 +16,14 @@ pub fn in_query(name: &str, description: &str, schema: Value, example: Value) ->
     parameter
 }
 
+/// Defines a required parameter of a query.
 pub fn required_in_query(name: &str, description: &str, schema: Value, example: Value) -> Value {
     let mut parameter = in_query(name, description, schema, example);
     parameter["required"] = true.into();
     parameter
 }
 
-/// What stands in a path at `{name}`.
+/// Defines the parameter that is called `{name}` in a path.
 pub fn in_path(path: &str, name: &str) -> Value {
     let (description, example) = match (name, path) {
         ("id", _) if path.starts_with("/jobs") => ("The job's id.", "015f826a-b8a6-7000-8000-000000000000"),
@@ -39,7 +41,7 @@ pub fn in_path(path: &str, name: &str) -> Value {
     })
 }
 
-/// Parameters that several routes take.
+/// Definitions of the parameters that several routes take, by name.
 pub fn parameters() -> Map<String, Value> {
     let per_page = in_query(
         "per_page",
@@ -71,11 +73,12 @@ pub fn parameters() -> Map<String, Value> {
         .collect()
 }
 
-/// A text that is not empty: an empty parameter is none.
+/// The schema of a text that is not empty: an empty parameter counts as missing.
 pub fn some() -> Value {
     json!({"type": "string", "minLength": 1})
 }
 
+/// The schema of `true` or `false`.
 pub fn flag() -> Value {
     json!({"type": "boolean"})
 }

@@ -1,4 +1,4 @@
-//! The routes of object records and relationship records, one at a time, and of searches.
+//! Operations on single object records and relationship records, and searches.
 
 use domain::limits;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! The routes that are about the account as a whole, and about the API itself.
+//! Operations about the account as a whole, and about the API itself.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The routes of object types and relationship types.
+//! Operations on object types and relationship types.
 
 use domain::limits;
 

@@ -1,4 +1,4 @@
-//! Schemas of errors: of an item or a job, and of a request that is refused.
+//! Schemas of errors: those of an item or a job, and those of a refused request.
 
 use domain::problem::Code;
 use serde_json::{Map, Value, json};

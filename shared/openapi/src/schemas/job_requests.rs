@@ -1,4 +1,4 @@
-//! Schemas of jobs to post, and of their items: one of each for every operation.
+//! Schemas of the requests that make jobs, and of their items: one of each for every operation.
 
 use domain::job::Operation;
 use domain::limits;

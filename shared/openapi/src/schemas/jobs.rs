@@ -1,4 +1,4 @@
-//! Schemas of jobs and of what comes of their items, as answers have them.
+//! Schemas of jobs and of their items' results, as answers have them.
 
 use domain::job::{JobStatus, Operation};
 use domain::limits;
@@ -11,7 +11,7 @@ fn actions() -> Vec<&'static str> {
     names(Operation::ALL.map(Operation::action))
 }
 
-/// Both types that a job may have.
+/// The values of a job's `type`.
 pub fn job_types() -> Vec<&'static str> {
     names(Operation::ALL.map(Operation::job_type))
 }

@@ -1,4 +1,4 @@
-//! Schemas of searches: the query, its operators, and how a page is come by.
+//! Schemas of searches: the query, its operators, and how a page is found.
 
 use domain::query::VALUES_IN_LIST;
 use serde_json::{Map, Value, json};

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{attributes, given_external_id, group, id, millis, object, type_key, with_optional};
 
-/// `{relationship_type, source, target}`, as a job's item and as a request.
+/// The schema of `{relationship_type, source, target}`, as a job's item and as a request have it.
 pub fn relationship() -> Value {
     let end = json!({
         "description": "An object record by its id, or by type and external id; or what is kept elsewhere, as `zen:user:123`.",

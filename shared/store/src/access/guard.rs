@@ -1,4 +1,4 @@
-//! Failed passwords, counted.
+//! Counts of failed passwords.
 
 use domain::time::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::{AccessRows, StoreError, keys};
 /// How long a row stays after it was last written, in milliseconds.
 const KEPT_MILLIS: u64 = 60 * 60 * 1_000;
 
-/// Whose passwords are counted: the hex of a hash, which shows neither the user nor the source.
+/// The key of a count of failed passwords: the hex of a hash, which shows neither the user nor the source.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct GuardKey(pub String);
 
@@ -19,12 +19,12 @@ impl GuardKey {
     }
 }
 
-/// The passwords that were tried since one was right.
+/// Password attempts of one user from one source since the last right one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Attempts {
     pub count: u32,
     pub last_at: Timestamp,
-    /// Until when no other is tried.
+    /// The time before which no further attempt is made.
     pub locked_until: Timestamp,
 }
 
@@ -40,7 +40,7 @@ impl Attempts {
 }
 
 impl AccessRows {
-    /// The attempts as they now stand.
+    /// The attempts that are counted now; `None` when there are none.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -49,7 +49,7 @@ impl AccessRows {
         row.map(|row| Attempts::from_row(&row)).transpose()
     }
 
-    /// Counts an attempt, if nothing was counted or forgotten since `seen` was read. Answers whether it did.
+    /// Counts an attempt, unless the count has changed since `seen` was read. Answers whether it was counted.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -81,7 +81,7 @@ impl AccessRows {
         self.database.put_if(put).await
     }
 
-    /// Forgets the attempts: one was right.
+    /// Deletes the count of attempts, after a right password.
     ///
     /// # Errors
     /// When the outcome is not known.

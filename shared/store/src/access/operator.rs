@@ -1,4 +1,4 @@
-//! The operator's side: the only writer of accounts, users and tokens. No function is allowed these calls.
+//! The operator's writes: the only ones of accounts, users and tokens. No function is allowed these calls.
 
 mod accounts;
 mod tokens;
@@ -17,13 +17,13 @@ use crate::database::built;
 use crate::transaction::Transacted;
 use crate::{AccessRows, StoreError};
 
-/// What came of creating something.
+/// The outcome of creating an account, a user or a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Created {
     Done,
-    /// It is there already, and was not touched.
+    /// Nothing was written: one with this key exists already.
     Taken,
-    /// What it would belong to is not there.
+    /// Nothing was written: the account or the user that it would belong to does not exist.
     NoOwner,
 }
 

@@ -1,4 +1,4 @@
-//! What there is to compare presented credentials with.
+//! Reads of what presented credentials are compared with.
 
 use domain::account::{Account, AccountId, Email, TokenKind};
 use domain::time::Timestamp;
@@ -13,7 +13,7 @@ use crate::{AccessRows, StoreError, keys};
 /// Days for which it is remembered when a token was last used.
 const LAST_USE_DAYS: u64 = 400;
 
-/// What is known of credentials. Whatever is not there is none.
+/// The rows that presented credentials name; a row that does not exist is `None`.
 #[derive(Clone, Debug, Default)]
 pub struct Presented {
     pub account: Option<Account>,
@@ -23,7 +23,7 @@ pub struct Presented {
 }
 
 impl AccessRows {
-    /// The account that a password of this user is of, where no host name says so.
+    /// The account that a password for this email belongs to, where no host name names the account.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -33,7 +33,8 @@ impl AccessRows {
         row.map(|row| account_id(&row)).transpose()
     }
 
-    /// The account, and what is named of it, in one read. Without an account it reads as many rows, none of which is there.
+    /// Reads the account and the named rows of it in one request. Without an account it reads as many rows, none of
+    /// which exists: the time that it takes does not show whether the account does.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -65,7 +66,8 @@ impl AccessRows {
         Ok(presented)
     }
 
-    /// A user of the account. Without either it reads a row that is not there.
+    /// Reads a user of the account. When either is `None`, it reads a row that does not exist: the time that it takes
+    /// does not show what is missing.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -80,7 +82,7 @@ impl AccessRows {
         row.map(|row| user_from_row(&row)).transpose()
     }
 
-    /// Notes the day on which a token was used, if no later one is noted.
+    /// Notes the day on which a token was used, unless a later one is noted.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -1,4 +1,4 @@
-//! Requests that an account was granted, by the minute.
+//! Counts of the requests granted to an account, by the minute.
 
 use domain::account::AccountId;
 use domain::time::Timestamp;
@@ -11,8 +11,8 @@ use crate::{AccessRows, StoreError, keys};
 const KEPT_SECONDS: u64 = 10 * 60;
 
 impl AccessRows {
-    /// Takes so many requests out of the account's minute, whether there are so many left or not. Answers how many were
-    /// taken of it by everybody, these included.
+    /// Adds `requests` to the account's count for the minute, even beyond its limit. Answers with the whole count,
+    /// these included.
     ///
     /// # Errors
     /// When the outcome is not known.

@@ -1,4 +1,4 @@
-//! Deleting a type: the mark that says so, and the end.
+//! Deletion of a type, in two steps: a mark on its row, then the deletion of the row.
 
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 use domain::account::AccountId;
@@ -11,19 +11,20 @@ use crate::keys::TypeKind;
 use crate::transaction::Transacted;
 use crate::{Catalog, StoreError, keys};
 
-/// What came of deleting a type.
+/// The outcome of deleting a type.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Deleted {
     Done,
-    /// Somebody has deleted it, or is about to, or has made a record of it.
+    /// Not deleted: another deletion replaced the mark or finished first, or a new record of the type took the mark
+    /// away.
     MarkGone,
-    /// Types were defined or deleted meanwhile: what was checked before the deletion may no longer hold.
+    /// Not deleted: types were defined or deleted meanwhile, so what was checked before may no longer hold.
     TypesChanged,
 }
 
 impl Catalog {
-    /// Marks a type as being deleted: whoever reads it from now on to make a record of it waits, or takes the mark away. Answers
-    /// whether there is such a type. A mark that is there is replaced, and that deletion will find its own gone.
+    /// Marks a type as being deleted: who reads it from now on to make a record of it waits, or takes the mark away.
+    /// Answers whether the type exists. A mark that is there is replaced, and its deletion will then fail.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -38,7 +39,7 @@ impl Catalog {
         self.change_mark(account, kind, key, mark, "SET deletion = :mark", "attribute_exists(pk)").await
     }
 
-    /// Takes a mark away, if it is still the type's, and with it the deletion's right to delete. Answers whether it was.
+    /// Takes a mark off a type, if it is still there, so that its deletion will fail. Answers whether it was there.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -74,7 +75,7 @@ impl Catalog {
         Ok(self.database.update_if(update).await?.is_some())
     }
 
-    /// The mark of a type; `None` when there is no such type.
+    /// Reads the mark of a type; `None` when there is no such type.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -88,7 +89,7 @@ impl Catalog {
         row.map(|row| deletion_of(&Reader(&row))).transpose()
     }
 
-    /// Deletes a type if it has this mark still and no type was defined or deleted since `revision`.
+    /// Deletes a type if it still has this mark and no type was defined or deleted since `revision`.
     ///
     /// # Errors
     /// When the outcome is not known.

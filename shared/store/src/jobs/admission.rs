@@ -1,4 +1,4 @@
-//! The way of a job into the database: a slot, the commit, and the fence in place of one that was given up.
+//! Admission of a job to the database: its slot, its commit, and the fence that stands in for a job that was given up.
 
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, Update};
 use domain::account::AccountId;
@@ -22,12 +22,12 @@ pub struct IdempotencyKey {
     pub body: Vec<u8>,
 }
 
-/// What accept asks before it does anything that costs.
+/// The state of an account that `accept` looks at before any work is done for a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Admission {
     /// Jobs of the account that are queued or processing.
     pub active: u64,
-    /// What the idempotency key was used for within the last day.
+    /// The request that used the same idempotency key within the last day.
     pub earlier: Option<Earlier>,
 }
 
@@ -35,11 +35,11 @@ pub struct Admission {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Earlier {
     pub job: JobId,
-    /// Hash of its body.
+    /// Hash of that request's body.
     pub body: Vec<u8>,
 }
 
-/// What came of a commit.
+/// The outcome of a commit.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Commit {
     /// The job exists and will run.
@@ -48,11 +48,11 @@ pub enum Commit {
     NoSlot,
     /// Another request with the same idempotency key was first: nothing was written.
     KeyTaken,
-    /// The job's key is taken, by itself (an earlier answer was lost) or by a fence.
+    /// The job's key is taken: by the job itself, when an earlier answer was lost, or by a fence.
     AlreadyThere,
 }
 
-/// Whether a job was committed, once nothing can change that any more.
+/// The settled answer to whether a job was committed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Fenced {
     Committed(Job),
@@ -87,7 +87,7 @@ impl Jobs {
         Ok(admission)
     }
 
-    /// Makes a job exist: with its slot, where it is active, and its idempotency key, or not at all.
+    /// Commits a job: the job, its slot where it is active, and its idempotency key are written together or not at all.
     ///
     /// # Errors
     /// When the outcome is not known: then [`fence`](Self::fence) tells.
@@ -148,7 +148,7 @@ impl Jobs {
         }
     }
 
-    /// Settles whether a job was committed: if it is not there by now, it never will be.
+    /// Settles whether a job was committed: if it is not there, a fence keeps it from ever being.
     ///
     /// # Errors
     /// When the database does not answer: then it is still not known.

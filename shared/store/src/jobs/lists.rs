@@ -16,21 +16,21 @@ use crate::rows::{JobRow, job_from_row};
 use crate::tables::BY_STATUS;
 use crate::{Jobs, StoreError, keys};
 
-/// Which of an account's jobs a list shows: those of which everything that is given is true.
+/// Conditions on the jobs that a list shows; a job has to meet all that are given.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct JobFilter {
     pub status: Option<JobStatus>,
     pub kind: Option<RecordKind>,
-    /// As [`Operation::action`](domain::job::Operation::action) gives it.
+    /// An action, as [`Operation::action`](domain::job::Operation::action) names it.
     pub action: Option<&'static str>,
-    /// Made then or later.
+    /// Created at this time or later.
     pub created_after: Option<Timestamp>,
-    /// Made earlier.
+    /// Created before this time.
     pub created_before: Option<Timestamp>,
 }
 
 impl JobFilter {
-    /// Those in this state, or all.
+    /// Jobs in this state, or all jobs.
     #[must_use]
     pub fn of_status(status: Option<JobStatus>) -> Self {
         Self { status, ..Self::default() }
@@ -54,8 +54,8 @@ impl JobFilter {
 #[derive(Clone, Debug)]
 pub struct JobsPage {
     pub page: Page<Job>,
-    /// The last job that was looked at, where reading stopped before the page was full: the list goes on from there, in the direction of
-    /// reading, and not from the last job that is wanted.
+    /// The last job that was looked at, where reading stopped before the page was full: the list goes on after it, in
+    /// the direction of reading, and not after the last job of the page.
     pub cut_at: Option<JobId>,
 }
 
@@ -69,7 +69,7 @@ const JOBS_PER_LOOK: usize = 200;
 const LOWEST: JobId = JobId::from_bytes([0; 16]);
 
 impl Jobs {
-    /// A page of the account's jobs that have not expired and that the filter takes. Positions are job ids.
+    /// Reads a page of the account's jobs that have not expired and that meet the filter. Positions are job ids.
     ///
     /// Every job in it is read from the table itself, so it has that status at the moment of the read, whatever the
     /// index still says. At most 5,000 jobs are looked at: where few of them are wanted, the page has fewer than it might.
@@ -159,7 +159,7 @@ impl Jobs {
         Ok(JobsPage { page: Page::of(query, jobs), cut_at: None })
     }
 
-    /// The rows of the table that entries of the index lead to, in the index's order.
+    /// Reads the rows of the table for entries of the index, in the index's order.
     pub(crate) async fn job_rows_of(
         &self,
         account: &AccountId,

@@ -1,4 +1,4 @@
-//! The plans of chunks, and the chunks of a chain that wait.
+//! Plans of chunks, and the waiting chunks of chains.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::account::AccountId;
@@ -43,8 +43,8 @@ fn chunks_row(job: JobKey<'_>, sort: String) -> Attributes {
 }
 
 impl Jobs {
-    /// Agrees on a chunk's plan: writes it if the one before it (or none, for revision 1) is what stands there.
-    /// Answers whether it does.
+    /// Agrees on a chunk's plan: writes it if the plan with the revision before it is stored now (for revision 1: if
+    /// none is). Answers whether it was written.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -74,7 +74,7 @@ impl Jobs {
         self.database.put_if(put).await
     }
 
-    /// What has been agreed for a chunk.
+    /// Reads the plan that is agreed for a chunk; `None` when there is none yet.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -83,7 +83,7 @@ impl Jobs {
         self.database.read_row(&self.database.tables.jobs, key).await?.map(|row| plan_from_row(&row)).transpose()
     }
 
-    /// The results of every chunk of a job that has any.
+    /// Reads the results of all chunks of a job that have results.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -93,7 +93,7 @@ impl Jobs {
         rows.iter().map(plan_from_row).collect()
     }
 
-    /// The results that a job shows: none until it has completed or failed.
+    /// Reads the results that a job shows: none until it has completed or failed.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -101,7 +101,7 @@ impl Jobs {
         if job.status.shows_results() { self.results(job.id.of(account)).await } else { Ok(Vec::new()) }
     }
 
-    /// Keeps chunks that wait for the one before them, by index.
+    /// Stores chunks that wait for the one before them in their chain, each with its index in the job.
     ///
     /// # Errors
     /// When not all of them are kept.
@@ -124,7 +124,7 @@ impl Jobs {
         try_join_all(rows.chunks(ROWS_PER_WRITE).map(|rows| self.database.put_rows(rows.to_vec()))).await.map(drop)
     }
 
-    /// The message of a chunk that waits for the one before it.
+    /// Reads the message of a chunk that waits for the one before it in its chain; `None` when there is none.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -1,4 +1,4 @@
-//! Lists of records and of links: the shards of an index, merged in order.
+//! Lists of records and of relationships: the shards of an index, merged in order.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -48,7 +48,7 @@ impl Range {
     }
 }
 
-/// Where a row stands in the list of its type, [`keys::listed_at`]; `None` for a tombstone, which stands nowhere.
+/// The place of a row in the list of its type, [`keys::listed_at`]; `None` for a tombstone, which is in no list.
 #[must_use]
 pub fn place_of(row: &Row) -> Option<String> {
     match &row.state {
@@ -58,7 +58,7 @@ pub fn place_of(row: &Row) -> Option<String> {
     }
 }
 
-/// Which end of a relationship.
+/// A side of a relationship.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Side {
     Source,
@@ -116,7 +116,7 @@ impl Shard {
 }
 
 impl Records {
-    /// A page of the records of one type, by creation. Positions are [`keys::listed_at`].
+    /// Reads a page of the records of one type, by creation. Positions are [`keys::listed_at`].
     ///
     /// The rows are read from the table itself, so what the page shows is what is there.
     ///
@@ -134,9 +134,9 @@ impl Records {
         self.list(account, (0..keys::SHARDS).map(part).collect(), query, most_bytes, place_of).await
     }
 
-    /// A page of the records of one type whose attribute has one of some values, by creation: those in the index of this slot
-    /// whose entries begin with one of `values` ([`value_key`](domain::types::indexes::value_key)). Positions are
-    /// [`keys::listed_at`]. A page reads eight partitions for each value.
+    /// Reads a page of the records of one type with certain values of an attribute, by creation: those whose entries in
+    /// the index of this slot begin with one of `values` ([`value_key`](domain::types::indexes::value_key)). Positions
+    /// are [`keys::listed_at`]. A page reads eight partitions for each value.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -158,7 +158,7 @@ impl Records {
         self.list(account, parts.collect(), query, most_bytes, place_of).await
     }
 
-    /// A page of the records of one type by their last update, where the type has that index. Positions are [`keys::updated_at`].
+    /// Reads a page of one type's records by last update, where it has that index. Positions are [`keys::updated_at`].
     ///
     /// # Errors
     /// When the database does not answer.
@@ -176,8 +176,8 @@ impl Records {
         self.list(account, (0..keys::SHARDS).map(part).collect(), query, most_bytes, place_by_update).await
     }
 
-    /// The entries of one type in the index of a slot that begin so, in no order; `None` when there are more than `most`. They trail
-    /// the records.
+    /// Reads the entries of one type in the index of a slot that begin with a prefix, unordered; `None` when there are
+    /// more than `most`. The index trails the records.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -193,8 +193,8 @@ impl Records {
         self.entries(account, key, (BY_SLOT[slot], SLOT_ENTRIES[slot]), &range, most).await
     }
 
-    /// The ids of the records of one type that were updated last between two places ([`keys::updated_at`]), both included, in no order;
-    /// `None` when there are more than `most`. They trail the records.
+    /// Reads the ids of one type's records last updated between two places ([`keys::updated_at`]), both included,
+    /// unordered; `None` when there are more than `most`. The index trails the records.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -257,8 +257,8 @@ impl Records {
         Ok(found.map(|found| found.concat()).filter(|found| found.len() <= most))
     }
 
-    /// A page of the relationship records of one type that have `end` on one of `sides`, by creation. Positions are
-    /// [`keys::listed_at`].
+    /// Reads a page of the relationship records of one type that have `end` on one of `sides`, by creation. Positions
+    /// are [`keys::listed_at`].
     ///
     /// # Errors
     /// When the database does not answer.

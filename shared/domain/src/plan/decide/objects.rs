@@ -11,7 +11,7 @@ use crate::request::item::{Item, no_such_id, object_type_not_found, parse_attrib
 use crate::types::indexes::Entries;
 use crate::types::{TypeKey, sized};
 
-/// External id taken, in the words that published clients know.
+/// The problem (422) that an external id is in use, in the words that published clients know.
 #[must_use]
 pub fn external_id_taken(object_type: &TypeKey) -> Problem {
     Problem::unprocessable(format!("External Id is already in use for the Resource Type key: {object_type}"))

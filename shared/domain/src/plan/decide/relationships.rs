@@ -10,10 +10,10 @@ use crate::record::{End, ObjectRecord, RecordId, RelationshipRecord, Row, State}
 use crate::request::item::{Item, no_such_id, relationship_type_not_found};
 use crate::types::{Cardinality, EndType, RelationshipType};
 
-/// What is known of the ends of relationships: the object records among them that exist.
+/// The object records that exist among the ends of relationships, by id.
 pub type Ends = HashMap<RecordId, ObjectRecord>;
 
-/// The relationship type and the id that an item makes, before anything is read.
+/// The relationship type that an item names and the record that it would make, before anything is read.
 ///
 /// # Errors
 /// When its relationship type is not defined, or an end is not of the kind that the type wants.
@@ -56,12 +56,12 @@ pub fn relationship_of<'types>(
     Ok((defined, record))
 }
 
-/// What to do about the items of one relationship record.
+/// The decision on the items of one relationship record.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum RelationshipDecision {
     Decided(Decision),
-    /// The row stands where a write that may be under way depends on it, but that write can no longer be agreed to
-    /// (an end is gone). This write moves the row on, so that the other cannot happen; then decide again.
+    /// A write that moves the row on, after which the items are decided again. The row is at the version that an agreed
+    /// write depends on, and an end of that write is gone: it may be under way, and must not happen any more.
     Fence(Write),
 }
 

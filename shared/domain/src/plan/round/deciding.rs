@@ -15,14 +15,14 @@ use crate::problem::Problem;
 /// Items that are decided before others have their turn. Those of one record are decided at once, however many they are.
 const STEPS_AT_A_TIME: usize = 16;
 
-/// A write, and what it is for.
+/// A write, and the group that it is for.
 #[derive(Debug)]
 pub struct Planned {
     pub target: Target,
     pub write: Write,
 }
 
-/// What a write is for.
+/// The group that a write is for, and whether the write is only a fence.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
     /// The place of the group among those that were decided.
@@ -31,18 +31,20 @@ pub struct Target {
     fence: bool,
 }
 
-/// What comes of a round.
+/// The result of deciding a round: the entries of the plan, and the writes to be made.
 #[derive(Debug)]
 pub struct Decided {
     pub entries: Vec<Entry>,
     pub writes: Vec<Planned>,
     /// Whether the entries have to be agreed on before anything is written.
     pub must_agree: bool,
-    /// Whether others may have agreed on another plan before they wrote what is found to be written.
+    /// Whether others may have agreed on a plan that is not known here, and then made the writes that were found on the
+    /// rows.
     pub may_be_outdated: bool,
 }
 
-/// The groups that are still to be decided after these writes, some of which were lost, because the row had moved on.
+/// The groups that are still to be decided after the writes for `targets`: those whose write was a fence, or was `lost`
+/// because the row had moved on.
 #[must_use]
 pub fn left(
     open: Vec<Group<'_>>,
@@ -110,7 +112,7 @@ impl<'round, 'chunk> Deciding<'round, 'chunk> {
         false
     }
 
-    /// What was decided, once nothing is left to [go on](Self::go_on) with.
+    /// The decisions, once nothing is left to [go on](Self::go_on) with.
     #[must_use]
     pub fn done(self) -> Decided {
         debug_assert_eq!(self.place, self.open.len(), "all of it is decided");

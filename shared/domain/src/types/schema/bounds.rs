@@ -1,4 +1,4 @@
-//! What checking a record by a schema can cost at the most, worked out before the schema is accepted.
+//! Upper bounds of what checking a record by a schema can cost, worked out before the schema is accepted.
 //!
 //! Without references a schema is a tree, and so is a record: each subschema looks at each value once at the most. The two
 //! multiply only where a subschema is for every value of a kind (`items`, `contains`, `additionalProperties`, …): what stands
@@ -25,7 +25,7 @@ const VALUES: u64 = (limits::ATTRIBUTES_BYTES / 2) as u64;
 /// Keywords whose value is data, whatever it looks like.
 pub(super) const DATA: [&str; 5] = ["enum", "const", "default", "examples", "dependentRequired"];
 
-/// What is known of a schema's cost.
+/// Upper bounds of a schema's cost.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Bounds {
     /// Checks of a record however few values it has.

@@ -42,7 +42,7 @@ thread_local! {
     static GAVE_UP: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Begins a record: what others before it have taken does not count.
+/// Begins the check of a record, with all of [`EFFORT_PER_RECORD`]: what others before it have taken does not count.
 pub(super) fn start_record() {
     EFFORT.set(EFFORT_PER_RECORD);
     GAVE_UP.set(false);

@@ -70,8 +70,8 @@ fn not_allowed(keyword: &str) -> Problem {
     ))
 }
 
-/// A schema as an answer shows it: what is said of it whether it was given or not stands in it. `text` is compact JSON of an
-/// object that is not empty.
+/// A schema as an answer shows it: with `additionalProperties`, which is false where the client did not give it. `text`
+/// is compact JSON of an object that is not empty.
 pub(in crate::types) fn shown(text: &str) -> Cow<'_, str> {
     match (members(text, ["additionalProperties"]), text.strip_suffix('}')) {
         (Ok([None]), Some(open)) => format!("{open},\"additionalProperties\":false}}").into(),

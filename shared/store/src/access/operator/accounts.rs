@@ -10,16 +10,18 @@ use crate::database::built;
 use crate::transaction::Transacted;
 use crate::{AccessRows, StoreError, keys};
 
-/// What changes of an account; what is none stays.
+/// Changes of an account; fields that are `None` stay as they are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AccountChange {
     pub active: Option<bool>,
     pub password_access: Option<bool>,
-    /// `Some(None)` makes it the deployment's limit again.
+    /// The account's own limit of requests a minute; `Some(None)` goes back to the deployment's.
     pub requests_per_minute: Option<Option<u32>>,
 }
 
 impl AccessRows {
+    /// Creates an account.
+    ///
     /// # Errors
     /// When the outcome is not known.
     pub async fn create_account(&self, account: &Account) -> Result<Created, StoreError> {
@@ -43,7 +45,7 @@ impl AccessRows {
         })
     }
 
-    /// Every account, by name.
+    /// Lists every account, by name.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -57,6 +59,8 @@ impl AccessRows {
         Ok(accounts)
     }
 
+    /// Reads an account; `None` when it does not exist.
+    ///
     /// # Errors
     /// When the database does not answer.
     pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
@@ -65,7 +69,7 @@ impl AccessRows {
         row.map(|row| account_from_row(&row)).transpose()
     }
 
-    /// The account as it then stands; `None` when there is no such account.
+    /// Changes an account and answers with it as it then is; `None` when it does not exist.
     ///
     /// # Errors
     /// When the outcome is not known.

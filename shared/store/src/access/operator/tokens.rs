@@ -14,15 +14,17 @@ use crate::database::built;
 use crate::transaction::Transacted;
 use crate::{AccessRows, StoreError, keys};
 
-/// A token, and the day on which it was last used.
+/// A token and the day on which it was last used.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ListedToken {
     pub token: StoredToken,
-    /// The beginning of the day (UTC).
+    /// The beginning of that day (UTC); `None` when no use is noted.
     pub last_used_on: Option<Timestamp>,
 }
 
 impl AccessRows {
+    /// Creates a token of an existing user.
+    ///
     /// # Errors
     /// When the outcome is not known.
     pub async fn create_token(&self, account: &AccountId, token: &StoredToken) -> Result<Created, StoreError> {
@@ -30,7 +32,7 @@ impl AccessRows {
         self.create_of(owner, token_to_row(account, token)).await
     }
 
-    /// Every token of the account, oldest first.
+    /// Lists every token of the account, oldest first.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -38,7 +40,7 @@ impl AccessRows {
         self.tokens_like(account, "").await
     }
 
-    /// The tokens whose digest begins with this hex.
+    /// Lists the tokens whose digest, in hex, begins with `prefix`.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -64,8 +66,8 @@ impl AccessRows {
         Ok(tokens)
     }
 
-    /// Has a token refused from then on; a time that is set already is moved to an earlier one only. The token as it then
-    /// stands; `None` when there is none.
+    /// Revokes a token from a given time on, and answers with the token as it then is; `None` when it does not exist. A
+    /// time that is set already is only moved to an earlier one.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -89,7 +91,8 @@ impl AccessRows {
         row.map(|row| token_from_row(&row)).transpose()
     }
 
-    /// Puts a token in another one's place, which is refused from `at` on: both or neither. Answers whether it was done.
+    /// Creates a token and has the one that it replaces refused from `at` on: both or neither. Answers whether it was
+    /// done.
     ///
     /// # Errors
     /// When the outcome is not known.

@@ -10,7 +10,7 @@ use crate::database::built;
 use crate::transaction::Transacted;
 use crate::{AccessRows, StoreError, keys};
 
-/// What changes of a user; what is none stays.
+/// Changes of a user; fields that are `None` stay as they are.
 #[derive(Clone, Debug, Default)]
 pub struct UserChange {
     pub name: Option<String>,
@@ -18,12 +18,11 @@ pub struct UserChange {
     pub active: Option<bool>,
 }
 
-/// What came of giving a user a password, or taking it.
+/// The outcome of setting or clearing a user's password.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum PasswordSet {
     Done,
-    /// Done, and the address alone leads to another account's user: this password is good under the account's own host name
-    /// only.
+    /// Done; but the email is another account's login, so this password is good under the account's own host name only.
     UnderHostNameOnly {
         login_of: AccountId,
     },
@@ -31,13 +30,15 @@ pub enum PasswordSet {
 }
 
 impl AccessRows {
+    /// Creates a user of an existing account.
+    ///
     /// # Errors
     /// When the outcome is not known.
     pub async fn create_user(&self, account: &AccountId, user: &User) -> Result<Created, StoreError> {
         self.create_of(row(keys::access(account), keys::account_row()), user_to_row(account, user)).await
     }
 
-    /// Every user of the account, by email.
+    /// Lists every user of the account, by email.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -49,7 +50,7 @@ impl AccessRows {
         rows.iter().map(user_from_row).collect()
     }
 
-    /// The user as it then stands; `None` when there is no such user.
+    /// Changes a user and answers with it as it then is; `None` when it does not exist.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -76,8 +77,8 @@ impl AccessRows {
         self.database.update_if(update).await?.map(|row| user_from_row(&row)).transpose()
     }
 
-    /// Gives a user a password, and its email to the account where no host name says the account, unless another account
-    /// has it.
+    /// Sets a user's password, and makes the email lead to this account where no host name names one, unless it leads
+    /// to another account already.
     ///
     /// # Errors
     /// When the outcome is not known.
@@ -122,7 +123,7 @@ impl AccessRows {
         })
     }
 
-    /// Takes a user's password, and frees the email for another account's password.
+    /// Clears a user's password, and frees the email for another account's password.
     ///
     /// # Errors
     /// When the outcome is not known.
