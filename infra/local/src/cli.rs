@@ -117,7 +117,7 @@ impl CommandLine {
             .map_err(|error| format!("--allow-origin: {error}"))?;
         Ok(LocalOptions {
             listen: self.listen,
-            storage: if self.memory { Storage::Memory } else { Storage::Directory(self.data) },
+            storage: if self.memory { Storage::Temporary } else { Storage::Directory(self.data) },
             endpoint_url: self.endpoint_url,
             queue,
             polling: Polling { receivers: self.consumers.into(), ..Polling::default() },
@@ -222,7 +222,7 @@ mod tests {
     fn what_is_said_is_used() {
         let options =
             options(&["--listen", "0.0.0.0:1", "--memory", "--consumers", "2", "--endpoint-url", "http://x:1"]);
-        assert_eq!((options.listen.as_str(), options.storage), ("0.0.0.0:1", Storage::Memory));
+        assert_eq!((options.listen.as_str(), options.storage), ("0.0.0.0:1", Storage::Temporary));
         assert_eq!((options.polling.receivers, options.endpoint_url.as_deref()), (2, Some("http://x:1")));
     }
 

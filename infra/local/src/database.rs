@@ -10,7 +10,7 @@ mod turns;
 mod type_indexes;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +64,18 @@ pub enum DatabaseError {
     Path,
     #[error("it cannot be served on the loopback interface: {0}")]
     Serve(#[from] std::io::Error),
+    #[error("no temporary file can be made for it: {0}")]
+    Temporary(#[source] std::io::Error),
+}
+
+/// The folder for files that nobody has to find again: in the system's memory where that has room for a million records, else on
+/// the disk.
+fn memory_folder() -> PathBuf {
+    const SHARED_MEMORY: &str = "/dev/shm";
+    /// A small record takes about 1.7 kB with its index entries.
+    const ROOM: u64 = 2 * 1024 * 1024 * 1024;
+    let has_room = rustix::fs::statvfs(SHARED_MEMORY).is_ok_and(|shared| shared.f_bavail * shared.f_frsize >= ROOM);
+    if has_room { SHARED_MEMORY.into() } else { std::env::temp_dir() }
 }
 
 /// A running database. It ends with [`stop`](Self::stop), or when it is dropped.
@@ -87,13 +99,35 @@ impl LocalDatabase {
     /// # Errors
     /// When the file is no database of this version, or no port is free.
     pub fn open(path: &Path) -> Result<Self, DatabaseError> {
+        let database = Self::in_file(path)?;
+        Self::serve(database, Some(Log::of(path)?))
+    }
+
+    /// Serves a database in a file that has no name any more once this returns: it ends with this process, however that ends.
+    ///
+    /// A database in SQLite's own memory looks through all its pages with every sixth commit, and so slows down with the rows that
+    /// are there: see PERFORMANCE.md. This one does not.
+    ///
+    /// # Errors
+    /// When the file cannot be made, or no port is free.
+    pub fn temporary() -> Result<Self, DatabaseError> {
+        Self::unnamed_in(&memory_folder())
+    }
+
+    fn unnamed_in(parent: &Path) -> Result<Self, DatabaseError> {
+        // Deletes itself and what is in it when it is dropped.
+        let folder = tempfile::tempdir_in(parent).map_err(DatabaseError::Temporary)?;
+        Self::serve(Self::in_file(&folder.path().join("database"))?, None)
+    }
+
+    fn in_file(path: &Path) -> Result<Database, DatabaseError> {
         let name = path.to_str().ok_or(DatabaseError::Path)?;
         let refused = |error: DynoxideError| DatabaseError::Open(error.to_string());
         let database = Database::new(name).map_err(refused)?;
         // What it is called after is one of its effects. The one that counts here is that SQLite no longer makes the disk write out
-        // each commit: the log does, once for all that wait.
+        // each commit: where it has to be, the log does, once for all that wait.
         database.disable_bulk_loading().map_err(refused)?;
-        Self::serve(database, Some(Log::of(path)?))
+        Ok(database)
     }
 
     /// Serves a database that ends with this process; its rows expire by `clock`.
@@ -408,6 +442,17 @@ mod tests {
         let database = LocalDatabase::in_memory(Clock::system()).unwrap();
         let _idle = tokio::net::TcpStream::connect(database.address).await.unwrap();
         tokio::time::timeout(GRACE * 4, database.stop()).await.expect("it stops in time");
+    }
+
+    #[tokio::test]
+    async fn a_temporary_database_has_no_file_that_anybody_finds() {
+        let parent = tempfile::tempdir().unwrap();
+        let database = LocalDatabase::unnamed_in(parent.path()).unwrap();
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
+        create_table(&database).await;
+        database.stop().await;
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 0);
+        assert!(matches!(LocalDatabase::unnamed_in(&parent.path().join("nowhere")), Err(DatabaseError::Temporary(_))));
     }
 
     /// A page of any site can send all of these to a port of the machine that it is shown on.

@@ -68,6 +68,11 @@ pub(super) fn open(
             queue: open_queue(None)?,
             dynamodb: elsewhere.or_else(|()| LocalDatabase::in_memory(clock.clone()).map(Dynamodb::Own))?,
         }),
+        Storage::Temporary => Ok(Opened {
+            data: None,
+            queue: open_queue(None)?,
+            dynamodb: elsewhere.or_else(|()| LocalDatabase::temporary().map(Dynamodb::Own))?,
+        }),
         Storage::Directory(path) => {
             let data = DataDirectory::lock(path)?;
             Ok(Opened {

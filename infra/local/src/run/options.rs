@@ -43,8 +43,10 @@ pub enum QueueHome {
 /// The place where all data is kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Storage {
-    /// In this process, and lost when it ends.
+    /// In this process, and lost when it ends. Rows expire by [`LocalOptions::clock`].
     Memory,
+    /// In a file without a name, and lost when this process ends: for many records. Rows expire by the system's clock.
+    Temporary,
     /// In files of this directory, which no other process may use meanwhile.
     Directory(PathBuf),
 }
