@@ -132,6 +132,73 @@ proptest! {
     }
 }
 
+/// What a result takes in an answer, with the comma after it.
+fn taken(problems: &[Problem]) -> usize {
+    serde_json::to_string(&rendered(&Outcome::Failure(problems.to_vec()))).unwrap().len() - 2 + 1
+}
+
+#[test]
+fn as_many_problems_are_listed_as_fit_and_the_last_says_how_many_do_not() {
+    let of_lengths = |lengths: &[usize]| -> Vec<Problem> {
+        lengths.iter().map(|length| Problem::unprocessable("x".repeat(*length))).collect()
+    };
+    let with = |mut problems: Vec<Problem>, unlisted: usize| {
+        if unlisted > 0 {
+            let last = problems.last_mut().unwrap();
+            last.detail = format!("{}, and {unlisted} more", last.detail).into();
+        }
+        problems
+    };
+    let mut cut = 0;
+    for lengths in [&[30_usize; 12][..], &[0, 40, 0, 5], &[200, 1], &[1, 300, 1, 1], &[500], &[7, 7]] {
+        let problems = of_lengths(lengths);
+        for budget in 100..=2_000 {
+            let Outcome::Failure(listed) = Budget(budget).fit(Outcome::Failure(problems.clone())) else {
+                panic!("a failure stays one")
+            };
+            let fits = (1..=problems.len())
+                .rev()
+                .map(|count| with(problems[..count].to_vec(), problems.len() - count))
+                .find(|problems| taken(problems) <= budget);
+            if let Some(fits) = fits {
+                assert_eq!(listed, fits, "{lengths:?} in {budget}");
+                continue;
+            }
+            // Not even the first fits as it is.
+            let [only] = &listed[..] else { panic!("{listed:?} in {budget}") };
+            let detail = only.detail.as_ref();
+            let suffix = with(of_lengths(&[0]), problems.len() - 1)[0].detail.clone();
+            let text = detail.strip_suffix(suffix.as_ref()).unwrap_or(detail).trim_end_matches('…');
+            assert!(text.bytes().all(|byte| byte == b'x') && text.len() < lengths[0].max(1), "{detail:?} in {budget}");
+            if !text.is_empty() {
+                cut += 1;
+                assert!((budget - 4..=budget).contains(&taken(&listed)), "{} in {budget}", taken(&listed));
+                assert!(detail.ends_with(suffix.as_ref()));
+            }
+        }
+    }
+    assert!(cut > 100, "{cut}");
+}
+
+#[test]
+fn a_result_may_take_what_is_left_by_all_else_in_an_answer_and_in_a_row() {
+    const JOB_OBJECT: usize = 4_096;
+    for total in [0, 1, 2, 21, 22, 383, 384, 499, 500, 501, 1_000, 9_999, 10_000] {
+        let items = total.max(1) as usize;
+        let check = |Budget(budget): Budget, of_answer: usize, of_row: usize| {
+            let fits = |budget: usize| {
+                JOB_OBJECT + of_answer + items * (budget + 1) <= limits::ANSWER_BYTES
+                    && of_row + items.min(limits::ITEMS_PER_CHUNK) * budget <= limits::RESULTS_BYTES
+                    && budget <= limits::RESULT_BYTES
+            };
+            assert!(fits(budget) && !fits(budget + 1), "{budget} of {total}");
+        };
+        check(Budget::of_job(total), 0, 0);
+        let names = 16 * total as usize;
+        check(Budget::beside_refs(total), limits::CLIENT_REFS_BYTES + names, limits::CLIENT_REFS_PER_CHUNK);
+    }
+}
+
 #[test]
 fn the_longest_results_of_the_largest_job_fit_one_answer() {
     let total = u32::try_from(limits::ITEMS_PER_JOB).unwrap();
