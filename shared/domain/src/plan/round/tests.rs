@@ -7,8 +7,10 @@ use crate::account::AccountId;
 use crate::chunk::{Packing, pack};
 use crate::clock::Clock;
 use crate::job::JobId;
-use crate::plan::decide::{Write, version_of};
+use crate::limits;
+use crate::plan::decide::{Step, Write, version_of};
 use crate::plan::groups::items;
+use crate::record::applied::AppliedWrite;
 use crate::record::{ObjectRecord, State};
 use crate::request::JobRequest;
 use crate::types::{ObjectType, Schema};
@@ -369,4 +371,115 @@ fn no_more_is_made_than_there_is_room_for_and_what_is_there_takes_none() {
             assert_eq!(decided.writes.len(), made.iter().filter(|made| **made).count());
         });
     }
+}
+
+/// The groups of a chunk that is begun.
+fn grouped<'chunk>(round: &Round<'chunk>) -> Vec<Group<'chunk>> {
+    round.group(round.context(&types(), NOW), items(round.chunk()).0).0
+}
+
+fn objects(ids: &[&str]) -> BTreeSet<RecordId> {
+    ids.iter().map(|external_id| id_of(external_id)).collect()
+}
+
+#[test]
+fn what_is_read_is_each_record_and_its_ends_and_nothing_for_a_first_create() {
+    let create = json!([{"type": "product", "external_id": "a", "attributes": {}}]);
+    delivered(Operation::CreateObjects, &create, |mut round| {
+        let open = grouped(&round);
+        assert_eq!(round.to_read(&open), objects(&[]));
+        round.adopt(Some(Plan::empty(NOW)));
+        assert_eq!(round.to_read(&open), objects(&["a"]), "another worker may have made it");
+    });
+    delivered(Operation::SetObjects, &json!(wanted(Operation::SetObjects)), |round| {
+        assert_eq!(round.to_read(&grouped(&round)), objects(&["a", "b", "new"]));
+    });
+    let [a, b] = ["a", "b"].map(|external_id| id_of(external_id).to_string());
+    let relate = |source: &str, target: &str| json!({"relationship_type": "owns", "source": source, "target": target});
+    let link = RecordId::from_bytes([9; 16]);
+    let read_for = |round: &Round<'_>, source: &str, target: &str| {
+        let text = relate(source, target).to_string();
+        let item = Item::parse(Operation::CreateRelationships, &text).unwrap();
+        round.to_read(&[Group { id: link, steps: vec![Step { position: 0, item, agreed: Agreed::Nothing }] }])
+    };
+    delivered(Operation::CreateRelationships, &json!([relate(&a, &b)]), |round| {
+        let with_link = |ends: &[&str]| objects(ends).into_iter().chain([link]).collect::<BTreeSet<_>>();
+        assert_eq!(read_for(&round, &a, &b), with_link(&["a", "b"]));
+        assert_eq!(read_for(&round, &a, &a), with_link(&["a"]));
+        assert_eq!(read_for(&round, "zen:user:1", &b), with_link(&["b"]), "what is kept elsewhere is not looked up");
+    });
+}
+
+#[test]
+fn the_types_that_are_read_late_are_those_of_updated_records_and_of_missing_ones() {
+    let there = || HashMap::from([record("a")]);
+    let types_of = |operation: Operation, data: Value| {
+        let mut read = Vec::new();
+        delivered(operation, &data, |round| {
+            let rows = round.rows(there());
+            read = round.types_to_read(&grouped(&round), &rows).into_iter().cloned().collect();
+        });
+        read
+    };
+    let delete = |external_id: &str| json!({"type": "product", "external_id": external_id});
+    let update =
+        json!([{"id": id_of("a").to_string(), "attributes": {}}, {"id": id_of("b").to_string(), "attributes": {}}]);
+    assert_eq!(types_of(Operation::UpdateObjects, update), [key()], "of the one that is there");
+    let by_external_id = Operation::DeleteObjectsByExternalId;
+    assert_eq!(types_of(by_external_id, json!([delete("a")])), []);
+    assert_eq!(types_of(by_external_id, json!([delete("b")])), [key()], "to say which of the two is missing");
+    assert_eq!(types_of(by_external_id, json!([delete("a"), delete("a")])), [key(), key()], "the second finds none");
+    assert_eq!(types_of(Operation::SetObjects, json!(wanted(Operation::SetObjects))), []);
+    assert_eq!(types_of(Operation::DeleteObjects, json!([id_of("a").to_string()])), []);
+}
+
+#[test]
+fn an_entry_relies_on_what_it_was_judged_after_only_where_it_fails() {
+    delivered(Operation::SetObjects, &json!(wanted(Operation::SetObjects)), |round| {
+        let failure = || Outcome::failure(Problem::unprocessable("no"));
+        let entry = |outcome, after| round.entry(4, outcome, 7, after);
+        assert_eq!(entry(failure(), Some(2)), Entry { relies_on: Some(2), ..Entry::new(4, failure(), 0) });
+        assert_eq!(entry(failure(), None), Entry::new(4, failure(), 0));
+        let success = || Outcome::Success(id_of("a"));
+        assert_eq!(entry(success(), Some(2)), Entry::new(4, success(), 7));
+    });
+}
+
+#[test]
+fn track_is_lost_of_a_write_whose_mark_may_be_gone() {
+    let kept = limits::APPLIED_WRITES_KEPT as u64;
+    let long = NOW.plus_millis(1_000 * limits::APPLIED_WRITES_KEPT_SECONDS);
+    delivered(Operation::SetObjects, &json!(wanted(Operation::SetObjects)), |mut round| {
+        let lost = |round: &Round<'_>, agreed, version, is_marked: bool, now| {
+            let item = Item::parse(Operation::DeleteObjects, "\"40e83a4e-8438-8bb9-8f6f-51124535ce9f\"").unwrap();
+            let group = Group { id: id_of("a"), steps: vec![Step { position: 2, item, agreed }] };
+            let mut row = record("a").1;
+            row.version = version;
+            if is_marked {
+                row.applied = row.applied.with(AppliedWrite { job: round.chunk().job, position: 2, at: now });
+            }
+            round.is_lost_track_of(round.context(&types(), now), &group, Some(&row))
+        };
+        let agreed = Agreed::Success { base: 5 };
+        assert!(!lost(&round, agreed, 5 + 1 + kept, false, long), "nothing was agreed before this worker");
+        round.adopt(Some(Plan::empty(NOW)));
+        assert!(lost(&round, agreed, 5 + 1 + kept, false, NOW), "as many writes later as there are marks");
+        assert!(!lost(&round, agreed, 5 + kept, false, NOW));
+        assert!(!lost(&round, agreed, 5 + 1, false, NOW), "another's write: this one's was not made");
+        assert!(lost(&round, agreed, 5 + 1, false, long), "so long after the agreement that marks are dropped");
+        assert!(!lost(&round, agreed, 5, false, long), "the row stands where the write has still to be made");
+        assert!(!lost(&round, agreed, 5 + 1 + kept, true, NOW), "the mark is there");
+        for other in [Agreed::Nothing, Agreed::Failure, Agreed::FailureAfter] {
+            assert!(!lost(&round, other, 5 + 1 + kept, false, long), "{other:?}");
+        }
+        let group = Group { id: id_of("a"), steps: Vec::new() };
+        assert!(!round.is_lost_track_of(round.context(&types(), long), &group, None));
+    });
+}
+
+#[test]
+fn rows_without_ends_are_the_rows() {
+    let rows = Rows::of(HashMap::from([record("a")]));
+    assert_eq!((rows.rows.len(), rows.ends.len()), (1, 0));
+    assert!(rows.rows.contains_key(&id_of("a")));
 }
