@@ -365,4 +365,34 @@ mod tests {
         }
         assert_eq!(most.load(Ordering::SeqCst), 1);
     }
+
+    /// What those before it did not need is left to the last of the suspected.
+    #[tokio::test]
+    async fn the_last_of_the_suspected_has_all_the_time_that_is_left() {
+        let mut event = SqsEvent::default();
+        event.records = ["a", "b", "slow"].map(|id| received(id, 3)).into();
+        let handler = |event: SqsEvent, _| async move {
+            if event.records[0].message_id.as_deref() == Some("slow") {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            SqsBatchResponse::default()
+        };
+        // A third of the two seconds would not do.
+        let response = apart(event, Instant::now() + REPORT_MARGIN / 2 + Duration::from_secs(2), handler).await;
+        assert!(response.batch_item_failures.is_empty(), "{response:?}");
+    }
+
+    #[test]
+    fn a_message_tells_its_trace_and_how_often_it_was_received() {
+        let mut message = received("a", 7);
+        assert_eq!((receives_of(&message), trace_of(&message).is_none()), (7, true));
+        let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1";
+        message.attributes.insert("AWSTraceHeader".to_owned(), header.to_owned());
+        assert_eq!(
+            trace_of(&message).map(|trace| trace.id().to_string()),
+            Some("1-5759e988-bd862e3fe1be46a994272793".into())
+        );
+        message.attributes.clear();
+        assert_eq!(receives_of(&message), 1, "SQS says it of every message");
+    }
 }

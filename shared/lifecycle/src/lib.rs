@@ -14,6 +14,8 @@ mod batch;
 mod close;
 mod conclude;
 mod start;
+#[cfg(test)]
+mod tests;
 
 use store::StoreError;
 use store::queue::QueueUnavailable;
