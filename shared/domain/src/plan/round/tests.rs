@@ -483,3 +483,125 @@ fn rows_without_ends_are_the_rows() {
     assert_eq!((rows.rows.len(), rows.ends.len()), (1, 0));
     assert!(rows.rows.contains_key(&id_of("a")));
 }
+
+/// A job that sets the attributes of these records, in the order of the items.
+fn setting(external_ids: &[&str], look: impl FnOnce(Round<'_>)) {
+    let set = |external_id: &&str| json!({"type": "product", "external_id": external_id, "attributes": {"price": 2}});
+    delivered(Operation::SetObjects, &external_ids.iter().map(set).collect(), look);
+}
+
+/// What is decided of a whole chunk by these rows.
+fn decided(round: &Round<'_>, rows: &[(RecordId, Row)], now: Timestamp) -> Decided {
+    let types = types();
+    let (all, refused) = items(round.chunk());
+    let (mut open, stray) = round.group(round.context(&types, now), all);
+    let rows = round.rows(rows.iter().cloned().collect());
+    let mut deciding = round.decide(round.context(&types, now), &mut open, &rows, &refused, &stray);
+    while deciding.go_on() {}
+    deciding.done()
+}
+
+/// The record at a version, with the mark of this job's write that ended with the item at `position`.
+fn at_version(round: &Round<'_>, external_id: &str, version: u64, position: Option<u32>) -> (RecordId, Row) {
+    let (id, mut row) = record(external_id);
+    row.version = version;
+    if let Some(position) = position {
+        row.applied = row.applied.with(AppliedWrite { job: round.chunk().job, position, at: NOW });
+    }
+    (id, row)
+}
+
+fn agreed(entries: Vec<Entry>) -> Option<Plan> {
+    Some(Plan { revision: 1, made_at: NOW, closed: false, entries })
+}
+
+fn successes(decided: &Decided) -> Vec<(bool, u64, bool)> {
+    decided.entries.iter().map(|entry| (entry.outcome.is_success(), entry.base, entry.makes)).collect()
+}
+
+#[test]
+fn deciding_makes_way_for_others_after_some_steps() {
+    let ids: Vec<String> = (0..100).map(|number| format!("r{number}")).collect();
+    setting(&ids.iter().map(String::as_str).collect::<Vec<_>>(), |round| {
+        let types = types();
+        let (all, refused) = items(round.chunk());
+        let (mut open, stray) = round.group(round.context(&types, NOW), all);
+        let rows = Rows::default();
+        let mut deciding = round.decide(round.context(&types, NOW), &mut open, &rows, &refused, &stray);
+        let times = (0..).take_while(|_| deciding.go_on()).count();
+        assert!((3..100).contains(&times), "{times}");
+        assert_eq!(deciding.done().writes.len(), ids.len());
+    });
+}
+
+#[test]
+fn what_makes_a_record_is_said_and_what_changes_one_is_not() {
+    setting(&["new", "a"], |round| {
+        let decided = decided(&round, &[record("a")], NOW);
+        assert_eq!(successes(&decided), [(true, 0, true), (true, 1, false)]);
+        assert!(decided.must_agree && !decided.may_be_outdated);
+    });
+}
+
+#[test]
+fn an_agreed_write_that_is_still_to_be_made_is_agreed_on_once_more_and_one_that_was_made_is_not() {
+    let entry = |base| Entry::new(0, Outcome::Success(id_of("a")), base);
+    setting(&["a"], |mut round| {
+        round.adopt(agreed(vec![entry(5)]));
+        let open = decided(&round, &[at_version(&round, "a", 5, None)], NOW);
+        assert_eq!((open.must_agree, open.writes.len(), open.may_be_outdated), (true, 1, false));
+        assert_eq!(open.entries, [entry(5)]);
+
+        let made = decided(&round, &[at_version(&round, "a", 6, Some(0))], NOW);
+        assert_eq!((made.must_agree, made.writes.len(), made.may_be_outdated), (false, 0, false));
+
+        let elsewhere = decided(&round, &[at_version(&round, "a", 9, Some(0))], NOW);
+        assert_eq!((elsewhere.must_agree, elsewhere.writes.len(), elsewhere.may_be_outdated), (false, 0, true));
+
+        let moved = decided(&round, &[at_version(&round, "a", 7, None)], NOW);
+        assert_eq!((moved.must_agree, moved.writes.len()), (true, 1), "another has written: decided anew");
+        assert_eq!(moved.entries, [entry(7)]);
+    });
+    // One that may be outdated is not forgotten for those that are not.
+    setting(&["a", "b"], |mut round| {
+        round.adopt(agreed(vec![entry(5), Entry::new(1, Outcome::Success(id_of("b")), 5)]));
+        for (first, second) in [(9, 6), (6, 9)] {
+            let rows = [at_version(&round, "a", first, Some(0)), at_version(&round, "b", second, Some(1))];
+            assert!(decided(&round, &rows, NOW).may_be_outdated);
+        }
+    });
+}
+
+#[test]
+fn an_agreed_failure_stays_unless_what_it_was_judged_after_is_decided_anew() {
+    let failure = || Outcome::failure(Problem::unprocessable("as it was"));
+    setting(&["a", "a"], |mut round| {
+        round.adopt(agreed(vec![Entry::new(0, failure(), 0), Entry::new(1, failure(), 0)]));
+        let stays = decided(&round, &[record("a")], NOW);
+        assert_eq!((successes(&stays), stays.writes.len()), (vec![(false, 0, false); 2], 0));
+
+        let first = Entry::new(0, Outcome::Success(id_of("a")), 5);
+        round.adopt(agreed(vec![first.clone(), Entry { relies_on: Some(0), ..Entry::new(1, failure(), 0) }]));
+        let anew = decided(&round, &[at_version(&round, "a", 7, None)], NOW);
+        assert_eq!(successes(&anew), [(true, 7, false); 2], "both by the record as it now is");
+        round.adopt(agreed(vec![first, Entry::new(1, failure(), 0)]));
+        let first_anew = decided(&round, &[at_version(&round, "a", 7, None)], NOW);
+        assert_eq!(successes(&first_anew), [(true, 7, false), (false, 0, false)]);
+    });
+}
+
+#[test]
+fn an_item_whose_mark_may_be_gone_has_an_unknown_outcome_and_what_follows_it_is_not_applied() {
+    let kept = limits::APPLIED_WRITES_KEPT as u64;
+    let failure = || Outcome::failure(Problem::unprocessable("as it was"));
+    setting(&["a", "a", "a"], |mut round| {
+        let after = Entry { relies_on: Some(1), ..Entry::new(2, failure(), 0) };
+        round.adopt(agreed(vec![Entry::new(0, failure(), 0), Entry::new(1, Outcome::Success(id_of("a")), 5), after]));
+        let lost = decided(&round, &[at_version(&round, "a", 6 + kept, None)], NOW);
+        let outcomes: Vec<&Outcome> = lost.entries.iter().map(|entry| &entry.outcome).collect();
+        let expected =
+            [failure(), Outcome::failure(Problem::outcome_unknown()), Outcome::failure(Problem::not_applied())];
+        assert_eq!(outcomes, expected.iter().collect::<Vec<_>>());
+        assert!(lost.must_agree && lost.writes.is_empty());
+    });
+}
