@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use domain::limits;
 use tests::ROUTES;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project").to_owned()
 }
 
@@ -19,7 +19,7 @@ fn pages() -> Vec<PathBuf> {
     top.into_iter().chain(docs).filter(|path| path.extension().is_some_and(|kind| kind == "md")).collect()
 }
 
-fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

@@ -3,11 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-const LONGEST_MODULE: usize = 400;
+use crate::docs::{read, root};
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project").to_owned()
-}
+const LONGEST_MODULE: usize = 400;
 
 /// A source file of what is delivered, without its tests.
 struct Module {
@@ -18,7 +16,7 @@ struct Module {
 
 impl Module {
     fn read(path: PathBuf) -> Self {
-        let text = std::fs::read_to_string(root().join(&path)).expect("a source file");
+        let text = read(&root().join(&path));
         // Tests within a file stand at its end.
         let text =
             text.split_once("#[cfg(test)]\nmod tests {").map_or(text.as_str(), |(product, _)| product).to_owned();
@@ -56,7 +54,7 @@ fn modules(folders: &[&str]) -> Vec<Module> {
     let only_for_tests: BTreeSet<PathBuf> = paths
         .iter()
         .flat_map(|parent| {
-            let text = std::fs::read_to_string(root().join(parent)).expect("a source file");
+            let text = read(&root().join(parent));
             let folder = match parent.file_stem().and_then(|name| name.to_str()) {
                 Some("lib" | "main") | None => parent.with_file_name(""),
                 Some(_) => parent.with_extension(""),

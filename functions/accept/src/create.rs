@@ -340,34 +340,23 @@ fn no_slot() -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
     use std::time::Duration;
 
     use access::{Access, Settings, open_local_account};
     use axum::http::Request;
-    use database::TestDatabase;
+    use database::{Sent, TestDatabase};
     use domain::chunk::Chunk;
     use domain::clock::Clock;
     use store::Store;
 
-    use store::queue::{Queue, SendFuture};
+    use store::queue::Queue;
     use store::rows::JobRow;
 
     use tower::ServiceExt;
     use wire::AllowedOrigins;
 
     use super::*;
-
-    /// Keeps what it is given.
-    #[derive(Default)]
-    struct Sent(Mutex<Vec<Outgoing>>);
-
-    impl Queue for Sent {
-        fn send(&self, messages: Vec<Outgoing>) -> SendFuture<'_> {
-            self.0.lock().unwrap().extend(messages);
-            Box::pin(async { Ok(()) })
-        }
-    }
 
     async fn store() -> Store {
         TestDatabase::start("test").await.store(Clock::system())
@@ -398,7 +387,7 @@ mod tests {
         let response = router.oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
         // then each message says so.
         assert_eq!(response.status(), StatusCode::CREATED);
-        let sent = sent.0.lock().unwrap();
+        let sent = sent.messages();
         assert!(sent.len() > 1);
         assert!(sent.iter().all(|message| message.trace.as_deref() == Some(TRACE)));
     }
@@ -430,7 +419,7 @@ mod tests {
         let response = router.oneshot(request.body(Body::from_stream(slow)).unwrap()).await.unwrap();
         // then it is refused,
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-        let sent = std::mem::take(&mut *sent.0.lock().unwrap());
+        let sent = sent.messages();
         let [message] = sent.as_slice() else { panic!("{} messages", sent.len()) };
         let chunk = Chunk::from_message(&message.body).unwrap();
         // and can never be committed any more, however late the commit comes.

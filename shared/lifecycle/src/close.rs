@@ -38,12 +38,13 @@ pub async fn close_chunk(
     index: u32,
     message: Option<&Chunk<'_>>,
 ) -> Result<Plan, Postponed> {
+    let chunk = job.id.of(account).chunk(index);
     let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(200));
     for round in 0..ROUNDS {
         if round > 0 {
             backoff.wait(jobs.clock()).await;
         }
-        let agreed = jobs.plan(job.id.of(account).chunk(index)).await?;
+        let agreed = jobs.plan(chunk).await?;
         if let Some(closed) = agreed.as_ref().filter(|plan| plan.closed) {
             return Ok(closed.clone());
         }
@@ -59,7 +60,7 @@ pub async fn close_chunk(
             },
         };
         let closed = close(agreed.as_ref(), &standings, message, jobs.clock().now());
-        if jobs.agree(job.id.of(account).chunk(index), &closed, job.expires_at()).await? {
+        if jobs.agree(chunk, &closed, job.expires_at()).await? {
             return Ok(closed);
         }
     }

@@ -1,8 +1,6 @@
 //! The life of a job against a database: how it starts, what is noted of its chunks, how it ends.
 
-use std::sync::{Mutex, PoisonError};
-
-use database::TestDatabase;
+use database::{Sent, TestDatabase};
 use domain::account::AccountId;
 use domain::clock::Clock;
 use domain::job::{Job, JobId, JobOptions, JobStatus, Operation};
@@ -14,7 +12,6 @@ use domain::time::Timestamp;
 use domain::timing::NEVER_COMMITTED;
 use store::Store;
 use store::jobs::Commit;
-use store::queue::{Outgoing, Queue, SendFuture};
 use store::rows::JobRow;
 
 use super::*;
@@ -24,17 +21,6 @@ struct Scene {
     store: Store,
     account: AccountId,
     sent: Sent,
-}
-
-/// A queue that keeps what is sent.
-#[derive(Default)]
-struct Sent(Mutex<Vec<Outgoing>>);
-
-impl Queue for Sent {
-    fn send(&self, messages: Vec<Outgoing>) -> SendFuture<'_> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(messages);
-        Box::pin(async { Ok(()) })
-    }
 }
 
 impl Scene {
@@ -209,7 +195,7 @@ async fn what_follows_a_chunk_is_sent_and_a_job_ends_with_its_last() {
     jobs.stash(job.id.of(account), vec![(1, "the second".to_owned())], job.expires_at()).await.unwrap();
     let job = scene.record(&job, 0, &scene.plan([success()]), None).await.unwrap();
     conclude(&job, Some(1)).await.unwrap();
-    let sent = |scene: &Scene| scene.sent.0.lock().unwrap().iter().map(|sent| sent.body.clone()).collect::<Vec<_>>();
+    let sent = |scene: &Scene| scene.sent.messages().into_iter().map(|sent| sent.body).collect::<Vec<_>>();
     assert_eq!(sent(&scene), ["the second"]);
     assert_eq!(scene.stands(job.id).await.status, JobStatus::Processing);
 

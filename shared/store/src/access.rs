@@ -14,7 +14,7 @@ use domain::time::Timestamp;
 
 pub use self::guard::{Attempts, GuardKey};
 pub use self::presented::Presented;
-use crate::attributes::{Attributes, Reader, broken, millis, number, text};
+use crate::attributes::{Attributes, Reader, broken, millis, number, row_key, text};
 use crate::{StoreError, keys};
 
 /// The SHA-256 of a token's text.
@@ -62,12 +62,8 @@ impl StoredToken {
     }
 }
 
-fn row(partition: impl Into<String>, key: impl Into<String>) -> Attributes {
-    Attributes::from([("pk".to_owned(), text(partition)), ("sk".to_owned(), text(key))])
-}
-
 fn account_to_row(account: &Account) -> Attributes {
-    let mut row = row(keys::access(&account.id), keys::account_row());
+    let mut row = row_key(keys::access(&account.id), keys::account_row());
     row.insert("account".to_owned(), text(account.id.as_str()));
     row.insert("active".to_owned(), AttributeValue::Bool(account.active));
     row.insert("password_access".to_owned(), AttributeValue::Bool(account.password_access));
@@ -95,7 +91,7 @@ fn account_id(row: &Attributes) -> Result<AccountId, StoreError> {
 }
 
 fn user_to_row(account: &AccountId, user: &User) -> Attributes {
-    let mut row = row(keys::access(account), keys::user(&user.email));
+    let mut row = row_key(keys::access(account), keys::user(&user.email));
     row.insert("email".to_owned(), text(user.email.as_str()));
     row.insert("name".to_owned(), text(&user.name));
     row.insert("role".to_owned(), text(user.role.as_str()));
@@ -123,7 +119,7 @@ fn email(row: &Attributes) -> Result<Email, StoreError> {
 }
 
 fn token_to_row(account: &AccountId, token: &StoredToken) -> Attributes {
-    let mut row = row(keys::access(account), keys::token(&token.digest, token.kind));
+    let mut row = row_key(keys::access(account), keys::token(&token.digest, token.kind));
     row.insert("email".to_owned(), text(token.user.as_str()));
     row.insert("label".to_owned(), text(&token.label));
     row.insert("created_at".to_owned(), millis(token.created_at));

@@ -22,6 +22,11 @@ pub(crate) enum Value<'row> {
     True,
 }
 
+/// The key of a row, in a table that has both a partition key and a sort key.
+pub(crate) fn row_key(partition: impl Into<String>, sort: impl Into<String>) -> Attributes {
+    Attributes::from([("pk".to_owned(), text(partition)), ("sk".to_owned(), text(sort))])
+}
+
 impl<'row> Value<'row> {
     pub(crate) fn text(text: impl Into<Cow<'row, str>>) -> Self {
         Self::Text(text.into())

@@ -11,7 +11,7 @@ use domain::types::{
 };
 
 pub use self::deletion::Deleted;
-use crate::attributes::{Attributes, Reader, binary, broken, millis, number, text};
+use crate::attributes::{Attributes, Reader, binary, broken, millis, number, row_key, text};
 use crate::database::built;
 use crate::keys::TypeKind;
 use crate::transaction::Transacted;
@@ -38,10 +38,7 @@ impl Catalog {
     /// # Errors
     /// When the database does not answer.
     pub async fn cursor_secret(&self) -> Result<[u8; 32], StoreError> {
-        let key = Attributes::from([
-            ("pk".to_owned(), text(keys::deployment())),
-            ("sk".to_owned(), text(keys::cursor_secret())),
-        ]);
+        let key = row_key(keys::deployment(), keys::cursor_secret());
         if let Some(row) = self.database.read_row(&self.database.tables.catalog, key.clone()).await? {
             return secret_of(&row);
         }
@@ -314,14 +311,11 @@ impl Catalog {
 }
 
 pub(crate) fn type_key(account: &AccountId, kind: TypeKind, key: &TypeKey) -> Attributes {
-    Attributes::from([
-        ("pk".to_owned(), text(keys::account(account))),
-        ("sk".to_owned(), text(keys::type_row(kind, key))),
-    ])
+    row_key(keys::account(account), keys::type_row(kind, key))
 }
 
 pub(crate) fn type_counts_key(account: &AccountId) -> Attributes {
-    Attributes::from([("pk".to_owned(), text(keys::account(account))), ("sk".to_owned(), text(keys::type_counts()))])
+    row_key(keys::account(account), keys::type_counts())
 }
 
 fn object_type_from_row(row: &Attributes) -> Result<ObjectTypeDefinition, StoreError> {

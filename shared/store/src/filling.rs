@@ -8,7 +8,7 @@ use domain::time::Timestamp;
 use domain::types::indexes::Entries;
 use domain::types::{ObjectTypeDefinition, TypeKey};
 
-use crate::attributes::{Attributes, Reader, broken, millis, number, text};
+use crate::attributes::{Attributes, Reader, broken, millis, number, row_key, text};
 use crate::catalog::type_key;
 use crate::keys::TypeKind;
 use crate::records::Written;
@@ -163,7 +163,7 @@ impl Catalog {
 }
 
 fn filling_key(account: &AccountId, key: &TypeKey) -> Attributes {
-    Attributes::from([("pk".to_owned(), text(keys::fillings())), ("sk".to_owned(), text(keys::filling(account, key)))])
+    row_key(keys::fillings(), keys::filling(account, key))
 }
 
 fn filling_of(row: &Attributes) -> Result<Filling, StoreError> {

@@ -16,7 +16,7 @@ use domain::types::TypeKey;
 
 pub use self::admission::{Admission, Commit, Earlier, Fenced, IdempotencyKey};
 pub use self::lists::{JobFilter, JobsPage};
-use crate::attributes::{Attributes, number, seconds, text};
+use crate::attributes::{Attributes, number, row_key, seconds, text};
 use crate::database::built;
 use crate::page::PageQuery;
 use crate::rows::{JobRow, job_from_row};
@@ -234,7 +234,7 @@ impl Jobs {
         }
         let give_slot_back = Update::builder()
             .table_name(&self.database.tables.jobs)
-            .set_key(Some(row_key(job.account, keys::slots())))
+            .set_key(Some(row_key(keys::account(job.account), keys::slots())))
             .update_expression("ADD active :minus_one")
             .expression_attribute_values(":minus_one", AttributeValue::N("-1".to_owned()));
         let mut writes = vec![
@@ -304,9 +304,5 @@ impl Jobs {
 }
 
 fn key_of(job: JobKey<'_>) -> Attributes {
-    row_key(job.account, &keys::job(job.id))
-}
-
-pub(crate) fn row_key(account: &AccountId, sort: &str) -> Attributes {
-    Attributes::from([("pk".to_owned(), text(keys::account(account))), ("sk".to_owned(), text(sort))])
+    row_key(keys::account(job.account), keys::job(job.id))
 }

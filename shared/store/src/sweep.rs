@@ -5,8 +5,7 @@ use domain::account::AccountId;
 use domain::job::{Job, JobId, JobStatus};
 use domain::time::Timestamp;
 
-use crate::attributes::{Attributes, Reader, broken, text};
-use crate::jobs::row_key;
+use crate::attributes::{Attributes, Reader, broken, row_key, text};
 use crate::rows::{JobRow, job_from_row};
 use crate::tables::BY_STATUS;
 use crate::{Jobs, StoreError, keys};
@@ -37,7 +36,7 @@ impl Jobs {
         self.database.meter.count_read(answer.consumed_capacity());
         let mut counters = Vec::with_capacity(answer.items().len());
         for entry in answer.items() {
-            counters.push(row_key(&account_of(entry)?, keys::slots()));
+            counters.push(row_key(keys::account(&account_of(entry)?), keys::slots()));
         }
         let mut busy = Vec::new();
         for counter in self.database.read_rows(&self.database.tables.jobs, counters).await? {

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, TransactWriteIt
 use domain::account::AccountId;
 use domain::account::usage::{PerKind, RecordKind, Usage};
 
-use crate::attributes::{Attributes, Reader, number, text};
+use crate::attributes::{Attributes, Reader, number, row_key, text};
 use crate::catalog::type_counts_key;
 use crate::database::{Database, built};
 use crate::keys::{self, TypeKind};
@@ -82,7 +82,7 @@ const fn attribute(kind: RecordKind) -> &'static str {
 }
 
 fn limits_key(account: &AccountId) -> Attributes {
-    Attributes::from([("pk".to_owned(), text(keys::limits_of(account))), ("sk".to_owned(), text(keys::limits_row()))])
+    row_key(keys::limits_of(account), keys::limits_row())
 }
 
 fn count_key(account: &AccountId, shard: u8) -> Attributes {

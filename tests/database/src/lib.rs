@@ -1,6 +1,8 @@
-//! A database for a test: DynamoDB's stand-in in this process, behind its own HTTP, with the tables in it, and whoever may call.
+//! A database for a test: DynamoDB's stand-in in this process, behind its own HTTP, with the tables in it, whoever may call, and a queue
+//! that only keeps what is sent.
 
 use std::future::pending;
+use std::sync::{Mutex, PoisonError};
 
 use access::{Operator, OperatorError, TokenRequest};
 use domain::account::{AccountId, Email, Role, TokenKind, User};
@@ -8,6 +10,7 @@ use domain::clock::Clock;
 use secrecy::ExposeSecret;
 use store::Store;
 use store::clients::{self, AwsSettings};
+use store::queue::{Outgoing, Queue, SendFuture};
 use store::tables::{self, TableNames};
 use tokio::net::TcpListener;
 
@@ -68,4 +71,23 @@ pub async fn token_of(store: &Store, account: &AccountId, role: Role) -> String 
     let request = TokenRequest { kind: TokenKind::Bearer, label: "test".to_owned(), expires_at: None };
     let token = operator.create_token(account, &email, request).await.expect("a token").text;
     token.expose_secret().to_owned()
+}
+
+/// A queue that keeps what is sent, and delivers nothing.
+#[derive(Debug, Default)]
+pub struct Sent(Mutex<Vec<Outgoing>>);
+
+impl Sent {
+    /// The messages so far, in the order in which they were sent.
+    #[must_use]
+    pub fn messages(&self) -> Vec<Outgoing> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Queue for Sent {
+    fn send(&self, messages: Vec<Outgoing>) -> SendFuture<'_> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(messages);
+        Box::pin(async { Ok(()) })
+    }
 }

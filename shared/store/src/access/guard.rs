@@ -2,8 +2,7 @@
 
 use domain::time::Timestamp;
 
-use super::row;
-use crate::attributes::{Attributes, Reader, millis, number, seconds};
+use crate::attributes::{Attributes, Reader, millis, number, row_key, seconds};
 use crate::{AccessRows, StoreError, keys};
 
 /// How long a row stays after it was last written, in milliseconds.
@@ -15,7 +14,7 @@ pub struct GuardKey(pub String);
 
 impl GuardKey {
     pub(super) fn to_row(&self) -> Attributes {
-        row(keys::guard(&self.0), keys::guard_row())
+        row_key(keys::guard(&self.0), keys::guard_row())
     }
 }
 

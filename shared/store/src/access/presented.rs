@@ -4,10 +4,9 @@ use domain::account::{Account, AccountId, Email, TokenKind};
 use domain::time::Timestamp;
 
 use super::{
-    Attempts, Digest, GuardKey, StoredToken, StoredUser, account_from_row, account_id, row, token_from_row,
-    user_from_row,
+    Attempts, Digest, GuardKey, StoredToken, StoredUser, account_from_row, account_id, token_from_row, user_from_row,
 };
-use crate::attributes::{number, seconds};
+use crate::attributes::{number, row_key, seconds};
 use crate::{AccessRows, StoreError, keys};
 
 /// Days for which it is remembered when a token was last used.
@@ -28,8 +27,10 @@ impl AccessRows {
     /// # Errors
     /// When the database does not answer.
     pub async fn account_of_login(&self, email: &Email) -> Result<Option<AccountId>, StoreError> {
-        let row =
-            self.database.read_row(&self.database.tables.catalog, row(keys::login(email), keys::login_row())).await?;
+        let row = self
+            .database
+            .read_row(&self.database.tables.catalog, row_key(keys::login(email), keys::login_row()))
+            .await?;
         row.map(|row| account_id(&row)).transpose()
     }
 
@@ -46,9 +47,9 @@ impl AccessRows {
         guard: Option<&GuardKey>,
     ) -> Result<Presented, StoreError> {
         let partition = account.map_or_else(|| keys::access_of_nobody().to_owned(), keys::access);
-        let mut wanted = vec![row(&partition, keys::account_row())];
-        wanted.extend(user.map(|email| row(&partition, keys::user(email))));
-        wanted.extend(token.map(|(digest, kind)| row(&partition, keys::token(digest, kind))));
+        let mut wanted = vec![row_key(&partition, keys::account_row())];
+        wanted.extend(user.map(|email| row_key(&partition, keys::user(email))));
+        wanted.extend(token.map(|(digest, kind)| row_key(&partition, keys::token(digest, kind))));
         wanted.extend(guard.map(GuardKey::to_row));
         let mut presented = Presented::default();
         for row in self.database.read_rows(&self.database.tables.catalog, wanted).await? {
@@ -78,7 +79,7 @@ impl AccessRows {
     ) -> Result<Option<StoredUser>, StoreError> {
         let partition = account.map_or_else(|| keys::access_of_nobody().to_owned(), keys::access);
         let user = user.map_or_else(|| keys::users_prefix().to_owned(), keys::user);
-        let row = self.database.read_row(&self.database.tables.catalog, row(partition, user)).await?;
+        let row = self.database.read_row(&self.database.tables.catalog, row_key(partition, user)).await?;
         row.map(|row| user_from_row(&row)).transpose()
     }
 
@@ -98,7 +99,7 @@ impl AccessRows {
             .client
             .update_item()
             .table_name(&self.database.tables.catalog)
-            .set_key(Some(row(keys::last_uses(account), keys::token(digest, kind))))
+            .set_key(Some(row_key(keys::last_uses(account), keys::token(digest, kind))))
             .update_expression("SET used_on = :day, expires_at = :expires")
             // Closes the race between two days: the later one stays. And a day is written once.
             .condition_expression("attribute_not_exists(used_on) OR used_on < :day")

@@ -3,8 +3,7 @@
 use domain::account::AccountId;
 use domain::time::Timestamp;
 
-use super::row;
-use crate::attributes::{Reader, number, seconds};
+use crate::attributes::{Reader, number, row_key, seconds};
 use crate::{AccessRows, StoreError, keys};
 
 /// A minute's count is of no use once the minute is over; clocks of containers may differ.
@@ -23,7 +22,7 @@ impl AccessRows {
             .client
             .update_item()
             .table_name(&self.database.tables.catalog)
-            .set_key(Some(row(keys::rate_limits(account), keys::rate_limit_minute(minute))))
+            .set_key(Some(row_key(keys::rate_limits(account), keys::rate_limit_minute(minute))))
             .update_expression("ADD taken :requests SET expires_at = :expires")
             .expression_attribute_values(":requests", number(requests))
             .expression_attribute_values(":expires", seconds(ends_at));

@@ -9,7 +9,7 @@ use crate::attributes::{Reader, number, text};
 use crate::database::built;
 use crate::keys::TypeKind;
 use crate::transaction::Transacted;
-use crate::{Catalog, StoreError, keys};
+use crate::{Catalog, StoreError};
 
 /// The outcome of deleting a type.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -103,8 +103,7 @@ impl Catalog {
     ) -> Result<Deleted, StoreError> {
         let delete = Delete::builder()
             .table_name(&self.database.tables.catalog)
-            .key("pk", text(keys::account(account)))
-            .key("sk", text(keys::type_row(kind, key)))
+            .set_key(Some(type_key(account, kind, key)))
             // Closes the race between two deletes, the count goes down once, and with whoever makes a record of it meanwhile.
             .condition_expression("deletion = :mark")
             .expression_attribute_values(":mark", text(mark.as_str()));

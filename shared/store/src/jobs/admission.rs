@@ -6,8 +6,7 @@ use domain::job::{Job, JobId, JobKey};
 use domain::limits;
 use domain::time::Timestamp;
 
-use super::row_key;
-use crate::attributes::{Reader, binary, broken, number, seconds, text};
+use crate::attributes::{Reader, binary, broken, number, row_key, seconds, text};
 use crate::database::built;
 use crate::rows::{JobRow, job_to_row, void_job_row};
 use crate::transaction::Transacted;
@@ -70,8 +69,8 @@ impl Jobs {
         key: Option<&IdempotencyKey>,
         now: Timestamp,
     ) -> Result<Admission, StoreError> {
-        let mut wanted = vec![row_key(account, keys::slots())];
-        wanted.extend(key.map(|key| row_key(account, &keys::idempotency(&key.key))));
+        let mut wanted = vec![row_key(keys::account(account), keys::slots())];
+        wanted.extend(key.map(|key| row_key(keys::account(account), keys::idempotency(&key.key))));
         let mut admission = Admission { active: 0, earlier: None };
         for row in self.database.read_rows(&self.database.tables.jobs, wanted).await? {
             let reader = Reader(&row);
@@ -108,7 +107,7 @@ impl Jobs {
         if job.status.is_active() {
             let take_slot = Update::builder()
                 .table_name(&self.database.tables.jobs)
-                .set_key(Some(row_key(account, keys::slots())))
+                .set_key(Some(row_key(keys::account(account), keys::slots())))
                 // The first time it also puts the account into the index, where the sweep finds those that have jobs.
                 .update_expression("SET status_key = :counters ADD active :one")
                 // Closes the race between two accepts for the last slot: the limit is exact.

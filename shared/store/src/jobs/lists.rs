@@ -9,8 +9,7 @@ use domain::job::{Job, JobId, JobStatus};
 use domain::limits;
 use domain::time::Timestamp;
 
-use super::row_key;
-use crate::attributes::{Attributes, Reader, broken, text};
+use crate::attributes::{Attributes, Reader, broken, row_key, text};
 use crate::page::{Page, PageQuery};
 use crate::rows::{JobRow, job_from_row};
 use crate::tables::BY_STATUS;
@@ -100,7 +99,7 @@ impl Jobs {
         let mut looked_at = 0;
         let mut jobs = Vec::with_capacity(query.limit.min(1_000) + 1);
         let mut start = query.from.as_deref().and_then(JobId::parse).map(|id| {
-            let mut key = row_key(account, &keys::job(id));
+            let mut key = row_key(keys::account(account), keys::job(id));
             if let Some(status) = status {
                 key.insert("status_key".to_owned(), text(keys::by_status(account, status)));
             }
@@ -167,7 +166,7 @@ impl Jobs {
     ) -> Result<Vec<Attributes>, StoreError> {
         let keys: Result<Vec<&str>, _> = entries.iter().map(|entry| Reader(entry).text("sk")).collect();
         let keys = keys?;
-        let wanted = keys.iter().map(|key| row_key(account, key)).collect();
+        let wanted = keys.iter().map(|key| row_key(keys::account(account), *key)).collect();
         let rows = self.database.read_rows(&self.database.tables.jobs, wanted).await?;
         let mut by_key = HashMap::with_capacity(rows.len());
         for row in rows {

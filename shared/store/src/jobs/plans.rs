@@ -7,7 +7,7 @@ use domain::plan::Plan;
 use domain::time::Timestamp;
 use futures_util::future::try_join_all;
 
-use crate::attributes::{Attributes, Reader, binary, broken, number, seconds, text};
+use crate::attributes::{Attributes, Reader, binary, broken, number, row_key, seconds, text};
 use crate::{Jobs, StoreError, keys};
 
 /// Ids do not compress; the texts of failures do, and they are what can be long.
@@ -35,11 +35,6 @@ fn plan_from_row(row: &Attributes) -> Result<Plan, StoreError> {
         &decompressed
     };
     Plan::unpack(reader.number("revision")?, row.contains_key("closed"), packed).map_err(|_| broken("packed"))
-}
-
-/// The key of a row beside the results of a job's chunks.
-fn chunks_row(job: JobKey<'_>, sort: String) -> Attributes {
-    Attributes::from([("pk".to_owned(), text(keys::chunks_of(job))), ("sk".to_owned(), text(sort))])
 }
 
 impl Jobs {
@@ -79,7 +74,7 @@ impl Jobs {
     /// # Errors
     /// When the database does not answer.
     pub async fn plan(&self, chunk: ChunkKey<'_>) -> Result<Option<Plan>, StoreError> {
-        let key = chunks_row(chunk.job, keys::results(chunk.index));
+        let key = row_key(keys::chunks_of(chunk.job), keys::results(chunk.index));
         self.database.read_row(&self.database.tables.jobs, key).await?.map(|row| plan_from_row(&row)).transpose()
     }
 
@@ -115,7 +110,7 @@ impl Jobs {
         let rows: Vec<Attributes> = chunks
             .into_iter()
             .map(|(chunk, message)| {
-                let mut row = chunks_row(job, keys::stashed(chunk));
+                let mut row = row_key(keys::chunks_of(job), keys::stashed(chunk));
                 row.insert("message".to_owned(), text(message));
                 row.insert("expires_at".to_owned(), seconds(expires_at));
                 row
@@ -129,7 +124,7 @@ impl Jobs {
     /// # Errors
     /// When the database does not answer.
     pub async fn stashed(&self, chunk: ChunkKey<'_>) -> Result<Option<String>, StoreError> {
-        let key = chunks_row(chunk.job, keys::stashed(chunk.index));
+        let key = row_key(keys::chunks_of(chunk.job), keys::stashed(chunk.index));
         let row = self.database.read_row(&self.database.tables.jobs, key).await?;
         row.map(|row| Reader(&row).text("message").map(str::to_owned)).transpose()
     }

@@ -4,8 +4,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use domain::account::{Account, AccountId};
 
 use super::{Changes, Created};
-use crate::access::{account_from_row, account_id, account_to_row, row};
-use crate::attributes::{number, text};
+use crate::access::{account_from_row, account_id, account_to_row};
+use crate::attributes::{number, row_key, text};
 use crate::database::built;
 use crate::transaction::Transacted;
 use crate::{AccessRows, StoreError, keys};
@@ -33,7 +33,7 @@ impl AccessRows {
             .condition_expression("attribute_not_exists(pk)");
         let listed = Put::builder()
             .table_name(catalog)
-            .set_item(Some(row(keys::accounts(), account.id.as_str())))
+            .set_item(Some(row_key(keys::accounts(), account.id.as_str())))
             .item("account", text(account.id.as_str()));
         let writes = vec![
             TransactWriteItem::builder().put(built(put.build())?).build(),
@@ -52,7 +52,7 @@ impl AccessRows {
     pub async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
         let listed = self.database.rows_that_begin(&self.database.tables.catalog, keys::accounts(), "").await?;
         let ids = listed.iter().map(account_id).collect::<Result<Vec<_>, _>>()?;
-        let keys = ids.iter().map(|id| row(keys::access(id), keys::account_row())).collect();
+        let keys = ids.iter().map(|id| row_key(keys::access(id), keys::account_row())).collect();
         let rows = self.database.read_rows(&self.database.tables.catalog, keys).await?;
         let mut accounts = rows.iter().map(account_from_row).collect::<Result<Vec<_>, _>>()?;
         accounts.sort_by(|left, right| left.id.cmp(&right.id));
@@ -64,8 +64,10 @@ impl AccessRows {
     /// # Errors
     /// When the database does not answer.
     pub async fn account(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        let row =
-            self.database.read_row(&self.database.tables.catalog, row(keys::access(id), keys::account_row())).await?;
+        let row = self
+            .database
+            .read_row(&self.database.tables.catalog, row_key(keys::access(id), keys::account_row()))
+            .await?;
         row.map(|row| account_from_row(&row)).transpose()
     }
 
@@ -89,7 +91,7 @@ impl AccessRows {
         if changes.names.is_empty() {
             return self.account(id).await;
         }
-        let update = changes.on(self.update_of(row(keys::access(id), keys::account_row())));
+        let update = changes.on(self.update_of(row_key(keys::access(id), keys::account_row())));
         self.database.update_if(update).await?.map(|row| account_from_row(&row)).transpose()
     }
 }

@@ -8,8 +8,8 @@ use domain::time::Timestamp;
 
 use super::Created;
 use crate::access::presented::DAY_MILLIS;
-use crate::access::{Digest, StoredToken, row, token_from_row, token_to_row};
-use crate::attributes::{Reader, millis};
+use crate::access::{Digest, StoredToken, token_from_row, token_to_row};
+use crate::attributes::{Reader, millis, row_key};
 use crate::database::built;
 use crate::transaction::Transacted;
 use crate::{AccessRows, StoreError, keys};
@@ -28,7 +28,7 @@ impl AccessRows {
     /// # Errors
     /// When the outcome is not known.
     pub async fn create_token(&self, account: &AccountId, token: &StoredToken) -> Result<Created, StoreError> {
-        let owner = row(keys::access(account), keys::user(&token.user));
+        let owner = row_key(keys::access(account), keys::user(&token.user));
         self.create_of(owner, token_to_row(account, token)).await
     }
 
@@ -77,7 +77,7 @@ impl AccessRows {
         token: &StoredToken,
         at: Timestamp,
     ) -> Result<Option<StoredToken>, StoreError> {
-        let key = row(keys::access(account), keys::token(&token.digest, token.kind));
+        let key = row_key(keys::access(account), keys::token(&token.digest, token.kind));
         let update = self
             .update_of(key.clone())
             .update_expression("SET revoked_at = :at")
@@ -105,7 +105,7 @@ impl AccessRows {
     ) -> Result<bool, StoreError> {
         let update = Update::builder()
             .table_name(&self.database.tables.catalog)
-            .set_key(Some(row(keys::access(account), keys::token(old, new.kind))))
+            .set_key(Some(row_key(keys::access(account), keys::token(old, new.kind))))
             .update_expression("SET revoked_at = :at")
             // Closes the race with a revocation and with another rotation: one token has one successor.
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(revoked_at)")

@@ -4,8 +4,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Up
 use domain::account::{AccountId, Email, Role, User};
 
 use super::{Changes, Created};
-use crate::access::{PasswordHash, StoredUser, row, user_from_row, user_to_row};
-use crate::attributes::text;
+use crate::access::{PasswordHash, StoredUser, user_from_row, user_to_row};
+use crate::attributes::{row_key, text};
 use crate::database::built;
 use crate::transaction::Transacted;
 use crate::{AccessRows, StoreError, keys};
@@ -35,7 +35,7 @@ impl AccessRows {
     /// # Errors
     /// When the outcome is not known.
     pub async fn create_user(&self, account: &AccountId, user: &User) -> Result<Created, StoreError> {
-        self.create_of(row(keys::access(account), keys::account_row()), user_to_row(account, user)).await
+        self.create_of(row_key(keys::access(account), keys::account_row()), user_to_row(account, user)).await
     }
 
     /// Lists every user of the account, by email.
@@ -73,7 +73,7 @@ impl AccessRows {
         if changes.names.is_empty() {
             return self.user_presented(Some(account), Some(email)).await;
         }
-        let update = changes.on(self.update_of(row(keys::access(account), keys::user(email))));
+        let update = changes.on(self.update_of(row_key(keys::access(account), keys::user(email))));
         self.database.update_if(update).await?.map(|row| user_from_row(&row)).transpose()
     }
 
@@ -92,14 +92,14 @@ impl AccessRows {
         let update = || {
             Update::builder()
                 .table_name(catalog)
-                .set_key(Some(row(keys::access(account), keys::user(email))))
+                .set_key(Some(row_key(keys::access(account), keys::user(email))))
                 .update_expression("SET password = :password")
                 .condition_expression("attribute_exists(pk)")
                 .expression_attribute_values(":password", text(&password.0))
         };
         let login = Put::builder()
             .table_name(catalog)
-            .set_item(Some(row(keys::login(email), keys::login_row())))
+            .set_item(Some(row_key(keys::login(email), keys::login_row())))
             .item("account", text(account.as_str()))
             // Closes the race between two accounts: the first one has it.
             .condition_expression("attribute_not_exists(pk) OR account = :account")
@@ -132,14 +132,14 @@ impl AccessRows {
         let is_ours = self.account_of_login(email).await?.as_ref() == Some(account);
         let update = Update::builder()
             .table_name(catalog)
-            .set_key(Some(row(keys::access(account), keys::user(email))))
+            .set_key(Some(row_key(keys::access(account), keys::user(email))))
             .update_expression("REMOVE password")
             .condition_expression("attribute_exists(pk)");
         let mut writes = vec![TransactWriteItem::builder().update(built(update.build())?).build()];
         if is_ours {
             let delete = Delete::builder()
                 .table_name(catalog)
-                .set_key(Some(row(keys::login(email), keys::login_row())))
+                .set_key(Some(row_key(keys::login(email), keys::login_row())))
                 // Closes the race with another account that takes it.
                 .condition_expression("account = :account")
                 .expression_attribute_values(":account", text(account.as_str()));
