@@ -21,7 +21,8 @@ use crate::Status;
 /// What is kept of the function's time for the answer.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(3);
 
-/// The first and the longest time between two looks at a job. A waiter of 20 s looks some 24 times, at a read unit each.
+/// The first and the longest time between two looks at a job that another process may end. A waiter of 20 s looks some 24 times, at a read
+/// unit each.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 pub(crate) async fn show(
@@ -48,14 +49,19 @@ pub(crate) async fn show(
 /// The job, once it has ended, or as it is when the time is up.
 async fn ended(status: &Status, account: &AccountId, id: JobId, until: Instant) -> Result<Option<Job>, StoreError> {
     let (mut pause, longest) = LOOKS;
+    let end = status.jobs.end_of(id);
     loop {
+        // Before the look, or an end between the two would not be heard.
+        let heard = end.heard();
         let job = status.jobs.find_job(id.of(account), status.jobs.clock().now()).await?;
         let now = Instant::now();
         if now >= until || job.as_ref().is_none_or(|job| !job.status.is_active()) {
             return Ok(job);
         }
-        tokio::time::sleep_until(until.min(now + pause)).await;
-        pause = (pause * 2).min(longest);
+        tokio::select! {
+            () = heard => {}
+            () = tokio::time::sleep_until(until.min(now + pause)) => pause = (pause * 2).min(longest),
+        }
     }
 }
 
@@ -110,11 +116,90 @@ impl<S: Send + Sync> FromRequestParts<S> for Until {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::SystemTime;
 
+    use aws_smithy_runtime_api::client::http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
     use axum::http::Request;
+    use domain::clock::Clock;
+    use domain::job::JobStatus;
+    use serde_json::json;
+    use store::Store;
+    use store::clients::AwsSettings;
+    use store::tables::TableNames;
 
     use super::*;
+
+    /// A database of one job, which is queued until anything is written.
+    #[derive(Clone, Debug)]
+    struct OneJob {
+        id: JobId,
+        is_aborted: Arc<AtomicBool>,
+    }
+
+    impl HttpClient for OneJob {
+        fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+            SharedHttpConnector::new(self.clone())
+        }
+    }
+
+    impl HttpConnector for OneJob {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let answer = if request.headers().get("x-amz-target").is_some_and(|target| target.ends_with(".GetItem")) {
+                let status = if self.is_aborted.load(Ordering::Relaxed) { "aborted" } else { "queued" };
+                let made_at = Clock::system().now().as_seconds().to_string();
+                let later = "9999999999";
+                json!({"Item": {
+                    "sk": {"S": format!("JOB#{}", self.id)}, "status": {"S": status}, "expires_at": {"N": later},
+                    "created_at": {"N": made_at}, "updated_at": {"N": made_at},
+                    "total": {"N": "1"}, "chunks": {"N": "1"}, "succeeded": {"N": "0"}, "failed": {"N": "0"},
+                }})
+            } else {
+                self.is_aborted.store(true, Ordering::Relaxed);
+                json!({})
+            };
+            let mut response = HttpResponse::new(200.try_into().unwrap(), answer.to_string().into());
+            response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+            HttpConnectorFuture::ready(Ok(response))
+        }
+    }
+
+    /// Who waits in the process that ends the job is told when it ends, and not at the next look, which is up to a second later.
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_hears_of_the_end_at_once() {
+        let (account, clock) = (AccountId::parse("acme").unwrap(), Clock::system());
+        let id = JobId::new(&clock);
+        let database = OneJob { id, is_aborted: Arc::default() };
+        let aws = AwsSettings::emulator("http://127.0.0.1:1");
+        let open = || {
+            let client = SharedHttpClient::new(database.clone());
+            Store::open(&aws, client, TableNames::with_prefix("test"), clock.clone())
+        };
+        let store = open();
+        let began = Instant::now();
+        // Looks are after 0, 100, 300, 700, 1,500 and 2,500 ms.
+        let ends_after = Duration::from_millis(1_700);
+        let waits = |store: Store| {
+            let (account, until) = (account.clone(), began + Duration::from_secs(20));
+            async move {
+                let job = ended(&Status::new(store), &account, id, until).await.unwrap().unwrap();
+                (job.status, began.elapsed().as_millis())
+            }
+        };
+        let ends = async {
+            tokio::time::sleep(ends_after).await;
+            assert!(store.jobs.abort(id.of(&account), clock.now()).await.unwrap());
+        };
+        // A store of its own is another process.
+        let (told, told_too, looked, ()) =
+            tokio::join!(waits(store.clone()), waits(store.clone()), waits(open()), ends);
+        assert_eq!([told, told_too, looked], [1_700, 1_700, 2_500].map(|at| (JobStatus::Aborted, at)));
+    }
 
     /// How long a request may wait whose function has so much time left; none where there is no Lambda.
     async fn left(seconds: Option<u64>) -> Duration {

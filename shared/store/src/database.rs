@@ -10,6 +10,7 @@ use futures_util::future::try_join_all;
 
 use crate::StoreError;
 use crate::attributes::{Attributes, text};
+use crate::jobs::ends::Ends;
 use crate::meter::Meter;
 use crate::reading::ReadsRows;
 use crate::retry::Backoff;
@@ -25,6 +26,7 @@ pub struct Database {
     pub(crate) tables: TableNames,
     pub(crate) clock: Clock,
     pub(crate) meter: Meter,
+    pub(crate) ends: Ends,
 }
 
 impl Database {

@@ -1,6 +1,7 @@
 //! Jobs, their slots, their idempotency keys and the results of their chunks.
 
 mod admission;
+pub(crate) mod ends;
 mod lists;
 mod plans;
 
@@ -15,6 +16,7 @@ use domain::time::Timestamp;
 use domain::types::TypeKey;
 
 pub use self::admission::{Admission, Commit, Earlier, Fenced, IdempotencyKey};
+pub use self::ends::EndOfJob;
 pub use self::lists::{JobFilter, JobsPage};
 use crate::attributes::{Attributes, number, row_key, seconds, text};
 use crate::database::built;
@@ -245,7 +247,17 @@ impl Jobs {
             writes.push(self.database.count_records(job.account, kind, by)?);
         }
         // Refused means that another was first.
-        Ok(matches!(self.database.transact(writes).await?, Transacted::Done))
+        let ended = matches!(self.database.transact(writes).await?, Transacted::Done);
+        if ended {
+            self.database.ends.tell(job.id);
+        }
+        Ok(ended)
+    }
+
+    /// Waits for the end of a job, as far as this process is what ends it. To miss no end, call [`EndOfJob::heard`] before looking at the job.
+    #[must_use]
+    pub fn end_of(&self, id: JobId) -> EndOfJob {
+        self.database.ends.of(id)
     }
 
     /// Notes a chunk's results on its job, and answers with the job after it. A chunk is counted once, however often

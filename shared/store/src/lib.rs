@@ -48,6 +48,7 @@ use domain::clock::Clock;
 use crate::clients::AwsSettings;
 use crate::database::Database;
 pub use crate::error::StoreError;
+use crate::jobs::ends::Ends;
 use crate::meter::Meter;
 use crate::tables::TableNames;
 
@@ -113,7 +114,7 @@ impl Store {
     pub fn open(aws: &AwsSettings, http_client: SharedHttpClient, tables: TableNames, clock: Clock) -> Self {
         let meter = Meter::default();
         let client = meter.watching(clients::dynamodb_config(aws, http_client));
-        Self::over(Database { client, tables, clock, meter })
+        Self::over(Database { client, tables, clock, meter, ends: Ends::default() })
     }
 
     /// Makes a store with the configuration of an existing client.
@@ -121,7 +122,8 @@ impl Store {
     #[expect(clippy::needless_pass_by_value, reason = "nothing but the store asks the database")]
     pub fn new(client: Client, tables: TableNames, clock: Clock) -> Self {
         let meter = Meter::default();
-        Self::over(Database { client: meter.watching(client.config().to_builder()), tables, clock, meter })
+        let client = meter.watching(client.config().to_builder());
+        Self::over(Database { client, tables, clock, meter, ends: Ends::default() })
     }
 
     fn over(database: Database) -> Self {
@@ -136,7 +138,8 @@ impl Store {
         }
     }
 
-    /// Makes a store for the same database over another HTTP client; both count their calls in one [`Meter`].
+    /// Makes a store for the same database over another HTTP client; both count their calls in one [`Meter`], and each hears of the jobs
+    /// that the other ends.
     #[must_use]
     pub fn through(&self, http_client: SharedHttpClient) -> Self {
         let config = self.database.client.config().to_builder().http_client(http_client).build();
