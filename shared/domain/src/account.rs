@@ -188,6 +188,8 @@ mod tests {
         for (text, folded) in [("Agent@Example.com", "agent@example.com"), ("Ä@b", "ä@b"), ("a+b.c@d", "a+b.c@d")] {
             assert_eq!(Email::parse(text).unwrap().as_str(), folded);
         }
+        let longest = format!("{}@b", "a".repeat(252));
+        assert_eq!(Email::parse(&longest).unwrap().to_string(), longest);
         let long = format!("{}@b", "a".repeat(253));
         for bad in
             ["", "a", "@", "a@", "@a", "a@b@c", "a b@c", "a:b@c", "a#b@c", "a@b/token", "a\n@b", "a\u{0}@b", &long]
@@ -202,5 +204,10 @@ mod tests {
             assert_eq!(Role::parse(role.as_str()), Some(role));
         }
         assert_eq!(Role::parse("Agent"), None);
+    }
+
+    #[test]
+    fn kinds_of_tokens_have_the_names_that_keys_spell() {
+        assert_eq!(TokenKind::ALL.map(TokenKind::as_str), ["api", "bearer"]);
     }
 }

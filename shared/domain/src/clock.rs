@@ -125,6 +125,22 @@ mod tests {
     }
 
     #[test]
+    fn the_system_clock_tells_the_time() {
+        let by_system = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let told = Clock::system().now().as_seconds();
+        assert!((by_system..by_system + 60).contains(&told), "{told} at {by_system}");
+    }
+
+    /// The first numbers of the published generator for the seed 1234567.
+    #[test]
+    fn seeded_bytes_are_those_of_split_mix() {
+        let clock = Clock::manual(Timestamp::default(), 1_234_567);
+        for number in [6_457_827_717_110_365_317_u64, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423] {
+            assert_eq!(u64::from_le_bytes(clock.random()), number);
+        }
+    }
+
+    #[test]
     fn a_seed_gives_the_same_bytes_again_and_never_the_same_twice_in_a_row() {
         let bytes = |seed| {
             let clock = Clock::manual(Timestamp::from_millis(0), seed);

@@ -239,6 +239,8 @@ impl Serialize for ObjectTypeDefinition {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::BuildHasher;
+
     use serde_json::json;
 
     use super::*;
@@ -248,11 +250,29 @@ mod tests {
         let key = TypeKey::parse("Product-2_x").unwrap();
         assert_eq!((key.as_str(), key.folded()), ("Product-2_x", "product-2_x"));
         assert_eq!(key, TypeKey::parse("PRODUCT-2_X").unwrap());
+        assert_ne!(key, TypeKey::parse("product-2_y").unwrap());
+        let hash = |key: &TypeKey| std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::new().hash_one(key);
+        assert_eq!(hash(&key), hash(&TypeKey::parse("PRODUCT-2_X").unwrap()));
+        assert_ne!(hash(&key), hash(&TypeKey::parse("product-2_y").unwrap()), "or all keys would be in one bucket");
         for bad in ["", "a", "-ab", "_ab", "a b", "aä", "a#b", &"a".repeat(33)] {
             assert!(TypeKey::parse(bad).is_err(), "{bad}");
         }
         // As published.
         assert_eq!(TypeKey::parse("2019-car").unwrap().as_str(), "2019-car");
+    }
+
+    #[test]
+    fn an_object_type_shows_its_indexes_where_it_has_any() {
+        let defined = |indexed: serde_json::Value| {
+            let schema = json!({"properties": {"name": {"type": "string"}}, "x-indexed": indexed});
+            let schema = Schema::parse(&schema).unwrap();
+            ObjectTypeDefinition::new(TypeKey::parse("product").unwrap(), &schema, Timestamp::default())
+        };
+        let plain = serde_json::to_value(defined(json!([]))).unwrap();
+        assert!(plain.get("indexes").is_none(), "{plain}");
+        let indexed = serde_json::to_value(defined(json!(["name"]))).unwrap();
+        assert_eq!(indexed["indexes"], json!([{"name": "name", "ready": true}]));
+        assert_eq!((&indexed["key"], &indexed["version"]), (&json!("product"), &json!(1)));
     }
 
     #[test]
@@ -271,6 +291,8 @@ mod tests {
             let shown = serde_json::to_value(&defined).unwrap();
             assert_eq!((&shown["source"], &shown["target"]), (source, target));
         }
+        let names = [Cardinality::OneToOne, Cardinality::OneToMany, Cardinality::ManyToOne, Cardinality::ManyToMany];
+        assert_eq!(names.map(|name| name.to_string()), ["one-to-one", "one-to-many", "many-to-one", "many-to-many"]);
         for (data, word) in [
             (json!({"key": "owns", "source": [], "target": "ab"}), "source"),
             (json!({"key": "owns", "source": ["ab", "ab"], "target": "ab"}), "source"),
@@ -323,6 +345,12 @@ mod tests {
 
     #[test]
     fn an_id_kept_elsewhere_belongs_to_its_kind() {
+        let longest = format!("zen:{}", "u".repeat(32));
+        assert_eq!(EndType::parse("source", &longest), Ok(EndType::Elsewhere(longest.clone())));
+        assert_eq!(EndType::parse("source", "zen:help_desk"), Ok(EndType::Elsewhere("zen:help_desk".to_owned())));
+        for bad in ["zen:", "zen:User", "zen:user1", "zen:u:v", &(longest + "u")] {
+            assert!(EndType::parse("source", bad).is_err(), "{bad}");
+        }
         let user = EndType::parse("source", "zen:user").unwrap();
         assert!(user.owns_elsewhere("zen:user:123"));
         for other in ["zen:user:", "zen:user", "zen:users:1", "zen:ticket:1", "zen:user:a b"] {

@@ -244,6 +244,32 @@ mod tests {
         assert_eq!((read.slot("address.city"), read.slot("size"), read.has_updated_at()), (Some(1), None, true));
         assert_eq!(Indexes::of_text(&read.to_text()), Some(read));
         assert!(Indexes::of_schema(&Map::new()).unwrap().is_empty() && indexes(&json!([])).unwrap().is_empty());
+        for some in [json!(["name"]), json!(["_updated_at"])] {
+            assert!(!indexes(&some).unwrap().is_empty(), "{some}");
+        }
+        assert!(!indexes(&json!(["name"])).unwrap().has_updated_at());
+    }
+
+    #[test]
+    fn an_index_is_shown_as_ready_once_it_is_filled_in_its_slot() {
+        let wanted = indexes(&json!(["name", "size", "_updated_at"])).unwrap();
+        let shown = |filled: &Value| {
+            let filled = indexes(filled).unwrap();
+            serde_json::to_value(wanted.shown(&filled)).unwrap()
+        };
+        let all = |name, size, updated_at| json!([{"name": "name", "ready": name}, {"name": "size", "ready": size}, {"name": "_updated_at", "ready": updated_at}]);
+        assert_eq!(shown(&json!([])), all(false, false, false));
+        assert_eq!(shown(&json!(["name", "_updated_at"])), all(true, false, true));
+        assert_eq!(shown(&json!(["size", "name"])), all(false, false, false), "in other slots");
+        assert_eq!(shown(&json!(["name", "size"])), all(true, true, false));
+    }
+
+    #[test]
+    fn a_record_holds_entries_where_its_attributes_have_values() {
+        let indexes = indexes(&json!(["name", "size", "_updated_at"])).unwrap();
+        let held = indexes.entries_of(&json!({"size": 1})).held();
+        assert_eq!(held, Held { slots: [false, true, false, false, false], updated_at: true });
+        assert_eq!(Entries::default().held(), Held::default());
     }
 
     #[test]
@@ -265,6 +291,8 @@ mod tests {
             assert!(problem.detail.contains(words), "{names}: {}", problem.detail);
         }
         assert!(indexes(&json!(["name", "size", "a.b.c", "address", "c", "_updated_at"])).is_ok());
+        let longest = format!("address.{}", "x".repeat(255 - "address.".len()));
+        assert!(indexes(&json!([longest])).is_ok() && indexes(&json!([longest + "x"])).is_err());
     }
 
     #[test]

@@ -440,6 +440,69 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_schema_is_kept_as_it_was_given_and_may_be_as_large_as_its_limit() {
+        let of = |title: usize| json!({"properties": {"a": {"type": "string"}}, "title": "x".repeat(title)});
+        let fits = limits::SCHEMA_BYTES - of(0).to_string().len();
+        let largest = Schema::parse(&of(fits)).unwrap();
+        assert_eq!((largest.as_str().len(), largest.as_str()), (limits::SCHEMA_BYTES, of(fits).to_string().as_str()));
+        let detail = refusal(&of(fits + 1));
+        assert!(detail.contains(&format!("at most {}", limits::SCHEMA_BYTES)), "{detail}");
+    }
+
+    #[test]
+    fn what_a_schema_takes_compiled_grows_with_its_text_and_with_what_has_to_be_kept_beside() {
+        let schema = |rules: Value| {
+            let mut rules = rules;
+            rules["type"] = "string".into();
+            Schema::parse(&json!({"properties": {"a": rules}})).unwrap()
+        };
+        let plain = schema(json!({"minLength": 3}));
+        assert_eq!(plain.bytes(), plain.as_str().len() * COMPILED_BYTES_PER_BYTE);
+        let negated = schema(json!({"not": {"enum": ["a", "b"]}}));
+        let patterned = schema(json!({"pattern": "^[a-z]+$"}));
+        for more in [negated, patterned] {
+            assert!(more.bytes() > more.as_str().len() * COMPILED_BYTES_PER_BYTE, "{}", more.as_str());
+            assert!(more.bytes() < 100 * plain.bytes(), "{} takes {}", more.as_str(), more.bytes());
+        }
+    }
+
+    /// How many problems are listed, and the last of them.
+    fn told(schema: &Value, attributes: &Value) -> (usize, String) {
+        let problems = Schema::parse(schema).unwrap().check(attributes, budget()).unwrap_err();
+        (problems.len(), problems.last().unwrap().detail.clone().into_owned())
+    }
+
+    /// The errors of one record are all in memory at the same time, so beyond 16 MiB of them nobody asks for all.
+    #[test]
+    fn what_breaks_too_many_rules_is_told_of_in_few_words() {
+        let many = json!({"a": vec![1; 12_000]});
+        let list = |rules: Value| json!({"properties": {"a": {"type": "array", "items": rules}}});
+        let rules = json!({"type": "string", "enum": ["x"], "const": "x", "maximum": 0});
+        let (listed, last) = told(&list(rules.clone()), &many);
+        assert!(listed == 2 && last.starts_with("attributes may break more rules: they have 12002 values"), "{last}");
+        let (listed, last) = told(&list(rules), &json!({"a": [1, 1]}));
+        assert!(listed > 2 && !last.contains("may break more"), "{listed}: {last}");
+        // Each error of alternatives has a copy of what it is about.
+        let alternatives = list(json!({"anyOf": [{"type": "string"}, {"type": "boolean"}]}));
+        let (listed, last) = told(&alternatives, &many);
+        assert!(
+            listed == 1 && last.starts_with("attributes break the schema of their type. They have 12002"),
+            "{last}"
+        );
+        let (_, last) = told(&alternatives, &json!({"a": [1, 1]}));
+        assert!(last.contains("anyOf"), "{last}");
+        // Each error has its own place, which may be long.
+        for (name, is_too_much) in [("n".repeat(255), true), ("n".to_owned(), false)] {
+            let within = |inner: Value| json!({"type": "object", "properties": {(name.as_str()): inner}});
+            let schema = (0..8).fold(json!({"type": "array", "items": {"type": "string"}}), |inner, _| within(inner));
+            let texts = json!(vec![1; 8_000]);
+            let attributes = (0..8).fold(texts, |inner, _| json!({(name.as_str()): inner}));
+            let (_, last) = told(&schema, &attributes);
+            assert_eq!(last.contains("too many to say which"), is_too_much, "{last}");
+        }
+    }
+
     /// `inner` in so many times `open` and `close`.
     fn nested(times: usize, open: &str, inner: &str, close: &str) -> String {
         format!("{}{inner}{}", open.repeat(times), close.repeat(times))
