@@ -467,6 +467,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_extent_of_attributes_counts_each_value_with_what_is_around_it() {
+        let expected = Extent {
+            values: 4,
+            bytes: 4 * 128 + 3,
+            within: 128 + 2 * 128 + 3 * (128 + 3) + 3 * 128,
+            longest_text: 3,
+            longest_path: "/ab".len() as u64 + 6,
+        };
+        assert_eq!(Extent::of(&json!({"ab": ["xyz", 1]})), expected);
+    }
+
+    #[test]
+    fn a_text_is_a_regular_expression_up_to_a_length() {
+        assert!(is_regex("^a+$") && !is_regex("("));
+        assert!(is_regex(&"a".repeat(REGEX_BYTES)) && !is_regex(&"a".repeat(REGEX_BYTES + 1)));
+    }
+
+    #[test]
+    fn what_a_person_reads_is_cut_in_whichever_pieces_it_is_written() {
+        let (a, b, c) = ("a".repeat(100), "ä".repeat(100), "c".repeat(100));
+        assert_eq!(shortened(&format_args!("{a}{b}{c}")), format!("{a}{b}{}…", "c".repeat(40)));
+        assert_eq!(shortened(&format_args!("{a}{b}")), format!("{a}{b}"));
+    }
+
     /// How many problems are listed, and the last of them.
     fn told(schema: &Value, attributes: &Value) -> (usize, String) {
         let problems = Schema::parse(schema).unwrap().check(attributes, budget()).unwrap_err();

@@ -320,6 +320,45 @@ mod tests {
     }
 
     #[test]
+    fn a_schema_may_cost_as_much_as_the_bound() {
+        // 122 checks of each of 16,384 values, and of a value once: two, and one for each option of an enumeration.
+        let once = usize::try_from(limits::CHECKS_PER_RECORD - 122 * VALUES - 2).unwrap();
+        let schema = |options: usize| {
+            let list = json!({"items": {"allOf": vec![json!({"maximum": 1}); 121]}});
+            json!({"properties": {"a": list, "b": {"enum": vec![json!([]); options]}}})
+        };
+        assert_eq!(bounds(&schema(once)).unwrap().checks(VALUES), limits::CHECKS_PER_RECORD);
+        assert!(bounds(&schema(once + 1)).is_err());
+    }
+
+    #[test]
+    fn subschemas_are_found_under_each_keyword_that_has_some() {
+        let once = |schema: Value| bounds(&json!({"properties": {"a": schema}})).unwrap().once;
+        let rule = json!({"maxLength": 3});
+        // `properties`, the keyword, and the rules under it.
+        for (keyword, under, rules) in [
+            ("not", rule.clone(), 1),
+            ("if", rule.clone(), 1),
+            ("anyOf", json!([rule, rule]), 2),
+            ("dependentSchemas", json!({"x": rule}), 1),
+            ("properties", json!({"x": rule, "y": rule}), 2),
+            ("prefixItems", json!([rule, rule]), 2),
+            ("contains", rule.clone(), 0),
+            ("contentSchema", rule.clone(), 0),
+        ] {
+            assert_eq!(once(json!({(keyword): under})), 2 + rules, "{keyword}");
+        }
+    }
+
+    #[test]
+    fn errors_have_copies_of_all_that_is_looked_at_once_and_of_what_is_within_each() {
+        let bounds = Bounds { once: 2, each: 3, ..Bounds::default() };
+        let extent = Extent { values: 4, bytes: 515, within: 1_161, longest_text: 5, longest_path: 9 };
+        assert_eq!(bounds.copies(extent), 2 * 515 + 3 * 1_161);
+        assert_eq!(bounds.copies_of_texts(extent), 2 * 5 + 3 * 515);
+    }
+
+    #[test]
     fn a_large_everyday_schema_is_far_from_the_bounds() {
         let address = json!({"type": "object", "properties": {
             "street": {"type": "string", "maxLength": 200},
