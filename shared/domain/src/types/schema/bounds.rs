@@ -351,6 +351,51 @@ mod tests {
     }
 
     #[test]
+    fn a_schema_may_have_as_much_of_each_thing_as_its_bound() {
+        let property = |schema: Value| json!({"properties": {"a": schema}});
+        let negated = |text: usize| property(json!({"not": {"enum": ["x".repeat(text)]}}));
+        let around = r#"{"enum":[""]}"#.len();
+        for (fits, is_over) in [
+            // The schema itself and that of the property are two.
+            (
+                property(json!({"allOf": vec![json!({}); limits::SUBSCHEMAS - 2]})),
+                property(json!({"allOf": vec![json!({}); limits::SUBSCHEMAS - 1]})),
+            ),
+            (json!({"properties": {"ä".repeat(255): {}}}), json!({"properties": {"ä".repeat(256): {}}})),
+            (
+                property(json!({"pattern": "a".repeat(limits::PATTERN_BYTES)})),
+                property(json!({"pattern": "a".repeat(limits::PATTERN_BYTES + 1)})),
+            ),
+            (negated(limits::NEGATED_BYTES - around), negated(limits::NEGATED_BYTES - around + 1)),
+        ] {
+            assert!(bounds(&fits).is_ok());
+            assert!(bounds(&is_over).is_err());
+        }
+    }
+
+    #[test]
+    fn what_errors_copy_is_known_wherever_in_the_schema_it_stands() {
+        let flags = |first: Value, second: Value| {
+            let bounds = bounds(&json!({"properties": {"a": first, "b": second}})).unwrap();
+            (bounds.has_own_keywords, bounds.has_alternatives)
+        };
+        assert_eq!(flags(json!({"maxLength": 1}), json!({"allOf": [{}]})), (false, false));
+        for own in [json!({"pattern": "a"}), json!({"multipleOf": 2})] {
+            assert_eq!(flags(own.clone(), json!({})), (true, false), "{own}");
+            assert_eq!(flags(json!({}), own), (true, false));
+        }
+        for alternatives in [json!({"anyOf": [{}]}), json!({"oneOf": [{}]})] {
+            assert_eq!(flags(alternatives.clone(), json!({})), (false, true), "{alternatives}");
+            assert_eq!(flags(json!({}), alternatives), (false, true));
+        }
+        // What nothing refers to is compiled all the same.
+        for nowhere in [json!({"$defs": {"x": {"pattern": "a"}}}), json!({"contentSchema": {"pattern": "a"}})] {
+            let found = bounds(&json!({"properties": {"a": nowhere}})).unwrap();
+            assert_eq!(found.patterns.keys().collect::<Vec<_>>(), ["a"], "{nowhere}");
+        }
+    }
+
+    #[test]
     fn errors_have_copies_of_all_that_is_looked_at_once_and_of_what_is_within_each() {
         let bounds = Bounds { once: 2, each: 3, ..Bounds::default() };
         let extent = Extent { values: 4, bytes: 515, within: 1_161, longest_text: 5, longest_path: 9 };
