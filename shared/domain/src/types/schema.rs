@@ -412,6 +412,19 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_does_not_match_is_shown_with_its_pattern_and_one_that_is_too_long_with_its_length() {
+        let rules = json!({"type": "string", "pattern": "^[ab]*a[ab]{1000}$"});
+        let schema = Schema::parse(&json!({"properties": {"a": rules}})).unwrap();
+        let refusal =
+            |text: &str| schema.check(&json!({"a": text}), budget()).unwrap_err()[0].detail.clone().into_owned();
+        let short = refusal("b");
+        assert_eq!(short, r#"attributes.a breaks the rule "pattern": "b" does not match "^[ab]*a[ab]{1000}$""#);
+        let long: String =
+            (0_u32..30_000).map(|at| if at.wrapping_mul(2_654_435_761) >> 31 == 0 { 'a' } else { 'b' }).collect();
+        assert!(refusal(&long).contains("the text of 30000 bytes is too long for a pattern as large as \"^[ab]"));
+    }
+
+    #[test]
     fn what_a_pattern_gave_up_on_is_no_match_under_a_not_either() {
         let pattern = json!({"pattern": "^[ab]*a[ab]{1000}$"});
         let schema = Schema::parse(&json!({"properties": {"a": {"type": "string", "not": pattern}}})).unwrap();

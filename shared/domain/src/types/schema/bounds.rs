@@ -396,6 +396,34 @@ mod tests {
     }
 
     #[test]
+    fn a_keyword_weighs_as_many_checks_as_it_makes() {
+        for (keyword, value, checks) in [
+            ("type", json!("string"), 1),
+            ("maximum", json!(3), 1),
+            ("enum", json!(["a", "b", "c", "d", null]), 1),
+            ("enum", json!([1, 2, 3, 4, 5, 6, 7, 8]), 3),
+            ("enum", json!([1, "2", []]), 3),
+            ("pattern", json!("a"), 4),
+            ("format", json!("date"), 20),
+            ("format", json!("regex"), 10_000),
+            ("required", json!(["a", "b", "c", "d", "e", "f", "g", "h"]), 3),
+            ("dependentRequired", json!({"a": ["b", "c", "d", "e"], "f": []}), 1 + 2 + 1),
+            ("title", json!("a"), 0),
+            ("$defs", json!({"a": {}}), 0),
+        ] {
+            assert_eq!(weight(keyword, &value), checks, "{keyword}: {value}");
+        }
+    }
+
+    #[test]
+    fn one_value_may_be_held_to_a_few_formats() {
+        let formats = |count: usize| json!({"properties": {"a": {"allOf": vec![json!({"format": "date"}); count]}}});
+        assert!(bounds(&formats(limits::FORMATS_PER_VALUE)).is_ok());
+        let refusal = bounds(&formats(limits::FORMATS_PER_VALUE + 1)).unwrap_err();
+        assert!(refusal.contains("\"format\" more than"), "{refusal}");
+    }
+
+    #[test]
     fn errors_have_copies_of_all_that_is_looked_at_once_and_of_what_is_within_each() {
         let bounds = Bounds { once: 2, each: 3, ..Bounds::default() };
         let extent = Extent { values: 4, bytes: 515, within: 1_161, longest_text: 5, longest_path: 9 };

@@ -73,8 +73,22 @@ mod tests {
             (json!(0.5), json!(1e-300), false),
             (json!(1e-300), json!(1.0), false),
             (json!(0.5), json!("no number"), true),
+            // A multiple as fractions go; as a double it is none.
+            (json!(0.1), json!(1e300), false),
         ] {
             assert_eq!(fits(divisor.clone(), number.clone()), expected, "{number} of {divisor}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_multiple_is_named_with_the_divisor() {
+        let (members, divisor, six, seven) = (Map::new(), json!(3), json!(6), json!(7));
+        let threes = keyword(&members, &divisor, Location::new()).unwrap();
+        assert!(threes.validate(&six).is_ok());
+        let error = threes.validate(&seven).unwrap_err().to_string();
+        assert_eq!(error, "7 is not a multiple of 3");
+        for none in [json!(0), json!(-1), json!("3")] {
+            assert!(keyword(&members, &none, Location::new()).is_err(), "{none}");
         }
     }
 }

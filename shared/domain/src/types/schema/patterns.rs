@@ -276,12 +276,28 @@ mod tests {
     fn a_word_boundary_in_a_text_that_is_not_ascii_is_found_at_the_records_expense() {
         let compiled = &compile(&[r"\b\p{L}+\b$"]).unwrap().compiled[r"\b\p{L}+\b$"];
         start_record();
-        for _ in 0..3 {
+        for _ in 0..20 {
             assert_eq!(compiled.find("süß und Gum"), Match::Found);
         }
         let found =
             (0..1_000).map(|_| compiled.find(&"süß ".repeat(50))).filter(|found| *found == Match::TooMuch).count();
         assert!((500..1_000).contains(&found), "{found}");
+    }
+
+    #[test]
+    fn patterns_share_the_memory_for_their_sets() {
+        for count in [1, 4, 8, 100] {
+            let texts: Vec<String> = (0..count).map(|number| format!("a{number}")).collect();
+            let patterns = compile(&texts.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+            let each = (SETS_BYTES / count).min(SETS_BYTES_EACH);
+            for compiled in patterns.compiled.values() {
+                assert_eq!(compiled.sets.get_config().get_cache_capacity(), each);
+            }
+            let automata: usize = patterns.compiled.values().map(|compiled| compiled.automaton.memory_usage()).sum();
+            assert_eq!(patterns.bytes(), automata + (SETS_BYTES_EACH * count).min(SETS_BYTES));
+            assert!(each * count <= SETS_BYTES);
+        }
+        assert_eq!(SETS_BYTES_EACH, SETS_BYTES / 8);
     }
 
     #[test]
