@@ -426,6 +426,35 @@ mod tests {
     }
 
     #[test]
+    fn a_clients_name_for_an_item_is_read_however_it_is_spelled() {
+        let read = |raw: &str| client_ref(raw).map(|name| name.map(Cow::into_owned)).map_err(|problem| problem.detail);
+        let name = |text: &str| Ok(Some(text.to_owned()));
+        for (raw, expected) in [
+            (r#"{"type":"product","client_ref":"row 7"}"#, name("row 7")),
+            (r#"{"\u0063lient_ref":"a"}"#, name("a")),
+            (r#"{"client_ref":"\u00e4\n"}"#, name("ä\n")),
+            (r#"{"client_ref":null}"#, Ok(None)),
+            (r#"{"type":"\u0041"}"#, Ok(None)),
+            (r#"{"note":"client_ref"}"#, Ok(None)),
+            (r#""client_ref""#, Ok(None)),
+            ("{}", Ok(None)),
+        ] {
+            assert_eq!(read(raw), expected, "{raw}");
+        }
+        let longest = "ä".repeat(limits::CLIENT_REF_CHARACTERS);
+        assert_eq!(read(&format!(r#"{{"client_ref":"{longest}"}}"#)), name(&longest));
+        let most = limits::CLIENT_REF_CHARACTERS;
+        for (raw, words) in [
+            (format!(r#"{{"client_ref":"{longest}x"}}"#), format!("at most {most} characters, not {}", most + 1)),
+            (r#"{"client_ref":7}"#.to_owned(), "client_ref must be a string, not a number".to_owned()),
+            (r#"{"client_ref":"a","client_ref":"b"}"#.to_owned(), "client_ref".to_owned()),
+        ] {
+            let refusal = read(&raw).unwrap_err();
+            assert!(refusal.contains(&words), "{raw}: {refusal}");
+        }
+    }
+
+    #[test]
     fn each_item_says_which_record_it_is_about_and_which_type_it_names() {
         let (account, job) = (AccountId::parse("acme").unwrap(), JobId::from_bytes([7; 16]));
         let product = TypeKey::parse("product").unwrap();
