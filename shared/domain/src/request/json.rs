@@ -104,10 +104,6 @@ impl<'json> Visitor<'json> for Levels {
         Ok(Value::String(value.to_owned()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
     fn visit_seq<Access: SeqAccess<'json>>(self, mut elements: Access) -> Result<Value, Access::Error> {
         let inside = self.inside()?;
         let mut array = Vec::new();
@@ -154,6 +150,15 @@ mod tests {
     fn check(json: &str, detail: &str) {
         let problem = read("attributes", &raw(json)).unwrap_err();
         assert_eq!((problem.code, problem.detail.as_ref()), (Code::UnprocessableEntity, detail), "{json}");
+    }
+
+    #[test]
+    fn a_mark_before_a_body_is_no_part_of_it() {
+        for (body, read) in
+            [(&b"\xEF\xBB\xBF{}"[..], &b"{}"[..]), (b"{}", b"{}"), (b"\xEF\xBB", b"\xEF\xBB"), (b"\xEF\xBB\xBF", b"")]
+        {
+            assert_eq!(without_byte_order_mark(body), read);
+        }
     }
 
     #[test]

@@ -368,6 +368,12 @@ mod tests {
             (json!({"properties": {"a": {"type": "string", "pattern": "("}}}), "is not valid"),
             (json!({"properties": {"a": {"type": "string", "pattern": "(?=x)"}}}), "is not valid"),
             (json!({"properties": name, "allOf": [{"$ref": "#"}]}), "$ref"),
+            (json!({"properties": {"a": {"type": "array", "items": {"$ref": "#"}}}}), "$ref"),
+            (
+                json!({"properties": {"a": {"type": "array", "not": {"contains": {"unevaluatedItems": {}}}}}}),
+                "unevaluatedItems",
+            ),
+            (json!({"properties": name, "dependentSchemas": {"name": {"$dynamicRef": "#"}}}), "$dynamicRef"),
             (json!({"properties": {"a": {"type": "string", "$ref": "http://127.0.0.1/"}}}), "$ref"),
             (json!({"properties": {"a": {"type": "string", "description": "x".repeat(33_000)}}}), "32768"),
         ] {
@@ -376,6 +382,10 @@ mod tests {
         }
         // A property may be called what a keyword is called.
         Schema::parse(&json!({"properties": {"$ref": {"type": "string"}, "properties": {"type": "string"}}})).unwrap();
+        // And data is no schema.
+        let data =
+            json!({"type": "object", "enum": [{"$ref": "#"}], "default": {"$id": 1}, "examples": [{"$schema": 1}]});
+        Schema::parse(&json!({"properties": {"a": data}})).unwrap();
     }
 
     #[test]
