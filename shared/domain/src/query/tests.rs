@@ -607,6 +607,25 @@ fn a_star_is_any_value_at_any_depth() {
 }
 
 #[test]
+fn a_search_asks_of_indexes_where_one_could_help() {
+    for (body, could_help) in [
+        (json!({"query": {}}), false),
+        (json!({"query": {"a": {"$gt": 1}}}), false),
+        (json!({"query": {"_external_id": {"$eq": "x"}}}), false),
+        (json!({"query": {"$not": {"a": {"$eq": 1}}}}), false),
+        (json!({"query": {"a": {"$eq": 1}}}), true),
+        (json!({"query": {"a": {"$in": [1, 2]}}}), true),
+        (json!({"query": {"$or": [{"b": {"$gt": 1}}, {"a": {"$prefix": "x"}}]}}), true),
+        (json!({"query": {}, "sort_by": "_updated_at asc"}), true),
+        (json!({"query": {}, "sort_by": "_created_at asc"}), false),
+        (json!({"query": {}, "_updated_at": {"start": "2020-01-01T00:00:00Z"}}), true),
+        (json!({"query": {}, "_updated_at": {"end": "2020-01-01T00:00:00Z"}}), false),
+    ] {
+        assert_eq!(parse(&body.to_string()).unwrap().asks_of_indexes(), could_help, "{body}");
+    }
+}
+
+#[test]
 fn what_every_match_has_is_known() {
     let types = |wanted| query(&wanted).types().map(|types| types.into_iter().collect::<Vec<_>>().join(" "));
     let some = |texts: &str| Some(texts.to_owned());
