@@ -1,5 +1,8 @@
 //! The life of a job against a database: how it starts, what is noted of its chunks, how it ends.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
 use database::{Sent, TestDatabase};
 use domain::account::AccountId;
 use domain::clock::Clock;
@@ -10,6 +13,7 @@ use domain::problem::{Code, Problem};
 use domain::record::RecordId;
 use domain::time::Timestamp;
 use domain::timing::NEVER_COMMITTED;
+use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use store::Store;
 use store::jobs::Commit;
 use store::rows::JobRow;
@@ -229,4 +233,75 @@ async fn a_chunk_is_closed_once_and_what_was_not_written_never_is() {
     let agreed = Plan { revision: 1, ..scene.plan([success(), failure(), Outcome::WouldMake]) };
     assert!(jobs.agree(job.id.of(account).chunk(0), &agreed, job.expires_at()).await.unwrap());
     assert_eq!(outcomes(&close(&job, 0).await), [true, false, true]);
+}
+
+/// What the counters of this thread have counted, by name.
+#[derive(Clone, Default)]
+struct Counted(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Counted {
+    /// What was counted since this was last asked.
+    fn taken(&self) -> Vec<(String, u64)> {
+        std::mem::take(&mut *self.0.lock().unwrap()).into_iter().collect()
+    }
+}
+
+struct Named(Counted, String);
+
+impl CounterFn for Named {
+    fn increment(&self, by: u64) {
+        *self.0.0.lock().unwrap().entry(self.1.clone()).or_default() += by;
+    }
+
+    fn absolute(&self, _: u64) {}
+}
+
+impl Recorder for Counted {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(Arc::new(Named(self.clone(), key.name().to_owned())))
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+#[tokio::test]
+async fn an_operator_is_told_what_jobs_did_and_apart_from_trouble_what_clients_stopped() {
+    let counted = Counted::default();
+    let _recorder = metrics::set_default_local_recorder(&counted);
+    let told = |expected: &[(&str, u64)]| {
+        let expected: Vec<_> = expected.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        assert_eq!(counted.taken(), expected);
+    };
+    let scene = Scene::start().await;
+    let plan = scene.plan([success(), success(), failure()]);
+    let job = scene.processing(JobOptions::default()).await;
+    scene.record(&job, 0, &plan, None).await.unwrap();
+    told(&[("ItemsFailed", 1), ("ItemsSucceeded", 2)]);
+    // A second time it is not counted.
+    scene.record(&job, 0, &plan, None).await;
+    told(&[]);
+    let validates = JobOptions { validate_only: true, ..JobOptions::default() };
+    let validated = scene.processing(validates).await;
+    scene.record(&validated, 0, &plan, None).await.unwrap();
+    told(&[]);
+    for (why, name) in
+        [(None, "JobsCompleted"), (Some(Code::Aborted), "JobsAborted"), (Some(Code::InternalServerError), "JobsFailed")]
+    {
+        let processing = scene.processing(JobOptions::default()).await;
+        let job = Job { error: why.map(|code| Problem::new(code, "a reason")), ..processing };
+        assert!(end(&scene.store.jobs, &scene.account, &job).await.unwrap());
+        told(&[(name, 1)]);
+    }
 }
