@@ -146,6 +146,7 @@ mod tests {
         assert_eq!(plans(&both, &[]), none);
         let many: Vec<&[&str]> = vec![&["a"]; 11];
         assert_eq!(plans(&json!({"query": {"a": {"$in": [1, 2]}}}), &many), none);
+        assert_eq!(plans(&json!({"query": {"a": {"$in": [1, 2]}}}), &many[..10]).len(), 1, "as many lists as may be");
         assert_eq!(plans(&json!({"query": {"a": 1}}), &many).len(), 1);
     }
 
