@@ -483,6 +483,24 @@ fn a_needle_of_any_length_is_looked_for() {
     assert!(('\0'..=char::MAX).all(|character| character.to_lowercase().count() <= character.len_utf8()));
 }
 
+/// Needles that begin again within themselves are found where one that starts over would run past them.
+#[test]
+fn every_short_text_is_found_in_every_other_that_holds_it() {
+    let all = |longest: u32| {
+        (1..=longest).flat_map(|length| {
+            (0..1_u32 << length).map(move |bits| -> String {
+                (0..length).map(|at| if bits >> at & 1 == 0 { 'a' } else { 'b' }).collect()
+            })
+        })
+    };
+    for wanted in all(5) {
+        let needle = text::Needle::new(&wanted);
+        for held in all(8) {
+            assert_eq!(needle.is_in(&held), held.contains(&wanted), "{wanted} in {held}");
+        }
+    }
+}
+
 #[test]
 fn a_path_takes_the_longest_name_at_each_step_and_never_goes_back() {
     check(
