@@ -50,7 +50,7 @@ impl TypeIndexes {
         let described = ask(database, "DescribeTable", json!({"TableName": self.table}).to_string().as_bytes())?;
         for index in wanted {
             // As in a file that an earlier run has left.
-            if !described.contains(&format!(r#""IndexName":"{}""#, index.name)) && !made.contains(index.name) {
+            if !described.contains(&format!(r#""IndexName":"{}""#, index.name)) {
                 ask(database, "UpdateTable", self.creation(index).to_string().as_bytes())?;
             }
             made.insert(index.name);
