@@ -219,4 +219,13 @@ mod tests {
         );
         assert!(json(Problem::new(Code::TooManyRequests, "slow")).ends_with(r#""detail":"slow","message":"slow"}"#));
     }
+
+    #[test]
+    fn a_value_is_quoted_whole_up_to_eighty_characters() {
+        let whole = "ä".repeat(80);
+        assert_eq!(quoted(&whole), format!("\"{whole}\""));
+        assert_eq!(quoted(&format!("{whole}b")), format!("\"{whole}…\""));
+        assert_eq!(quoted("a\"b\n"), r#""a\"b\n""#);
+        assert_eq!(quoted(""), r#""""#);
+    }
 }

@@ -344,4 +344,71 @@ mod tests {
             assert_ne!(id(many, "zen:ticket:1"), id(many, "zen:ticket:2"));
         }
     }
+
+    const UUID: &str = "40e83a4e-8438-8bb9-8f6f-51124535ce9f";
+
+    #[test]
+    fn an_id_is_read_as_it_is_written() {
+        let id = RecordId::parse(UUID).unwrap();
+        assert_eq!(id, RecordId::of_external_id(&account("local"), &key("product"), "3"));
+        assert_eq!(id.to_string(), UUID);
+        let mut json = Vec::new();
+        id.append_to(&mut json);
+        assert_eq!(json, UUID.as_bytes());
+        for text in ["", "3", "zen:user:1", &UUID[1..]] {
+            assert_eq!(RecordId::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_end_is_a_record_or_something_kept_elsewhere_of_at_most_200_bytes() {
+        let record = End::parse("source", UUID).unwrap();
+        assert_eq!(record, End::Object(RecordId::parse(UUID).unwrap()));
+        assert_eq!(record.object(), RecordId::parse(UUID));
+        assert_eq!(record.to_string(), UUID);
+
+        let longest = format!("zen:{}", "x".repeat(196));
+        let elsewhere = End::parse("source", &longest).unwrap();
+        assert_eq!(elsewhere, End::Elsewhere(longest.clone()));
+        assert_eq!(elsewhere.object(), None);
+        assert_eq!(elsewhere.to_string(), longest);
+
+        for text in [&format!("{longest}x"), "zem:user:1", "user 1", ""] {
+            let problem = End::parse("target", text).unwrap_err();
+            assert_eq!(problem, missing_end("target", text));
+            assert!(problem.detail.starts_with("target "), "{}", problem.detail);
+        }
+    }
+
+    #[test]
+    fn a_row_gives_the_record_that_it_holds_and_no_other() {
+        let (id, at) = (RecordId::parse(UUID).unwrap(), Timestamp::default());
+        let object = ObjectRecord {
+            id,
+            object_type: key("product"),
+            external_id: None,
+            attributes: "{}".to_owned(),
+            created_at: at,
+            position: None,
+            updated_at: at,
+            type_version: 1,
+            links: 0,
+            entries: None,
+        };
+        let relationship = RelationshipRecord {
+            id,
+            relationship_type: key("owns"),
+            source: End::Object(id),
+            target: End::Elsewhere("zen:user:1".to_owned()),
+            created_at: at,
+            position: None,
+        };
+        let row = |state| Row { version: 1, applied: AppliedWrites::default(), state };
+        let held = row(State::Object(object.clone()));
+        assert_eq!((held.object(), held.relationship()), (Some(&object), None));
+        let held = row(State::Relationship(relationship.clone()));
+        assert_eq!((held.object(), held.relationship()), (None, Some(&relationship)));
+        let held = row(State::Tombstone);
+        assert_eq!((held.object(), held.relationship()), (None, None));
+    }
 }

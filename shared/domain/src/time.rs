@@ -92,4 +92,16 @@ mod tests {
         assert_eq!(Timestamp::from_millis(1_509_724_806_999).in_seconds().to_string(), "2017-11-03T16:00:06Z");
         assert_eq!(Timestamp::from_seconds(1_509_724_806).in_millis().to_string(), "2017-11-03T16:00:06.000Z");
     }
+
+    #[test]
+    fn a_time_is_read_to_the_millisecond_and_rounded_up() {
+        let millis = |text: &str| Timestamp::parse(text).map(Timestamp::as_millis);
+        assert_eq!(millis("2017-11-03T16:00:06Z"), Some(1_509_724_806_000));
+        assert_eq!(millis("2017-11-03 16:00:06.123+00:00"), Some(1_509_724_806_123));
+        assert_eq!(millis("2017-11-03T18:00:06.1230001+02:00"), Some(1_509_724_806_124));
+        assert_eq!(millis("1969-12-31T23:59:59Z"), Some(0));
+        for text in ["", "yesterday", "2017-11-03", "2017-11-03T16:00:06", "1509724806"] {
+            assert_eq!(millis(text), None, "{text}");
+        }
+    }
 }

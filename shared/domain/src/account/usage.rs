@@ -105,4 +105,13 @@ mod tests {
         assert_eq!(problem.code, Code::TooManyRequests);
         assert_eq!(problem.detail, "You have exceeded the maximum number of resources for this account");
     }
+
+    #[test]
+    fn each_kind_has_its_own_number() {
+        let mut numbers = PerKind::default();
+        numbers.set(RecordKind::Object, 1);
+        numbers.set(RecordKind::Relationship, 2);
+        assert_eq!(numbers, PerKind { objects: 1, relationships: 2 });
+        assert_eq!(RecordKind::ALL.map(|kind| numbers.of(kind)), [1, 2]);
+    }
 }

@@ -1,13 +1,16 @@
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
 
+use super::message::{carried_by_sqs, cost};
 use super::*;
 use crate::account::AccountId;
 use crate::clock::Clock;
 use crate::job::{JobId, Operation};
 use crate::limits;
 use crate::plan::size_in_answer;
+use crate::problem::Problem;
 use crate::request::JobRequest;
 use crate::request::item::{Item, OrderingKey};
 use crate::time::Timestamp;
@@ -111,6 +114,36 @@ fn the_message_is_what_it_is() {
             r#""refused":[[1,8,"item must be an object, not a number"]]}"#,
         )
     );
+}
+
+#[test]
+fn a_text_is_copied_only_for_what_the_queue_does_not_carry() {
+    // Its first byte is that of the two which are not carried.
+    for carried in ["plain", "\u{ff01}"] {
+        assert!(matches!(carried_by_sqs(carried.into()), Cow::Borrowed(text) if text == carried));
+    }
+    assert_eq!(carried_by_sqs("\u{fffe}-\u{ffff}\u{ff01}".into()), "\\ufffe-\\uffff\u{ff01}");
+}
+
+/// By what a chunk is cut: an item may never take more room in the message than it was counted for.
+#[test]
+fn an_item_costs_what_it_may_take_in_a_message() {
+    let item = |content| ChunkItem { position: 9_999, content, client_ref: None };
+    let raw = item(Content::Raw(r#"{"a":1}"#.into()));
+    assert_eq!(cost(&raw), 8 + 7);
+    let refused = item(Content::Refused(Problem::unprocessable("\"".repeat(100))));
+    assert_eq!(cost(&refused), 8 + 16 + 2 * 100);
+
+    // Position, comma, brackets, code and quotes: `[9999,8,"..."],`, each quote of the detail escaped.
+    let taken = |items: Vec<ChunkItem<'static>>| {
+        let (account, job, operation) = (account(), job(), Operation::SetObjects);
+        let chunk = Chunk { account, job, operation, index: 0, total: 1, then: None, validate_only: false, items };
+        chunk.to_message().len()
+    };
+    let more = |item: &ChunkItem<'static>| taken(vec![item.clone(); 3]) - taken(vec![item.clone(); 2]);
+    assert_eq!(more(&raw), "9999,".len() + r#"{"a":1},"#.len());
+    assert_eq!(more(&refused), r#"[9999,8,""],"#.len() + 2 * 100);
+    assert!(more(&raw) <= cost(&raw) && more(&refused) <= cost(&refused));
 }
 
 /// Names of refused items are escaped in the message, control characters to six bytes each.
