@@ -123,6 +123,16 @@ mod tests {
     }
 
     #[test]
+    fn tells_the_positions_of_one_job_from_those_of_others() {
+        let clock = Clock::manual(Timestamp::from_seconds(1_000_000), 2);
+        let [one, other, none] = [(); 3].map(|()| JobId::new(&clock));
+        let of = |job, position| AppliedWrite { job, ..mark(position, 10) };
+        let applied = AppliedWrites::default().with(of(one, 3)).with(of(other, 4)).with(of(one, 7));
+        let positions = |job| applied.positions_of(job).collect::<Vec<_>>();
+        assert_eq!([positions(one), positions(other), positions(none)], [vec![3, 7], vec![4], vec![]]);
+    }
+
+    #[test]
     fn forgets_after_an_hour_and_beyond_thirty_two() {
         let operations = AppliedWrites::default().with(mark(1, 0)).with(mark(2, 3_600));
         assert!(operations.contains(job(), 1));
