@@ -3,6 +3,7 @@
 
     python3 tests/emulators.py ministack -- COMMAND    the whole deployed template, on MiniStack
     python3 tests/emulators.py localstack -- COMMAND   the queues alone, on LocalStack
+    python3 tests/emulators.py build                   builds what the first of them deploys, for its --no-build
 
 Needs Python 3.11, Rust and a package index; no Docker, no AWS account. What is installed goes to `.ci/tools`, what an
 emulator keeps goes to a folder that is deleted with it. Ends with the status of COMMAND, but fails in any case when a
@@ -307,11 +308,17 @@ def await_health(name: str, url: str, process: subprocess.Popen[bytes] | None) -
 # ---- MiniStack ----
 
 
-def with_ministack(processes: Processes, arguments: argparse.Namespace) -> int:
-    """Builds and deploys everything, then runs the command."""
+def build_functions(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Builds the functions of the template for this machine, and returns it."""
     template = read_template(arguments.template)
     if not arguments.no_build:
         build(list(functions(template).values()), machine())
+    return template
+
+
+def with_ministack(processes: Processes, arguments: argparse.Namespace) -> int:
+    """Builds and deploys everything, then runs the command."""
+    template = build_functions(arguments)
     emulator, endpoint = start_ministack(processes)
     stack = Stack(endpoint, template)
     parameters = {
@@ -750,8 +757,11 @@ def parsed_arguments() -> argparse.Namespace:
     localstack = homes.add_parser("localstack", help="the queues alone")
     localstack.add_argument("--endpoint", help="a LocalStack that runs already, as http://127.0.0.1:4566")
     localstack.add_argument("--require", action="store_true", help="fail when LocalStack cannot be run here")
-    for home in (ministack, localstack):
+    building = homes.add_parser("build", help="the functions alone, for this machine")
+    building.set_defaults(no_build=False, parameter=[])
+    for home in (ministack, localstack, building):
         home.add_argument("--template", type=Path, default=TEMPLATE, help="instead of infra/template.yaml")
+    for home in (ministack, localstack):
         home.add_argument(
             "--parameter", type=assignment, action="append", default=[], metavar="NAME=VALUE", help="of the template"
         )
@@ -768,6 +778,9 @@ def main() -> int:
         return 0
     arguments = parsed_arguments()
     go_on_in_environment()
+    if arguments.home == "build":
+        build_functions(arguments)
+        return 0
     end_on_signals()
     homes: dict[str, Callable[[Processes, argparse.Namespace], int]]
     homes = {"ministack": with_ministack, "localstack": with_localstack}
