@@ -13,6 +13,8 @@ use tokio::time::Instant;
 pub struct SimulatedClock {
     pub wall: Clock,
     started: Instant,
+    /// How long the run had lasted then.
+    before: Duration,
     /// How far the wall clock was moved, in milliseconds.
     moved: Arc<AtomicU64>,
 }
@@ -20,18 +22,25 @@ pub struct SimulatedClock {
 impl SimulatedClock {
     /// Starts now, in a runtime whose clock is paused. What is random follows from `seed`.
     pub fn start(seed: u64) -> Self {
+        Self::take_up(Duration::ZERO, seed)
+    }
+
+    /// As [`start`](Self::start), where the run has lasted so long already.
+    pub fn take_up(before: Duration, seed: u64) -> Self {
         const STARTS_AT: Timestamp = Timestamp::from_millis(1_764_000_000_000);
-        Self { wall: Clock::manual(STARTS_AT, seed), started: Instant::now(), moved: Arc::default() }
+        let moved = whole_millis(before);
+        let wall = Clock::manual(STARTS_AT.plus_millis(moved), seed);
+        Self { wall, started: Instant::now(), before, moved: Arc::new(moved.into()) }
     }
 
     /// How long the run has lasted, in its own time.
     pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+        self.before + self.started.elapsed()
     }
 
     /// Takes the functions' clock to where the runtime's is.
     pub fn keep_up(&self) {
-        let elapsed = u64::try_from(self.elapsed().as_millis()).expect("a bounded run");
+        let elapsed = whole_millis(self.elapsed());
         let moved = self.moved.swap(elapsed, Ordering::SeqCst);
         self.wall.advance(elapsed.saturating_sub(moved));
     }
@@ -41,4 +50,8 @@ impl SimulatedClock {
         tokio::time::sleep(time).await;
         self.keep_up();
     }
+}
+
+fn whole_millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).expect("a bounded run")
 }

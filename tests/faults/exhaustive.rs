@@ -7,7 +7,7 @@ use domain::job::Operation;
 
 use crate::network::{Call, Fault, Function, Script, Span};
 use crate::scenes::Shape;
-use crate::story::{Case, Stage, Story};
+use crate::story::{Case, Outcome, Stage, Story, Undisturbed};
 use crate::world::VISIBILITY;
 use crate::{ENOUGH, report};
 
@@ -30,16 +30,17 @@ impl Told {
     fn every_fault(&mut self, shape: Shape, story: Story, functions: &[Function]) {
         let operation = self.operation;
         let case = |script| Case { operation, shape, story, script };
-        let undisturbed = case(Script::default()).run();
-        if !undisturbed.found.is_empty() {
-            self.wrong.push(format!("undisturbed {}: {:#?}", case(Script::default()), undisturbed.found));
+        let undisturbed = case(Script::default()).undisturbed();
+        let Outcome { found, calls, .. } = &undisturbed.outcome;
+        if !found.is_empty() {
+            self.wrong.push(format!("undisturbed {}: {found:#?}", case(Script::default())));
             return;
         }
         let mut scripts = Vec::new();
         // Of what happens again and again by itself, the first time: the sweeps after it find nothing. And of the requests the
         // job's own, which comes first.
         let first_only = [Function::Accept, Function::Sweep];
-        let first = |function| undisturbed.calls.iter().find(|call| call.function == function).map(|call| call.worker);
+        let first = |function| calls.iter().find(|call| call.function == function).map(|call| call.worker);
         // What comes before the stop is the same in other stories.
         let stopped = if matches!(story, Story::Stopped(_)) { first(Function::Abort) } else { None };
         let disturbed = |call: &&Call| {
@@ -47,7 +48,7 @@ impl Told {
                 && stopped.is_none_or(|stopped| call.worker >= stopped)
                 && (!first_only.contains(&call.function) || first(call.function) == Some(call.worker))
         };
-        for call in undisturbed.calls.iter().filter(disturbed) {
+        for call in calls.iter().filter(disturbed) {
             for fault in Fault::ALL.into_iter().filter(|fault| fault.can_happen_to(&call.operation)) {
                 let spans: &[Span] = if fault.is_death() { &[Span::Once] } else { &[Span::Once, Span::Always] };
                 scripts.extend(spans.iter().map(|span| (call.function, call.number, fault, *span)));
@@ -58,12 +59,12 @@ impl Told {
                 return;
             }
             let case = case(Script::one(function, call, fault, span));
-            self.run(&case, function);
+            self.run(&case, &undisturbed, function);
         }
     }
 
-    fn run(&mut self, case: &Case, function: Function) {
-        let mut outcome = case.run();
+    fn run(&mut self, case: &Case, undisturbed: &Undisturbed, function: Function) {
+        let mut outcome = case.run_after(undisturbed);
         *self.runs.entry(function).or_default() += 1;
         // One death delays a job by one visibility timeout.
         let is_recovery = case.story == Story::Keyed && function == Function::Consume;
@@ -152,6 +153,37 @@ fn create_relationships() {
 #[test]
 fn delete_relationships() {
     every_story(Operation::DeleteRelationships);
+}
+
+/// What is told after the beginning is what the whole run tells: each call, each change of each row, and what is wrong.
+#[test]
+fn a_run_that_is_taken_up_is_the_whole_run() {
+    let mut taken_up = 0;
+    for story in Story::all() {
+        let operation = Operation::SetObjects;
+        let case = |script| Case { operation, shape: Shape::Chain, story, script };
+        let undisturbed = case(Script::default()).undisturbed();
+        let calls = &undisturbed.outcome.calls;
+        // Of each function the first call and the last, in the order in which the functions came.
+        let ends = Function::ALL.into_iter().flat_map(|function| {
+            let mut of_function = calls.iter().filter(move |call| call.function == function);
+            [of_function.next(), of_function.next_back()]
+        });
+        for (place, call) in ends.flatten().enumerate() {
+            let can_happen = |fault: &Fault| fault.can_happen_to(&call.operation);
+            let faults: Vec<_> = Fault::ALL.into_iter().filter(can_happen).collect();
+            let case = case(Script::one(call.function, call.number, faults[place % faults.len()], Span::Once));
+            let (changes, outcome) = case.trace(None);
+            let (changes_after, outcome_after) = case.trace(Some(&undisturbed));
+            assert_eq!(outcome, outcome_after, "{case}");
+            for (change, after) in changes.iter().zip(&changes_after) {
+                assert_eq!(change, after, "{case}");
+            }
+            assert_eq!(changes.len(), changes_after.len(), "{case}");
+            taken_up += usize::from(undisturbed.can_begin(&case));
+        }
+    }
+    assert!(taken_up > 100, "{taken_up}");
 }
 
 /// `SUNDIAL_FAULT` names one run, as a failure prints it: this repeats it and tells every call.

@@ -238,7 +238,7 @@ pub struct Doom {
 }
 
 /// A call as it is noted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     pub function: Function,
     pub worker: usize,
@@ -262,18 +262,31 @@ pub struct Parked {
     turn: oneshot::Sender<()>,
 }
 
-#[derive(Default)]
-struct State {
-    script: Script,
+/// What has been called, and by whom.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
     made: BTreeMap<Function, usize>,
     workers: usize,
     log: Vec<Call>,
+    died_at: Option<Duration>,
+}
+
+impl Past {
+    /// Whether nothing of it meets the script.
+    pub fn precedes(&self, script: &Script) -> bool {
+        script.0.keys().all(|(function, call)| self.made.get(function).is_none_or(|made| made <= call))
+    }
+}
+
+#[derive(Default)]
+struct State {
+    script: Script,
+    past: Past,
     /// Effects that are still to come.
     late: usize,
     /// Whether calls wait for their turn.
     in_turns: bool,
     parked: Vec<Parked>,
-    died_at: Option<Duration>,
 }
 
 /// The way to both services. Clones are the same.
@@ -297,6 +310,16 @@ impl Network {
         Self { state: Arc::default(), services, clock, visibility }
     }
 
+    /// What has been called so far.
+    pub fn past(&self) -> Past {
+        self.state().past.clone()
+    }
+
+    /// Goes on from what was called.
+    pub fn take_up(&self, past: Past) {
+        self.state().past = past;
+    }
+
     /// What is to go wrong from now on. The counts of calls go on.
     pub fn follow(&self, script: Script) {
         self.state().script = script;
@@ -315,8 +338,8 @@ impl Network {
     ) -> Option<Invocation::Output> {
         let number = {
             let mut state = self.state();
-            state.workers += 1;
-            state.workers
+            state.past.workers += 1;
+            state.past.workers
         };
         let worker = Arc::new(Worker {
             function,
@@ -339,7 +362,7 @@ impl Network {
     }
 
     pub fn log(&self) -> Vec<Call> {
-        self.state().log.clone()
+        self.state().past.log.clone()
     }
 
     /// Effects that are still to come.
@@ -349,7 +372,7 @@ impl Network {
 
     /// When a worker last died.
     pub fn died_at(&self) -> Option<Duration> {
-        self.state().died_at
+        self.state().past.died_at
     }
 
     /// From now on calls wait until they are [`take_parked`](Self::take_parked) and let go, or no longer.
@@ -444,7 +467,7 @@ impl Network {
     /// Notes the call and what is to become of it.
     fn note(&self, worker: &Worker, operation: &str) -> Option<Fault> {
         let mut state = self.state();
-        let made = state.made.entry(worker.function).or_default();
+        let made = state.past.made.entry(worker.function).or_default();
         let number = *made;
         *made += 1;
         let mut lasting = worker.lasting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -465,7 +488,7 @@ impl Network {
             fault = Some(doom.fault);
         }
         let (function, worker) = (worker.function, worker.number);
-        state.log.push(Call { function, worker, number, operation: operation.to_owned(), fault });
+        state.past.log.push(Call { function, worker, number, operation: operation.to_owned(), fault });
         fault
     }
 
@@ -529,7 +552,7 @@ impl Network {
     }
 
     async fn die(&self, worker: &Worker) -> Result<HttpResponse, ConnectorError> {
-        self.state().died_at = Some(self.clock.elapsed());
+        self.state().past.died_at = Some(self.clock.elapsed());
         worker.dies.notify_one();
         pending().await
     }

@@ -39,8 +39,8 @@ impl Message {
 }
 
 /// A standard queue and its dead letters.
-#[derive(Debug, Default)]
-struct Queues {
+#[derive(Clone, Debug, Default)]
+pub struct Queues {
     main: Vec<Message>,
     dead: Vec<Message>,
     sent: usize,
@@ -73,6 +73,16 @@ impl Services {
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is in the queues.
+    pub fn queued(&self) -> Queues {
+        self.queues().clone()
+    }
+
+    /// Puts that into them, and nothing else.
+    pub fn queue(&self, queues: Queues) {
+        *self.queues() = queues;
     }
 
     /// Does what is asked.
@@ -136,6 +146,19 @@ impl Services {
             message.visible_at = now + visibility;
             return Some(message.clone());
         }
+    }
+
+    /// Which lane the next message comes from, in the order of [`World::receive`](crate::world::World::receive); none when there is none now.
+    pub fn next_lane(&self) -> Option<Lane> {
+        let now = self.clock.elapsed();
+        let queues = self.queues();
+        let visible = |message: &&Message| message.visible_at <= now;
+        let mut main = queues.main.iter().filter(visible);
+        let is_there = main.clone().next().is_some() || queues.dead.iter().any(|message| visible(&message));
+        if main.any(|message| message.receives < MAX_RECEIVES) {
+            return Some(Lane::Main);
+        }
+        is_there.then_some(Lane::Dead)
     }
 
     /// A consumer is done with the message.

@@ -10,7 +10,8 @@ use domain::problem::Code;
 use crate::judge::{Allowed, judge};
 use crate::network::{Call, Doom, Fault, Script};
 use crate::scenes::{Items, Shape};
-use crate::world::{Answer, Posted, World, run};
+use crate::watch::Change;
+use crate::world::{Answer, Moment, Posted, World, run};
 
 /// What happens besides the faults.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -85,6 +86,21 @@ impl Story {
         [Self::Keyed, Self::Once, Self::Aborted, Self::Validated].into_iter().chain(staged)
     }
 
+    /// What happens in it, one after the other. With each step every function has new containers.
+    fn steps(self) -> Vec<Step> {
+        match self {
+            Self::Once => vec![Step::AskOnce],
+            Self::Keyed => vec![Step::Ask, Step::LetOtherWriterIn, Step::Drain],
+            Self::Aborted => vec![Step::Ask, Step::Abort],
+            Self::Stopped(stage) => vec![Step::Ask, Step::DeliverFirst(stage), Step::Stop],
+            Self::Validated => vec![Step::Ask, Step::Drain, Step::DoInEarnest],
+            Self::Buried(stage) | Self::ValidatedBuried(stage) => {
+                vec![Step::Ask, Step::LetOtherWriterIn, Step::GiveUp(stage), Step::DrainDoomed(stage)]
+            }
+            Self::Swept(stage) => vec![Step::Ask, Step::LetOtherWriterIn, Step::DeliverAll(stage), Step::Sweep],
+        }
+    }
+
     const fn is_given_up(self) -> bool {
         matches!(self, Self::Buried(_) | Self::Swept(_) | Self::ValidatedBuried(_))
     }
@@ -107,6 +123,30 @@ impl fmt::Display for Story {
             Self::ValidatedBuried(stage) => write!(formatter, "validated-buried-{}", stage.name()),
         }
     }
+}
+
+/// A step of a story.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// The client asks once, and then everything comes to its end.
+    AskOnce,
+    /// The client asks until it has a job.
+    Ask,
+    LetOtherWriterIn,
+    /// Everything is delivered until nothing is left.
+    Drain,
+    /// The same, with workers of the job's chunks that die at the stage.
+    DrainDoomed(Stage),
+    /// Chunks are delivered until those of the job are dead letters, because their workers die at the stage.
+    GiveUp(Stage),
+    /// The first message is delivered, and its worker dies at the stage.
+    DeliverFirst(Stage),
+    /// Each message is delivered once, and the job's workers die at the stage; then the queue is emptied.
+    DeliverAll(Stage),
+    Abort,
+    Stop,
+    DoInEarnest,
+    Sweep,
 }
 
 /// One run: everything that decides how it goes.
@@ -146,7 +186,7 @@ impl FromStr for Case {
 }
 
 /// What a run came to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// What is wrong; empty when all is well.
     pub found: Vec<String>,
@@ -155,14 +195,73 @@ pub struct Outcome {
     pub recovery: Option<Duration>,
 }
 
+/// A story without any fault.
+pub struct Undisturbed {
+    pub outcome: Outcome,
+    /// The beginnings of its steps but the first.
+    beginnings: Vec<Beginning>,
+}
+
+/// Where a step of a story begins: what was told before it, of which nothing was disturbed.
+struct Beginning {
+    moment: Moment,
+    job: Posted,
+    others: Vec<Posted>,
+}
+
+impl Undisturbed {
+    /// The last step that begins before anything is disturbed.
+    fn beginning_of(&self, case: &Case) -> Option<&Beginning> {
+        self.beginnings.iter().rev().find(|beginning| beginning.moment.precedes(&case.script))
+    }
+
+    /// Whether the case goes on from a step of it.
+    pub fn can_begin(&self, case: &Case) -> bool {
+        self.beginning_of(case).is_some()
+    }
+}
+
+/// What is random follows from the case.
+const SEED: u64 = 1;
+
 impl Case {
+    /// The whole run.
     pub fn run(&self) -> Outcome {
-        // What is random follows from the case.
-        const SEED: u64 = 1;
+        run(async { self.told(None).await.end().await })
+    }
+
+    /// The same run, of which what comes before the first fault was told already.
+    pub fn run_after(&self, undisturbed: &Undisturbed) -> Outcome {
+        run(async { self.told(undisturbed.beginning_of(self)).await.end().await })
+    }
+
+    /// The changes of all rows in a run, and what it came to.
+    pub fn trace(&self, undisturbed: Option<&Undisturbed>) -> (Vec<Change>, Outcome) {
         run(async {
-            let mut telling = Telling::start(self, SEED);
-            Box::pin(telling.tell()).await;
-            telling.end().await
+            let telling = self.told(undisturbed.and_then(|undisturbed| undisturbed.beginning_of(self))).await;
+            let changes = telling.world.services.watch().changes.clone();
+            (changes, telling.end().await)
+        })
+    }
+
+    async fn told(&self, beginning: Option<&Beginning>) -> Telling<'_> {
+        let (mut telling, step) = match beginning {
+            Some(beginning) => (Telling::take_up(self, beginning), beginning.moment.step),
+            None => (Telling::start(self), 0),
+        };
+        telling.tell(step).await;
+        telling
+    }
+
+    /// The run of the case without its script.
+    pub fn undisturbed(&self) -> Undisturbed {
+        let case = Self { script: Script::default(), ..self.clone() };
+        run(async {
+            let mut telling = Telling::start(&case);
+            telling.beginnings = Some(Vec::new());
+            telling.tell(0).await;
+            let beginnings = telling.beginnings.take().unwrap_or_default();
+            Undisturbed { outcome: telling.end().await, beginnings }
         })
     }
 }
@@ -175,6 +274,8 @@ struct Telling<'case> {
     found: Vec<String>,
     /// The calls up to where the script ends, where that is before the end of the story.
     calls: Option<Vec<Call>>,
+    /// Where the steps began, where that is to be kept.
+    beginnings: Option<Vec<Beginning>>,
 }
 
 /// What a client makes of an answer.
@@ -196,64 +297,90 @@ fn told(answer: Option<&Answer>) -> Told {
 }
 
 impl<'case> Telling<'case> {
-    fn start(case: &'case Case, seed: u64) -> Self {
-        let world = World::start(case.shape, seed);
+    fn start(case: &'case Case) -> Self {
+        let world = World::start(case.shape, SEED);
         world.network.follow(case.script.clone());
         let items = Items(&world.account).of(case.operation, case.shape);
         let key = (case.story != Story::Once).then_some("the key");
         let mut job = world.posting(case.operation, items, key);
         job.validate_only = case.story.validates();
-        Self { case, world, job, others: Vec::new(), found: Vec::new(), calls: None }
+        Self { case, world, job, others: Vec::new(), found: Vec::new(), calls: None, beginnings: None }
     }
 
-    async fn tell(&mut self) {
-        match self.case.story {
-            Story::Once => self.ask_once().await,
-            Story::Keyed => {
-                self.ask_until_accepted().await;
-                self.let_other_writer_in().await;
+    /// The run as it is where a step of the story begins.
+    fn take_up(case: &'case Case, beginning: &Beginning) -> Self {
+        let world = World::take_up(&beginning.moment, SEED);
+        world.network.follow(case.script.clone());
+        let (job, others) = (beginning.job.clone(), beginning.others.clone());
+        Self { case, world, job, others, found: Vec::new(), calls: None, beginnings: None }
+    }
+
+    /// Tells the story from this step on, which has begun.
+    async fn tell(&mut self, from: u64) {
+        for (number, step) in (0..).zip(self.case.story.steps()).skip_while(|(number, _)| *number < from) {
+            if number > from {
+                self.begin(number);
+            }
+            Box::pin(self.take(step)).await;
+        }
+    }
+
+    fn begin(&mut self, step: u64) {
+        let Some(beginnings) = &mut self.beginnings else {
+            self.world.renew(step);
+            return;
+        };
+        // Nothing can be taken up of what went wrong, which is told at the end.
+        if self.found.is_empty() {
+            let (job, others) = (self.job.clone(), self.others.clone());
+            beginnings.push(Beginning { moment: self.world.moment(step), job, others });
+        }
+    }
+
+    async fn take(&mut self, step: Step) {
+        match step {
+            Step::AskOnce => self.ask_once().await,
+            Step::Ask => self.ask_until_accepted().await,
+            Step::LetOtherWriterIn => self.let_other_writer_in().await,
+            Step::Drain => self.world.drain().await,
+            Step::DrainDoomed(stage) => {
+                self.doom(stage);
                 self.world.drain().await;
             }
-            Story::Aborted => {
-                self.ask_until_accepted().await;
-                self.abort().await;
-                self.world.drain().await;
+            Step::GiveUp(stage) => {
+                self.doom(stage);
+                self.world.drain_to_dead_letters().await;
             }
-            Story::Stopped(stage) => {
-                self.ask_until_accepted().await;
-                self.world.doom = self.job.id.map(|id| (id, stage.doom()));
+            Step::DeliverFirst(stage) => {
+                self.doom(stage);
                 if let Some((lane, message)) = self.world.receive() {
                     self.world.deliver(lane, &message).await;
                 }
-                self.world.doom = None;
-                self.stop().await;
             }
-            Story::Validated => {
-                self.ask_until_accepted().await;
-                self.world.drain().await;
-                self.calls = Some(self.world.network.log());
-                self.world.network.follow(Script::default());
-                self.do_in_earnest().await;
-            }
-            Story::Buried(stage) | Story::ValidatedBuried(stage) => {
-                self.ask_until_accepted().await;
-                self.let_other_writer_in().await;
-                self.world.doom = self.job.id.map(|id| (id, stage.doom()));
-                self.world.drain().await;
-            }
-            Story::Swept(stage) => {
-                self.ask_until_accepted().await;
-                self.let_other_writer_in().await;
-                self.world.doom = self.job.id.map(|id| (id, stage.doom()));
-                // Each chunk is delivered once.
+            Step::DeliverAll(stage) => {
+                self.doom(stage);
                 while let Some((lane, message)) = self.world.receive() {
                     self.world.deliver(lane, &message).await;
                 }
                 self.world.services.purge();
-                self.world.doom = None;
-                Box::pin(self.sweep()).await;
             }
+            Step::Abort => {
+                self.abort().await;
+                self.world.drain().await;
+            }
+            Step::Stop => self.stop().await,
+            Step::DoInEarnest => {
+                self.calls = Some(self.world.network.log());
+                self.world.network.follow(Script::default());
+                self.do_in_earnest().await;
+            }
+            Step::Sweep => self.sweep().await,
         }
+    }
+
+    /// Until the next step, the workers of the job's chunks die at the stage.
+    fn doom(&mut self, stage: Stage) {
+        self.world.doom = self.job.id.map(|id| (id, stage.doom()));
     }
 
     /// The job, from a client that asks once. Whatever it is told is true for ever.

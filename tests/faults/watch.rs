@@ -26,7 +26,7 @@ pub type Place = (String, String, String);
 pub type RowJson = Arc<Value>;
 
 /// What one call did to one row.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     /// Counts the calls that changed something. All changes of one call happened at once.
     pub step: usize,

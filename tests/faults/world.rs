@@ -29,9 +29,9 @@ use sweep::{Report, Sweep};
 use tower::ServiceExt;
 
 use crate::clock::SimulatedClock;
-use crate::network::{Doom, Function, Network};
+use crate::network::{Doom, Function, Network, Past, Script};
 use crate::scenes::{Items, OBJECTS, PAIRS, Shape, product_schema};
-use crate::services::{Lane, Message, Services};
+use crate::services::{Lane, Message, Queues, Services};
 use crate::watch::{JOBS, RECORDS, Watch, new_marks, text};
 
 /// How long the queue hides a message that was received: the template's default.
@@ -98,10 +98,55 @@ pub struct World {
 
 /// What every run begins with, made once: the tables, the account `acme`, its types and the records of the scenes.
 struct Furnished {
-    /// A copy of the database, in a directory that goes with the process.
-    database: tempfile::TempDir,
+    /// Goes with the process.
+    database: DatabaseCopy,
     watch: Watch,
     token: String,
+}
+
+/// A copy of a database, in a directory that goes with it.
+struct DatabaseCopy(tempfile::TempDir);
+
+impl DatabaseCopy {
+    fn of(services: &Services) -> Self {
+        let copy = Self(tempfile::tempdir().expect("a directory"));
+        services.database().vacuum_into(&copy.file()).expect("a copy of the database");
+        copy
+    }
+
+    fn restore_into(&self, services: &Services) {
+        services.database().restore_from(&self.file()).expect("the copy of the database");
+    }
+
+    fn file(&self) -> String {
+        self.0.path().join("database").to_str().expect("UTF-8").to_owned()
+    }
+}
+
+/// A moment of a run at which no worker is at work and nothing is still to come, so that the run can be taken up there: what is done
+/// from there is what the whole run would have done.
+pub struct Moment {
+    /// Where it stands in the story.
+    pub step: u64,
+    shape: Shape,
+    token: String,
+    furniture: usize,
+    database: DatabaseCopy,
+    watch: Watch,
+    queues: Queues,
+    past: Past,
+    elapsed: Duration,
+    drawn: Drawn,
+}
+
+/// What the clock gave at random at a moment, by which what it gives next can be found again.
+type Drawn = [u8; 8];
+
+impl Moment {
+    /// Whether nothing before it meets the script.
+    pub fn precedes(&self, script: &Script) -> bool {
+        self.past.precedes(script)
+    }
 }
 
 /// Jobs in [`Furnished::crowded`], which leave two slots.
@@ -130,7 +175,8 @@ impl Furnished {
         const SEED: u64 = u64::MAX;
         let clock = SimulatedClock::start(SEED);
         let services = Services::new(clock.clone());
-        let mut world = World::with(services, clock, Shape::One, String::new());
+        let network = Network::new(services.clone(), clock.clone(), VISIBILITY);
+        let mut world = World::with(services, clock, network, Shape::One, String::new());
         let client = world.store_client();
         tables::create_missing(&client, &table_names()).await.expect("the tables");
         // Somebody else has records of the same names, whom nothing of what follows may touch.
@@ -146,15 +192,8 @@ impl Furnished {
             let committed = world.store.jobs.commit(&world.account, &job, None, now).await.expect("the database");
             assert_eq!(committed, Commit::Done);
         }
-        let database = tempfile::tempdir().expect("a directory");
-        let path = Self::file(&database);
-        world.services.database().vacuum_into(&path).expect("a copy of the database");
         let watch = world.services.watch().clone();
-        Self { database, watch, token: world.token }
-    }
-
-    fn file(directory: &tempfile::TempDir) -> String {
-        directory.path().join("database").to_str().expect("UTF-8").to_owned()
+        Self { database: DatabaseCopy::of(&world.services), watch, token: world.token }
     }
 }
 
@@ -182,16 +221,64 @@ impl World {
     fn furnished(furnished: &Furnished, shape: Shape, seed: u64) -> Self {
         let clock = SimulatedClock::start(seed);
         let services = Services::new(clock.clone());
-        services.database().restore_from(&Furnished::file(&furnished.database)).expect("the copy of the database");
+        furnished.database.restore_into(&services);
         *services.watch() = furnished.watch.clone();
         // The SDK's own jitter.
         fastrand::seed(seed);
         let furniture = furnished.watch.changes.len();
-        Self { furniture, ..Self::with(services, clock, shape, furnished.token.clone()) }
+        let network = Network::new(services.clone(), clock.clone(), VISIBILITY);
+        Self { furniture, ..Self::with(services, clock, network, shape, furnished.token.clone()) }
     }
 
-    fn with(services: Services, clock: SimulatedClock, shape: Shape, token: String) -> Self {
+    /// From here on every function has new containers, which know nothing yet. What is random after it follows from what was
+    /// before it and from `step`.
+    pub fn renew(&mut self, step: u64) -> Drawn {
+        self.clock.keep_up();
+        let (services, clock, network) = (self.services.clone(), self.clock.clone(), self.network.clone());
+        let furniture = self.furniture;
+        *self = Self { furniture, ..Self::with(services, clock, network, self.shape, self.token.clone()) };
+        fastrand::seed(step);
+        self.clock.wall.random()
+    }
+
+    /// [`renew`](Self::renew), and a moment at which the run can be taken up.
+    pub fn moment(&mut self, step: u64) -> Moment {
+        assert_eq!(self.network.late(), 0, "something is still to come");
+        let drawn = self.renew(step);
+        Moment {
+            step,
+            shape: self.shape,
+            token: self.token.clone(),
+            furniture: self.furniture,
+            database: DatabaseCopy::of(&self.services),
+            watch: self.services.watch().clone(),
+            queues: self.services.queued(),
+            past: self.network.past(),
+            elapsed: self.clock.elapsed(),
+            drawn,
+        }
+    }
+
+    /// The run of this seed from the moment on.
+    pub fn take_up(moment: &Moment, seed: u64) -> Self {
+        /// Far more than a run draws.
+        const MOST_DRAWN: usize = 10_000;
+        let clock = SimulatedClock::take_up(moment.elapsed, seed);
+        let found = (0..MOST_DRAWN).any(|_| clock.wall.random() == moment.drawn);
+        assert!(found, "the moment is not of a run of this seed");
+        let services = Services::new(clock.clone());
+        moment.database.restore_into(&services);
+        *services.watch() = moment.watch.clone();
+        services.queue(moment.queues.clone());
         let network = Network::new(services.clone(), clock.clone(), VISIBILITY);
+        network.take_up(moment.past.clone());
+        let furniture = moment.furniture;
+        let world = Self { furniture, ..Self::with(services, clock, network, moment.shape, moment.token.clone()) };
+        fastrand::seed(moment.step);
+        world
+    }
+
+    fn with(services: Services, clock: SimulatedClock, network: Network, shape: Shape, token: String) -> Self {
         let aws = AwsSettings::emulator("http://aws.test");
         // Each run begins with as many retries left as a new container.
         let partition = RetryPartition::custom("run").build();
@@ -400,7 +487,20 @@ impl World {
 
     /// Delivers as SQS does, until nothing is left and nothing is still to happen.
     pub async fn drain(&self) {
+        self.deliver_of(&[Lane::Main, Lane::Dead]).await;
+    }
+
+    /// As [`drain`](Self::drain), until a dead letter is what comes next.
+    pub async fn drain_to_dead_letters(&self) {
+        self.deliver_of(&[Lane::Main]).await;
+    }
+
+    /// Until what comes next is of another lane.
+    async fn deliver_of(&self, lanes: &[Lane]) {
         for _ in 0..MOST_DELIVERIES {
+            if self.services.next_lane().is_some_and(|lane| !lanes.contains(&lane)) {
+                return;
+            }
             if let Some((lane, message)) = self.receive() {
                 self.deliver(lane, &message).await;
             } else if let Some(next) = self.services.next_visible() {
