@@ -176,7 +176,8 @@ mod tests {
     #[test]
     fn an_account_id_has_nothing_in_it_that_a_key_is_spelled_with() {
         for good in ["a", "local", "acme-2", &"x".repeat(63)] {
-            assert_eq!(AccountId::parse(good).unwrap().as_str(), good);
+            let account = AccountId::parse(good).unwrap();
+            assert_eq!((account.as_str(), account.to_string().as_str()), (good, good));
         }
         for bad in ["", "a#b", "A", "a b", "ä", "a/b", "a_b", "a.b", &"x".repeat(64)] {
             assert_eq!(AccountId::parse(bad), Err(NotAnAccountId), "{bad}");

@@ -94,6 +94,13 @@ mod tests {
     }
 
     #[test]
+    fn seconds_are_rounded_down() {
+        let seconds = [0, 999, 1_000, 1_999].map(|millis| Timestamp::from_millis(millis).as_seconds());
+        assert_eq!(seconds, [0, 0, 1, 1]);
+        assert_eq!(Timestamp::from_seconds(1_509_724_806).as_seconds(), 1_509_724_806);
+    }
+
+    #[test]
     fn a_time_is_read_to_the_millisecond_and_rounded_up() {
         let millis = |text: &str| Timestamp::parse(text).map(Timestamp::as_millis);
         assert_eq!(millis("2017-11-03T16:00:06Z"), Some(1_509_724_806_000));
