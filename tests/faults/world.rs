@@ -114,8 +114,12 @@ impl DatabaseCopy {
         copy
     }
 
-    fn restore_into(&self, services: &Services) {
+    /// The services as they were when it was made, by what was seen of them until then.
+    fn services(&self, clock: &SimulatedClock, watch: &Watch) -> Services {
+        let services = Services::new(clock.clone());
         services.database().restore_from(&self.file()).expect("the copy of the database");
+        *services.watch() = watch.clone();
+        services
     }
 
     fn file(&self) -> String {
@@ -175,7 +179,7 @@ impl Furnished {
         const SEED: u64 = u64::MAX;
         let clock = SimulatedClock::start(SEED);
         let services = Services::new(clock.clone());
-        let network = Network::new(services.clone(), clock.clone(), VISIBILITY);
+        let network = network(&services, &clock);
         let mut world = World::with(services, clock, network, Shape::One, String::new());
         let client = world.store_client();
         tables::create_missing(&client, &table_names()).await.expect("the tables");
@@ -203,6 +207,11 @@ pub fn run<Done>(story: impl Future<Output = Done>) -> Done {
     runtime.expect("a runtime").block_on(story)
 }
 
+/// A network of which nobody has called anything yet.
+fn network(services: &Services, clock: &SimulatedClock) -> Network {
+    Network::new(services.clone(), clock.clone(), VISIBILITY)
+}
+
 fn table_names() -> TableNames {
     TableNames::with_prefix("test")
 }
@@ -220,13 +229,11 @@ impl World {
 
     fn furnished(furnished: &Furnished, shape: Shape, seed: u64) -> Self {
         let clock = SimulatedClock::start(seed);
-        let services = Services::new(clock.clone());
-        furnished.database.restore_into(&services);
-        *services.watch() = furnished.watch.clone();
+        let services = furnished.database.services(&clock, &furnished.watch);
         // The SDK's own jitter.
         fastrand::seed(seed);
         let furniture = furnished.watch.changes.len();
-        let network = Network::new(services.clone(), clock.clone(), VISIBILITY);
+        let network = network(&services, &clock);
         Self { furniture, ..Self::with(services, clock, network, shape, furnished.token.clone()) }
     }
 
@@ -266,11 +273,9 @@ impl World {
         let clock = SimulatedClock::take_up(moment.elapsed, seed);
         let found = (0..MOST_DRAWN).any(|_| clock.wall.random() == moment.drawn);
         assert!(found, "the moment is not of a run of this seed");
-        let services = Services::new(clock.clone());
-        moment.database.restore_into(&services);
-        *services.watch() = moment.watch.clone();
+        let services = moment.database.services(&clock, &moment.watch);
         services.queue(moment.queues.clone());
-        let network = Network::new(services.clone(), clock.clone(), VISIBILITY);
+        let network = network(&services, &clock);
         network.take_up(moment.past.clone());
         let furniture = moment.furniture;
         let world = Self { furniture, ..Self::with(services, clock, network, moment.shape, moment.token.clone()) };
