@@ -29,6 +29,7 @@ mod scale;
 mod secrets;
 mod show;
 mod specification;
+mod steps;
 mod strangers;
 mod template;
 mod tenancy;
