@@ -77,12 +77,12 @@ impl Importer {
 
     async fn wait(&self, id: &str, since: Instant) -> Value {
         loop {
-            let job = self.call(Method::GET, &format!("{BASE}/jobs/{id}"), None).await.data(200);
+            // Looking again and again would take up the account's requests of the minute.
+            let job = self.call(Method::GET, &format!("{BASE}/jobs/{id}?wait=20"), None).await.data(200);
             if !matches!(job["job_status"].as_str(), Some("queued" | "processing")) {
                 return job;
             }
             assert!(since.elapsed() < PATIENCE, "the job does not end");
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
