@@ -226,3 +226,24 @@ fn cut(detail: &str, surplus: usize) -> String {
     }
     if end == 0 { String::new() } else { format!("{}{SIGN}", &kept[..end]) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_is_shorter_by_what_is_too_much_and_begins_as_before() {
+        for letter in ["x", "é", "日", "𝄞"] {
+            let text = letter.repeat(30);
+            for detail in [text.clone(), format!("{text}…")] {
+                for surplus in 1..=text.len() {
+                    let shorter = cut(&detail, surplus);
+                    assert!(shorter.len() + surplus <= detail.len() || shorter.is_empty(), "{surplus} of {detail}");
+                    // No more is taken away than that, the sign, and what is left of a letter.
+                    assert!(shorter.len() + surplus + 10 > text.len(), "{surplus} of {detail}");
+                    assert!(shorter.is_empty() || text.starts_with(shorter.strip_suffix('…').unwrap()));
+                }
+            }
+        }
+    }
+}
