@@ -75,6 +75,10 @@ mod tests {
             (json!(0.5), json!("no number"), true),
             // A multiple as fractions go; as a double it is none.
             (json!(0.1), json!(1e300), false),
+            // From a quotient of 1e21 on, and not before.
+            (json!(0.1), json!(1e19), true),
+            (json!(0.1), json!(1e20), false),
+            (json!(1e-10), json!(1e15), false),
         ] {
             assert_eq!(fits(divisor.clone(), number.clone()), expected, "{number} of {divisor}");
         }
