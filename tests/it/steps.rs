@@ -63,21 +63,17 @@ fn a_command_beside_others_that_fails_ends_the_script_where_it_is_waited_for() {
 fn a_step_that_fails_ends_what_runs_beside_it() {
     const SOON: Duration = Duration::from_secs(20);
     let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("process");
+    let (there, ended) = (directory.path().join("there"), directory.path().join("ended"));
+    // Beside the step, what notes that it is told to end, and ends by itself in a minute or so.
     let ran = run(&format!(
-        "beside bash -c 'echo $$ >{0}.new; mv {0}.new {0}; sleep 600; true'\n\
-         step bash -c 'until [ -e {0} ]; do sleep 0.01; done; exit 5'\njoin_beside\n",
-        file.display()
+        "beside bash -c 'trap \"touch {ended}; exit\" TERM; touch {there}; for _ in {{1..6000}}; do sleep 0.01; done'\n\
+         step bash -c 'until [ -e {there} ]; do sleep 0.01; done; exit 5'\njoin_beside\n",
+        ended = ended.display(),
+        there = there.display(),
     ));
     assert_eq!(ran.status, Some(5), "{}", ran.printed);
-    let process = std::fs::read_to_string(&file).expect("the number of the process");
-    // Ended, or waiting for its parent to be told so.
-    let is_there = || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.trim())).unwrap_or_default();
-        stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
-    };
     let began = Instant::now();
-    while is_there() {
+    while !ended.exists() {
         assert!(began.elapsed() < SOON, "what ran beside the step goes on without it");
         std::thread::sleep(Duration::from_millis(10));
     }
