@@ -19,7 +19,7 @@ const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 /// Requests under way at the same time.
 const AT_ONCE: usize = 16;
 /// A password whose hash takes next to no time, as a password's hash names its own parameters. Hashes that cost what they should are
-/// made and compared for one route and method of each caller: for all, they would be two thirds of this suite's work.
+/// made and compared for one route and method of each caller: for all, they were two thirds of this table's work.
 const CHEAP_PASSWORD: &str = "a cheap password";
 const CHEAP_HASH: &str =
     "$argon2id$v=19$m=8,t=1,p=1$MDEyMzQ1Njc4OWFiY2RlZg$9/DExnjUN20o7g8mJgO2RJ5CQKqzSx+U8uOhNtKHsEU";
