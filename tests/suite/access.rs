@@ -151,9 +151,8 @@ impl People {
             Caller::Mistaken,
         ] {
             people.add_tokens(&operator, caller).await;
-            people.add_password(&operator, caller).await;
-            for number in 1..numbers {
-                people.add_cheap_password(home, &operator, caller, number).await;
+            for number in 0..numbers {
+                people.add_password(home, &operator, caller, number).await;
             }
         }
         let change = AccountChange { active: Some(false), ..AccountChange::default() };
@@ -199,25 +198,19 @@ impl People {
         self.disable(operator, caller, &email).await;
     }
 
-    /// The first of them, which the operator makes.
-    async fn add_password(&mut self, operator: &Operator, caller: Caller) {
-        let email = self.add_user(operator, caller, "0").await;
-        let authorization = if caller == Caller::Mistaken {
-            // Without a password every password is wrong.
-            basic(email.as_str(), "a wrong password")
-        } else {
-            let password = operator.set_password(self.account_of(caller), &email, None).await.expect("a password");
-            basic(email.as_str(), password.text.expose_secret())
-        };
-        self.disable(operator, caller, &email).await;
-        self.passwords.insert((caller, 0), authorization);
-    }
-
-    async fn add_cheap_password(&mut self, home: &Home, operator: &Operator, caller: Caller, number: usize) {
+    async fn add_password(&mut self, home: &Home, operator: &Operator, caller: Caller, number: usize) {
         let email = self.add_user(operator, caller, &number.to_string()).await;
-        let (rows, hash) = (home.store_at(Clock::system()).access, PasswordHash(CHEAP_HASH.to_owned()));
-        rows.set_password(self.account_of(caller), &email, &hash).await.expect("a password");
-        let password = if caller == Caller::Mistaken { "a wrong password" } else { CHEAP_PASSWORD };
+        let account = self.account_of(caller);
+        let mut password = CHEAP_PASSWORD.to_owned();
+        if number > 0 {
+            let (rows, hash) = (home.store_at(Clock::system()).access, PasswordHash(CHEAP_HASH.to_owned()));
+            rows.set_password(account, &email, &hash).await.expect("a password");
+        } else if caller != Caller::Mistaken {
+            let set = operator.set_password(account, &email, None).await.expect("a password");
+            set.text.expose_secret().clone_into(&mut password);
+        }
+        // Without a password, as the first of them is, every password is wrong.
+        let password = if caller == Caller::Mistaken { "a wrong password" } else { &password };
         self.disable(operator, caller, &email).await;
         self.passwords.insert((caller, number), basic(email.as_str(), password));
     }
